@@ -1,0 +1,207 @@
+"""How an API command is declared, and what its handler gets and gives.
+
+One declaration per command: validation, listApis, the CLI's help and the coverage test are all made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mgmt.commands.fields import Params, Response
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from mgmt.commands.services import Services
+
+ADMIN = "Admin"
+RESOURCE_ADMIN = "ResourceAdmin"
+DOMAIN_ADMIN = "DomainAdmin"
+USER = "User"
+ALL_ROLES: tuple[str, ...] = (ADMIN, RESOURCE_ADMIN, DOMAIN_ADMIN, USER)
+ADMIN_ONLY: tuple[str, ...] = (ADMIN,)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: a user and the account it belongs to. Numbers are internal ids."""
+
+    user_id: int
+    user_uuid: str
+    username: str
+    account_id: int
+    account_uuid: str
+    account_name: str
+    account_type: int
+    domain_id: int
+    domain_uuid: str
+    domain_path: str
+    role_type: str
+
+    @property
+    def is_root_admin(self) -> bool:
+        return self.account_type == 1
+
+
+@dataclass(frozen=True)
+class Paging:
+    """The wanted window of a list: `offset` from 0; `limit` None means everything, 0 means only the count."""
+
+    offset: int = 0
+    limit: int | None = 500
+
+
+class Bound(dict[str, Any]):
+    """Bound parameters: every declared name is there, None (or its default) when it was not given.
+
+    `given` holds the names that the request carried, lower-cased. `paging` is the window of a list command.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], given: frozenset[str] = frozenset(), paging: Paging | None = None
+    ) -> None:
+        super().__init__(values)
+        self.given = given
+        self.paging = paging or Paging()
+
+
+@dataclass
+class Call:
+    """One execution of a command: what the handler works with.
+
+    `session` is the database session of a sync command, committed by the edge when the handler returns; an async
+    handler gets None and opens short ones of its own with `services.store.session()`.
+    """
+
+    services: Services
+    caller: Caller
+    command: str
+    correlation_id: str
+    session: Session | None = None
+    job_uuid: str | None = None
+
+    @property
+    def db(self) -> Session:
+        """The session of a sync command."""
+        assert self.session is not None, "an async handler opens its own sessions"
+        return self.session
+
+
+# What a handler returns -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of a list; `count` is the number of matches over all pages. No item and count 0 answers `{}`."""
+
+    items: Sequence[Mapping[str, Any]]
+    count: int
+    object_name: str | None = None  # default: the declaration's
+    omit_count: bool = False  # listVmwareDcs sets no count
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entity under the declaration's object name."""
+
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Fields directly inside the response (login, queryAsyncJobResult)."""
+
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Success:
+    """`{"success": true}`, with `displaytext` when there is a text."""
+
+    text: str | None = None
+
+
+Result = Listing | Item | Fields | Success
+Handler = Callable[[Call, Bound], Result]
+H = TypeVar("H", bound=Handler)
+
+
+@dataclass(frozen=True)
+class EventSpec:
+    """The framework's events of an async command: type, and the texts of the three moments.
+
+    Scheduled carries `scheduled(bound)`, Started `started`, and a failure `Error while <gerund>` as Completed/ERROR
+    (upstream: ActionEventInterceptor, ActionEventUtils).
+    """
+
+    type: str
+    scheduled: Callable[[Bound], str]
+    gerund: str  # such as "importing VM"
+    resource_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One API command. `java_class` is the full class name that job records show as `cmd`."""
+
+    name: str
+    handler: Handler
+    params: type[Params]
+    response: type[Response] | None
+    description: str
+    object_name: str | None = None
+    is_async: bool = False
+    is_list: bool = False
+    since: str | None = None
+    roles: tuple[str, ...] = ADMIN_ONLY
+    java_class: str = ""
+    response_name: str = ""
+    event: EventSpec | None = None
+    job_instance_type: str | None = None
+    related: tuple[str, ...] = field(default=())
+
+    @property
+    def response_key(self) -> str:
+        """The single key of the JSON answer and the root element of the XML one."""
+        return self.response_name or f"{self.name.lower()}response"
+
+
+def command(
+    name: str,
+    *,
+    params: type[Params],
+    response: type[Response] | None,
+    description: str,
+    object_name: str | None = None,
+    is_async: bool = False,
+    is_list: bool = False,
+    since: str | None = None,
+    roles: tuple[str, ...] = ADMIN_ONLY,
+    java_class: str = "",
+    response_name: str = "",
+    event: EventSpec | None = None,
+    job_instance_type: str | None = None,
+) -> Callable[[Handler], Declaration]:
+    """Turn a handler function into the `Declaration` of API command `name`."""
+
+    def declare(handler: Handler) -> Declaration:
+        return Declaration(
+            name=name,
+            handler=handler,
+            params=params,
+            response=response,
+            description=description,
+            object_name=object_name,
+            is_async=is_async,
+            is_list=is_list,
+            since=since,
+            roles=roles,
+            java_class=java_class,
+            response_name=response_name,
+            event=event,
+            job_instance_type=job_instance_type,
+        )
+
+    return declare

@@ -1,0 +1,38 @@
+"""What a command's handler may use: the services of one server, handed in by `mgmt.app`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mgmt.agents.manager import AgentManager
+    from mgmt.commands.declaration import Declaration
+    from mgmt.inventory.settings import GlobalSettings
+    from mgmt.jobs.runner import JobRunner
+    from mgmt.observe.journal import Journal
+    from mgmt.observe.redaction import Redactor
+    from mgmt.providers import Providers
+    from mgmt.quirks import Quirks
+    from mgmt.store.database import Store
+    from mgmt.vmware.connector import VcenterConnector
+
+
+@dataclass
+class Services:
+    """The services of one server."""
+
+    store: Store
+    providers: Providers
+    settings: GlobalSettings
+    journal: Journal
+    redactor: Redactor
+    quirks: Quirks
+    agents: AgentManager
+    vcenters: VcenterConnector
+    jobs: JobRunner
+    commands: Mapping[str, Declaration]
+    management_server_uuid: str
+    management_server_name: str
+    cloudstack_version: str = "4.22.1.0"

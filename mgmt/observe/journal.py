@@ -1,0 +1,83 @@
+"""The journal: one entry for each thing that crosses an edge of the server.
+
+Kinds: `api` (an HTTP call), `job` (a job's change of state), `agent` (a command or answer on the agent wire),
+`vcenter` (a vCenter call), `tool` (a tool run reported by an embedded agent), `host` (a host's change of state),
+`import` (a step of an import).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mgmt.observe.correlation import current_correlation_id
+from mgmt.observe.redaction import Redactor
+from mgmt.providers import Clock
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One crossing of an edge. `at` is seconds since the epoch; `fields` never holds a secret."""
+
+    number: int
+    at: float
+    kind: str
+    name: str
+    correlation_id: str | None
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+class Journal:
+    """The last `capacity` entries of one server, and a hook for whoever wants to watch; thread-safe."""
+
+    def __init__(self, clock: Clock, redactor: Redactor, capacity: int = 10_000) -> None:
+        self._clock = clock
+        self._redactor = redactor
+        self._lock = threading.Lock()
+        self._entries: deque[Entry] = deque(maxlen=capacity)
+        self._count = 0
+        self._listeners: list[Callable[[Entry], None]] = []
+
+    def record(self, kind: str, name: str, *, correlation_id: str | None = None, **fields: object) -> Entry:
+        """Add an entry with secrets masked; the correlation id defaults to that of the calling thread's work."""
+        masked = self._redactor.value(fields)
+        assert isinstance(masked, dict)
+        with self._lock:
+            self._count += 1
+            entry = Entry(
+                number=self._count,
+                at=self._clock.now(),
+                kind=kind,
+                name=name,
+                correlation_id=correlation_id or current_correlation_id(),
+                fields=masked,
+            )
+            self._entries.append(entry)
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(entry)
+        return entry
+
+    def entries(self, *, kind: str | None = None, correlation_id: str | None = None) -> list[Entry]:
+        """The kept entries, oldest first, narrowed by kind and correlation id."""
+        with self._lock:
+            return [
+                entry
+                for entry in self._entries
+                if (kind is None or entry.kind == kind)
+                and (correlation_id is None or entry.correlation_id == correlation_id)
+            ]
+
+    def listen(self, listener: Callable[[Entry], None]) -> Callable[[], None]:
+        """Call `listener` for each new entry; returns the function that ends it."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def stop() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return stop
