@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def fixtures_dir() -> Path:
-    """The folder that holds `seeds/`, `hosts/`, `vcenters/` and `catalog/`; raises FileNotFoundError if none is there."""
+    """The folder that holds `seeds/`, `hosts/`, `vcenters/`, `catalog/`; raises FileNotFoundError if there is none."""
     site = Path(__file__).resolve().parent.parent
     for candidate in (site / "cloudstack_mock" / "_fixtures", site / "fixtures"):
         if (candidate / "seeds").is_dir():

@@ -1,7 +1,7 @@
 """The tables.
 
-Names follow CloudStack's schema where it has a counterpart (`host_details`, `vm_instance`, `import_vm_task`, ...). Every
-entity has an internal number `id` and a public `uuid`; the API shows UUIDs only. Times are naive UTC.
+Names follow CloudStack's schema where it has a counterpart (`host_details`, `vm_instance`, `import_vm_task`, ...).
+Every entity has an internal number `id` and a public `uuid`; the API shows UUIDs only. Times are naive UTC.
 """
 
 from __future__ import annotations
