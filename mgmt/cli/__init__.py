@@ -1,1 +1,41 @@
-"""The command line."""
+"""The command line: `cloudstack-mock serve | demo | agents | vcenter | api | doctor`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import ClassVar
+
+import click
+
+
+class _LazyGroup(click.Group):
+    """Loads a subcommand's module when it is asked for, so that `--help` and `api` do not pay for the server."""
+
+    modules: ClassVar[dict[str, tuple[str, str]]] = {
+        "serve": ("mgmt.cli.serve", "Run a management server, by default with hosts and a vCenter of its own."),
+        "demo": ("mgmt.cli.demo", "Show the main job: import VMware VMs to KVM, over real sockets."),
+        "agents": ("mgmt.cli.agents", "Connect simulated KVM hosts to a management server."),
+        "vcenter": ("mgmt.cli.vcenter", "Run a vCenter stand-in."),
+        "api": ("mgmt.cli.api", "Send one API command, wait for its job and print the answer."),
+        "doctor": ("mgmt.cli.doctor", "Say which real tools, libraries and servers this machine has."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.modules:
+            return None
+        command = getattr(importlib.import_module(self.modules[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.modules.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cloudstack-mock", prog_name="cloudstack-mock")
+def main() -> None:
+    """A CloudStack management server for testing imports of VMware VMs to KVM."""

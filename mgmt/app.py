@@ -1,0 +1,139 @@
+"""Wiring: one management server made of its rooms. No logic lives here."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from dataclasses import dataclass
+
+from mgmt.agents.manager import AgentManager
+from mgmt.api.app import create_wsgi
+from mgmt.api.server import HttpServer
+from mgmt.commands import all_declarations
+from mgmt.commands.services import Services
+from mgmt.config import Settings
+from mgmt.inventory.settings import GlobalSettings
+from mgmt.jobs.runner import JobRunner
+from mgmt.observe.journal import Journal
+from mgmt.observe.redaction import Redactor
+from mgmt.providers import Providers
+from mgmt.quirks import Quirks
+from mgmt.store.database import Store
+from mgmt.store.seeding import Seed, seed
+from mgmt.vmware.connector import VcenterConnector
+
+
+class PortTakenError(OSError):
+    """A port that somebody else listens on; the text names the port and what it was wanted for."""
+
+
+@dataclass
+class ManagementServer:
+    """One management server: HTTP API, agent edge, jobs and store. Several can live in one process."""
+
+    services: Services
+    seed: Seed
+    http: HttpServer
+    agents: AgentManager
+
+    @property
+    def api_url(self) -> str:
+        """Where clients send their requests, such as `http://127.0.0.1:8080/client/api`."""
+        host, port = self.http.address
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/client/api"
+
+    def start(self) -> None:
+        """Accept agents, run jobs and answer HTTP requests."""
+        self.agents.start()
+        self.services.jobs.start()
+        self.http.start()
+
+    def stop(self) -> None:
+        """End everything that `start` began and close the store; a running job gets two seconds."""
+        self.http.stop()
+        self.services.jobs.stop(timeout_s=2)
+        self.agents.stop()
+        self.services.store.close()
+
+
+def create_server(
+    settings: Settings, providers: Providers | None = None, *, vcenter_address: str | None = None
+) -> ManagementServer:
+    """A management server that holds its ports but does not answer yet.
+
+    `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one. Raises PortTakenError,
+    mgmt.store.seeding.SeedError and mgmt.store.database.SchemaVersionError.
+    """
+    providers = providers or Providers()
+    redactor = Redactor()
+    journal = Journal(providers.clock, redactor)
+    store = Store(settings.database, providers)
+    try:
+        return _wire(settings, providers, redactor, journal, store, vcenter_address)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _wire(
+    settings: Settings,
+    providers: Providers,
+    redactor: Redactor,
+    journal: Journal,
+    store: Store,
+    vcenter_address: str | None,
+) -> ManagementServer:
+    world = seed(store, settings.seed, vcenter_address=vcenter_address)
+    for secret in world.secrets:
+        redactor.register(secret)
+    global_settings = GlobalSettings(store)
+    _require_free(settings.host, settings.port, "port", "the HTTP API")
+    _require_free(settings.host, settings.agent_port, "agent-port", "agents")
+    agents = AgentManager(
+        store,
+        providers,
+        global_settings,
+        journal,
+        node_id=uuid.UUID(world.management_server_uuid).int % 2**47,
+        management_server_uuid=world.management_server_uuid,
+        host=settings.host,
+        port=settings.agent_port,
+    )
+    jobs = JobRunner(store, providers, journal, redactor)
+    services = Services(
+        store=store,
+        providers=providers,
+        settings=global_settings,
+        journal=journal,
+        redactor=redactor,
+        quirks=Quirks(settings.fix),
+        agents=agents,
+        vcenters=VcenterConnector(providers, global_settings, journal, redactor),
+        jobs=jobs,
+        commands=all_declarations(),
+        management_server_uuid=world.management_server_uuid,
+        management_server_name=world.management_server_name,
+    )
+    http = HttpServer(create_wsgi(services), settings.host, settings.port)
+    return ManagementServer(services=services, seed=world, http=http, agents=agents)
+
+
+def _require_free(host: str, port: int, option: str, purpose: str) -> None:
+    if port == 0:
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise port_taken(error, host, port, option, purpose) from error
+
+
+def port_taken(error: OSError, host: str, port: int, option: str, purpose: str) -> PortTakenError:
+    """The error to raise when listening on `port` failed with `error`; `--option` is what chooses the port."""
+    return PortTakenError(
+        error.errno,
+        f"port {port} on {host}, wanted for {purpose}, cannot be used ({error.strerror}): "
+        f"choose another with --{option}, or 0 to let the system choose",
+    )

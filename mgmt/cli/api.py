@@ -1,0 +1,99 @@
+"""`cloudstack-mock api`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mgmt.cli.client import ApiCallError, ApiClient
+from mgmt.cli.profiles import client_for
+
+
+@click.command()
+@click.argument("command")
+@click.argument("parameters", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--url", help="API address, such as http://127.0.0.1:8080/client/api.")
+@click.option("--api-key", help="API key of the caller.")
+@click.option(
+    "--secret-key", help="Secret key of the caller; CLOUDSTACK_MOCK_SECRET_KEY keeps it off the command line."
+)
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Take address and keys from this file.")
+@click.option("--profile", help="Take address and keys from this profile of profiles.toml.")
+@click.option("--no-wait", is_flag=True, help="Print the job id of an asynchronous command instead of its result.")
+def api(
+    command: str,
+    parameters: tuple[str, ...],
+    url: str | None,
+    api_key: str | None,
+    secret_key: str | None,
+    ready_file: Path | None,
+    profile: str | None,
+    no_wait: bool,
+) -> None:
+    """Send COMMAND with KEY=VALUE parameters, wait for its job and print the answer as JSON.
+
+    On a terminal an import shows its steps while it runs. An error answer goes to standard error, with exit status 1.
+    """
+    sent = _parameters(parameters)
+    client = client_for(profile=profile, ready_file=ready_file, url=url, api_key=api_key, secret_key=secret_key)
+    try:
+        if no_wait:
+            answer = client.call(command, **sent)
+        elif sys.stderr.isatty():
+            answer = _run_with_progress(client, command, sent)
+        else:
+            answer = client.run(command, **sent)
+    except ApiCallError as error:
+        click.echo(json.dumps(error.body, indent=2, ensure_ascii=False) if error.body else str(error), err=True)
+        raise SystemExit(1) from error
+    finally:
+        client.close()
+    if sys.stdout.isatty():
+        Console().print_json(data=answer)
+    else:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def _parameters(words: tuple[str, ...]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for word in words:
+        key, separator, value = word.partition("=")
+        if not separator or not key:
+            raise click.UsageError(
+                f"{word!r}: expected KEY=VALUE, such as zoneid=1f0c... or details[0].vddk.lib.dir=/opt"
+            )
+        parameters[key] = value
+    return parameters
+
+
+def _run_with_progress(client: ApiClient, command: str, parameters: dict[str, str]) -> Any:
+    """Run `command` with a bar; an import's bar follows the step that listImportVmTasks shows for it."""
+    progress = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
+    )
+    with progress:
+        bar = progress.add_task(command, total=None)
+
+        def show_step() -> None:
+            task = _import_task(client, parameters) if command == "importVm" else None
+            if task is not None:
+                done, _, total = task["step"].removeprefix("[").partition("]")[0].partition("/")
+                progress.update(bar, completed=int(done) - 1, total=int(total), description=task["description"])
+
+        return client.run(command, on_poll=show_step, **parameters)
+
+
+def _import_task(client: ApiClient, parameters: dict[str, str]) -> dict[str, Any] | None:
+    try:
+        answer = client.call("listImportVmTasks", zoneid=parameters.get("zoneid"), tasksfilter="running")
+    except ApiCallError:
+        return None  # an older server: the bar then just moves
+    wanted = parameters.get("name")
+    tasks = [task for task in answer.get("importvmtask", []) if task.get("sourcevmname") == wanted]
+    return tasks[0] if tasks else None

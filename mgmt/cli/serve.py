@@ -1,0 +1,73 @@
+"""`cloudstack-mock serve`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from mgmt.cli.signals import stop_signals
+from mgmt.config import ConfigError, Settings, load_settings
+from mgmt.embedded import StartError, World
+from mgmt.store.database import SchemaVersionError
+from mgmt.store.seeding import SeedError
+
+
+def start_logging(level: str) -> None:
+    """Log to standard error at `level`."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+@click.command()
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with settings.")
+@click.option("--host", help="Address to listen on [127.0.0.1].")
+@click.option("--port", help="Port of the HTTP API [8080]; 0: the system chooses.")
+@click.option("--agent-port", help="Port that agents connect to [8250]; 0: the system chooses.")
+@click.option("--vcenter-port", help="Port of the embedded vCenter [0: the system chooses].")
+@click.option("--database", help="Database URL [in memory], such as sqlite:///cloud.db.")
+@click.option("--seed", help="Shipped seed by name, or a YAML file [lab].")
+@click.option("--agents", help="embedded or none [embedded].")
+@click.option("--vcenter", help="embedded or none [embedded].")
+@click.option("--time-scale", help="How many times faster than real conversions run [1].")
+@click.option("--fix", multiple=True, help="Repair a known upstream defect, by name; 'all' for every one. Repeatable.")
+@click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
+@click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
+@click.option("--log-level", help="debug, info, warning or error [warning].")
+def serve(config_file: Path | None, fix: tuple[str, ...], **options: str | None) -> None:
+    """Run a management server, by default with hosts and a vCenter of its own.
+
+    Settings: defaults, then the TOML file, then CLOUDSTACK_MOCK_* variables, then options.
+    """
+    file = config_file or (Path(path) if (path := os.environ.get("CLOUDSTACK_MOCK_CONFIG")) else None)
+    try:
+        settings = load_settings(file=file, environment=os.environ, options={**options, "fix": fix or None})
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    start_logging(settings.log_level)
+    run(settings)
+
+
+def run(settings: Settings) -> None:
+    """Run the world until SIGINT or SIGTERM; raises ClickException when it does not come up."""
+    world = World(settings)
+    with stop_signals() as stopped:
+        try:
+            world.start()
+            if settings.ready_file is not None:
+                world.write_ready_file(settings.ready_file)
+        except (OSError, SeedError, SchemaVersionError, StartError) as error:
+            world.stop()
+            raise click.ClickException(
+                error.strerror or str(error) if isinstance(error, OSError) else str(error)
+            ) from error
+        click.echo(f"API      {world.server.api_url}")
+        click.echo("agents   {}:{}".format(*world.server.agents.address))
+        if world.vcenter is not None:
+            click.echo("vCenter  {}:{}".format(*world.vcenter.address))
+        click.echo("stop with Ctrl-C")
+        stopped.wait()
+        world.stop()
+        if settings.ready_file is not None:
+            settings.ready_file.unlink(missing_ok=True)

@@ -1,0 +1,193 @@
+"""Settings of a server process: defaults < TOML file < environment (`CLOUDSTACK_MOCK_*`) < command line.
+
+A setting is declared once in `OPTIONS`; the file, the environment, the command line and the documentation test are all
+read against that list. A bad value is refused with its source, its name, what came and what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from mgmt.quirks import KNOWN, Quirks, UnknownQuirkError
+
+ENVIRONMENT_PREFIX = "CLOUDSTACK_MOCK_"
+_URL_PASSWORD = re.compile(r"(:)[^:@/]+@")
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the text names source, setting, value and what was expected."""
+
+    def __init__(self, source: str, name: str, value: object, expected: str) -> None:
+        shown = _URL_PASSWORD.sub(r"\1*****@", value) if isinstance(value, str) else value
+        super().__init__(f"{source}: {name} = {shown!r} cannot be used: expected {expected}")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting: how it is read and what a reader is told about it."""
+
+    name: str
+    expected: str
+    parse: Callable[[object], Any]
+    help: str
+
+
+def _port(value: object) -> int:
+    number = _integer(value)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    return int(value)
+
+
+def _positive(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value
+
+
+def _one_of(*allowed: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in allowed:
+            raise ValueError
+        return str(value)
+
+    return parse
+
+
+def _database(value: object) -> str:
+    url = _text(value)
+    try:
+        make_url(url)
+    except ArgumentError as error:
+        raise ValueError from error
+    return url
+
+
+def _fixes(value: object) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise ValueError
+    names = tuple(str(name).strip() for name in names if str(name).strip())
+    try:
+        Quirks(names)
+    except UnknownQuirkError as error:
+        raise ValueError from error
+    return names
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value)) if not isinstance(value, Path) else value
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("host", "an address or host name to listen on", _text, "address that the API and agent ports listen on"),
+    Option("port", "a port from 0 to 65535", _port, "port of the HTTP API; 0 lets the system choose"),
+    Option("agent_port", "a port from 0 to 65535", _port, "port that agents connect to; 0 lets the system choose"),
+    Option("vcenter_port", "a port from 0 to 65535", _port, "port of the embedded vCenter; 0 lets the system choose"),
+    Option("database", "a database URL such as sqlite:///cloud.db", _database, "where the state is kept"),
+    Option("seed", "the name of a shipped seed, or the path of a YAML file", _text, "the world to start with"),
+    Option("agents", "'embedded' or 'none'", _one_of("embedded", "none"), "run the seed's simulated KVM hosts here"),
+    Option("vcenter", "'embedded' or 'none'", _one_of("embedded", "none"), "run the seed's vCenter stand-in here"),
+    Option("time_scale", "a number greater than 0", _positive, "how many times faster than real conversions run"),
+    Option("fix", f"'all', or names out of {', '.join(sorted(KNOWN))}", _fixes, "repair known upstream defects"),
+    Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
+    Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
+    Option(
+        "log_level",
+        "one of debug, info, warning, error",
+        _one_of("debug", "info", "warning", "error"),
+        "how much is written to standard error",
+    ),
+)
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one server process."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    agent_port: int = 8250
+    vcenter_port: int = 0
+    database: str = "sqlite://"
+    seed: str = "lab"
+    agents: str = "embedded"
+    vcenter: str = "embedded"
+    time_scale: float = 1.0
+    fix: tuple[str, ...] = field(default=())
+    ready_file: Path | None = None
+    work_dir: Path | None = None
+    log_level: str = "warning"
+
+
+def load_settings(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Settings:
+    """The settings that file, environment and options give together; `None` options count as not given.
+
+    Raises ConfigError for an unknown name or a value that cannot be used, and for a file that cannot be read.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        values |= _checked(str(file), _file_values(file))
+    named = {
+        name.removeprefix(ENVIRONMENT_PREFIX).lower(): value
+        for name, value in (environment or {}).items()
+        if name.startswith(ENVIRONMENT_PREFIX) and name.removeprefix(ENVIRONMENT_PREFIX).lower() in _BY_NAME
+    }
+    values |= _checked("environment", named, show=lambda name: ENVIRONMENT_PREFIX + name.upper())
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    values |= _checked("command line", given, show=lambda name: "--" + name.replace("_", "-"))
+    return Settings(**values)
+
+
+def _file_values(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(str(file), "file", error.strerror or "unreadable", "a readable TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(file), "file", str(error), "valid TOML") from error
+
+
+def _checked(source: str, values: Mapping[str, Any], show: Callable[[str], str] = lambda name: name) -> dict[str, Any]:
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        option = _BY_NAME.get(name)
+        if option is None:
+            raise ConfigError(source, show(name), value, "one of the settings " + ", ".join(sorted(_BY_NAME)))
+        try:
+            checked[name] = option.parse(value)
+        except ValueError as error:
+            raise ConfigError(source, show(name), value, option.expected) from error
+    return checked
+
+
+assert {option.name for option in OPTIONS} == {item.name for item in fields(Settings)}

@@ -1,0 +1,170 @@
+"""A whole world in one process: the management server, its simulated KVM hosts and its vCenter stand-in.
+
+Everything still speaks over real sockets; the rooms only share the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from agent_sim.fleet import Fleet, ProgressEvent, ToolRun, load_hosts
+from mgmt.app import ManagementServer, create_server, port_taken
+from mgmt.config import Settings
+from mgmt.observe.redaction import Redactor
+from mgmt.providers import Providers
+from mgmt.store.seeding import read_seed
+from vcenter_sim.server import VcenterSim
+
+ATTACH_TIMEOUT_S = 30.0
+
+
+class StartError(RuntimeError):
+    """The world did not come up; the text says which part and why."""
+
+
+class World:
+    """A server with the embedded parts that its settings ask for.
+
+    Use as a context manager, or call `start()` and `stop()`. `on_progress` gets each step of a simulated conversion.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Providers | None = None,
+        *,
+        on_progress: Callable[[ProgressEvent], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.providers = providers or Providers()
+        self.vcenter: VcenterSim | None = None
+        self.fleet: Fleet | None = None
+        self._on_progress = on_progress
+        self._own_work_dir: Path | None = None
+        self._server: ManagementServer | None = None
+
+    @property
+    def server(self) -> ManagementServer:
+        """The management server of a started world."""
+        if self._server is None:
+            raise RuntimeError("the world is not started")
+        return self._server
+
+    def __enter__(self) -> World:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Return once everything answers and all embedded hosts are Up; nothing is left running on failure."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        files = read_seed(self.settings.seed)
+        if self.settings.vcenter == "embedded" and files.vcenter_file is not None:
+            self.vcenter = VcenterSim(files.vcenter_file, host=self.settings.host, port=self.settings.vcenter_port)
+            try:
+                self.vcenter.start()
+            except OSError as error:
+                raise port_taken(
+                    error, self.settings.host, self.settings.vcenter_port, "vcenter-port", "the vCenter"
+                ) from error
+        self._server = create_server(self.settings, self.providers, vcenter_address=self._vcenter_address())
+        self._server.start()
+        if self.settings.agents == "embedded" and files.agents_file is not None:
+            hosts = load_hosts(files.agents_file)
+            journal = self._server.services.journal
+            redactor: Redactor = self._server.services.redactor
+
+            def record_tool_run(run: ToolRun) -> None:
+                journal.record("tool", run.argv[0], host=run.host, argv=list(run.argv), exit_status=run.exit_status)
+
+            self.fleet = Fleet(
+                hosts,
+                connect=self._server.agents.address,
+                work_dir=self._work_dir(),
+                time_scale=self.settings.time_scale,
+                on_progress=self._on_progress,
+                on_tool_run=record_tool_run,
+            )
+            self.fleet.start()
+            guids = [host.full_guid for host in hosts]
+            if not self._server.agents.wait_for_hosts_up(guids, timeout_s=ATTACH_TIMEOUT_S):
+                raise StartError(redactor.text(f"not all of the {len(hosts)} embedded hosts came Up: see the log"))
+
+    def stop(self) -> None:
+        """End everything; safe to call twice and after a failed start."""
+        if self.fleet is not None:
+            self.fleet.stop()
+        if self._server is not None:
+            self._server.stop()
+        if self.vcenter is not None:
+            self.vcenter.stop()
+        self.fleet = self._server = self.vcenter = None
+        if self._own_work_dir is not None:
+            shutil.rmtree(self._own_work_dir, ignore_errors=True)
+            self._own_work_dir = None
+
+    def ready(self) -> dict[str, object]:
+        """What a script needs to use this world: the content of the ready file. It holds secrets."""
+        server = self.server
+        admin = server.seed.admin
+        host, port = server.agents.address
+        return {
+            "pid": os.getpid(),
+            "api": server.api_url,
+            "console": None,
+            "api_key": admin.api_key,
+            "secret_key": admin.secret_key,
+            "username": admin.username,
+            "password": admin.password,
+            "agent_endpoint": f"{host}:{port}",
+            "vcenter": self._vcenter_ready(),
+            "zone_id": server.seed.zone_uuid,
+            "cluster_id": server.seed.cluster_uuid,
+        }
+
+    def write_ready_file(self, path: Path) -> None:
+        """Write `ready()` to `path` at once (no half-written file is ever seen), readable by its owner only."""
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it mode 0600
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(self.ready(), file, indent=2)
+                file.write("\n")
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _vcenter_address(self) -> str | None:
+        return "{}:{}".format(*self.vcenter.address) if self.vcenter is not None else None
+
+    def _vcenter_ready(self) -> dict[str, object] | None:
+        if self.vcenter is None:
+            return None
+        host, port = self.vcenter.address
+        return {
+            "host": host,
+            "port": port,
+            "username": self.vcenter.username,
+            "password": self.vcenter.password,
+            "datacenter": self.vcenter.datacenter,
+        }
+
+    def _work_dir(self) -> Path:
+        if self.settings.work_dir is not None:
+            self.settings.work_dir.mkdir(parents=True, exist_ok=True)
+            return self.settings.work_dir
+        self._own_work_dir = Path(tempfile.mkdtemp(prefix="cloudstack-mock-"))
+        return self._own_work_dir
