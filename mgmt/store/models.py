@@ -275,6 +275,16 @@ class Configuration(Base):
     value: Mapped[str | None] = mapped_column(Text)
 
 
+class ScopedConfiguration(Base):
+    """A setting's own value in a zone, cluster, pool, domain or account, where it differs from the global one."""
+
+    __tablename__ = "scoped_configuration"
+    scope: Mapped[str] = mapped_column(String(32), primary_key=True)  # Zone, Cluster, StoragePool, ...
+    scope_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str | None] = mapped_column(Text)
+
+
 class NetworkOffering(Entity, Base):
     __tablename__ = "network_offerings"
     name: Mapped[str]
@@ -545,6 +555,17 @@ class UsageEvent(Base):
     size_bytes: Mapped[int | None]
     details: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     created: Mapped[datetime]
+
+
+class ResourceReservation(Base):
+    """What work under way has claimed of the limits of an account, before its records exist (upstream name)."""
+
+    __tablename__ = "resource_reservation"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
+    resource_type: Mapped[str]
+    amount: Mapped[int]
 
 
 class ManagementServer(Entity, Base):
