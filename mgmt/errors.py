@@ -93,7 +93,7 @@ class OperationTimedOutError(CloudError):
 class ServerApiError(CloudError):
     """ServerApiException raised by a command itself: the code it was given, cserrorcode 9999."""
 
-    cserrorcode = 9999
+    cserrorcode: int | None = 9999
 
     def __init__(
         self,

@@ -1,0 +1,133 @@
+"""Global settings: definitions with defaults, values from the database kept in memory, and the checks of a new value.
+
+One `GlobalSettings` per server. A change is visible to all threads once the session that made it has committed.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
+
+from mgmt.errors import InvalidParameterValueError
+from mgmt.inventory.setting_definitions import SettingDefinition, all_definitions
+from mgmt.store.database import Store
+from mgmt.store.models import Configuration, ScopedConfiguration
+
+# (scope, internal id of the resource, setting); the global value has scope "" and id 0.
+_Key = tuple[str, int, str]
+
+_INTEGER_BITS = {"java.lang.Integer": 32, "java.lang.Long": 64}
+
+
+class UnknownSettingError(KeyError):
+    """A name that no definition has: a programming error of the caller, or a seed's typing error."""
+
+
+class GlobalSettings:
+    """The settings of one server, read from `store` when it is made."""
+
+    def __init__(self, store: Store) -> None:
+        self.definitions: Mapping[str, SettingDefinition] = all_definitions()
+        self._lock = threading.Lock()
+        self._values: dict[_Key, str | None] = {}
+        self.reload(store)
+
+    def reload(self, store: Store) -> None:
+        """Read every value from the database again, as after seeding."""
+        values: dict[_Key, str | None] = {}
+        with store.session() as session:
+            for name, value in session.execute(select(Configuration.name, Configuration.value)).tuples():
+                values["", 0, name] = value
+            for row in session.scalars(select(ScopedConfiguration)):
+                values[row.scope, row.scope_id, row.name] = row.value
+        with self._lock:
+            self._values = values
+
+    def get_text(self, name: str, *, scope: str = "", scope_id: int = 0) -> str | None:
+        """The value of `name` in the scope (such as "Zone"), else the global one, else the default.
+
+        None when it was set to nothing. Raises `UnknownSettingError` for a name without a definition.
+        """
+        definition = self._definition(name)
+        values = self._values
+        if scope:
+            scoped = values.get((scope, scope_id, name))
+            if scoped is not None:
+                return scoped
+        return values.get(("", 0, name), definition.default)
+
+    def get_bool(self, name: str, *, scope: str = "", scope_id: int = 0) -> bool:
+        """True when the value is `true` in any case."""
+        return (self.get_text(name, scope=scope, scope_id=scope_id) or "").lower() == "true"
+
+    def get_int(self, name: str, *, scope: str = "", scope_id: int = 0) -> int:
+        """The value as a number; the default's number while the value is empty (ConfigKey.value())."""
+        value = self.get_text(name, scope=scope, scope_id=scope_id) or self._definition(name).default
+        return int(value or 0)
+
+    def get_float(self, name: str, *, scope: str = "", scope_id: int = 0) -> float:
+        """The value as a decimal number; the default's while the value is empty."""
+        value = self.get_text(name, scope=scope, scope_id=scope_id) or self._definition(name).default
+        return float(value or 0)
+
+    def set(self, session: Session, name: str, value: str | None, *, scope: str = "", scope_id: int = 0) -> None:
+        """Write a value with `session`; readers see it after the commit. Does not check it (see `checked`)."""
+        self._definition(name)
+        if scope:
+            session.merge(ScopedConfiguration(scope=scope, scope_id=scope_id, name=name, value=value))
+        else:
+            session.merge(Configuration(name=name, value=value))
+        session.flush()
+        pending: dict[_Key, str | None] = session.info.setdefault("pending_settings", {})
+        if not pending:
+            event.listen(session, "after_commit", self._publish)
+            event.listen(session, "after_rollback", _forget)
+        pending[scope, scope_id, name] = value
+
+    def checked(self, name: str, value: str | None, *, scope: str = "") -> SettingDefinition:
+        """The definition of `name` if `value` fits it.
+
+        Raises `InvalidParameterValueError` with updateConfiguration's texts
+        (ConfigurationManagerImpl.updateConfiguration, validateConfigurationValue).
+        """
+        definition = self.definitions.get(name)
+        if definition is None:
+            raise InvalidParameterValueError(f"Config parameter with name {name} doesn't exist")
+        if scope and scope not in definition.scopes:
+            raise InvalidParameterValueError(f"Invalid scope id provided for the parameter {name}")
+        if value is None:
+            return definition
+        if not _fits(definition, value):
+            raise InvalidParameterValueError(f"Value [{value}] is not a valid [class {definition.java_class}].")
+        if definition.must_be_positive and int(value) <= 0:
+            raise InvalidParameterValueError(f"Please enter a positive value for the configuration parameter:{name}")
+        return definition
+
+    def _definition(self, name: str) -> SettingDefinition:
+        try:
+            return self.definitions[name]
+        except KeyError:
+            raise UnknownSettingError(name) from None
+
+    def _publish(self, session: Session) -> None:
+        with self._lock:
+            self._values = {**self._values, **session.info.pop("pending_settings", {})}
+
+
+def _forget(session: Session) -> None:
+    session.info.pop("pending_settings", None)
+
+
+def _fits(definition: SettingDefinition, value: str) -> bool:
+    if definition.java_class == "java.lang.Boolean":
+        return value in ("true", "false")
+    if definition.java_class in _INTEGER_BITS:
+        limit: int = 2 ** (_INTEGER_BITS[definition.java_class] - 1)
+        return re.fullmatch(r"[+-]?[0-9]+", value) is not None and -limit <= int(value) < limit
+    if definition.java_class == "java.lang.Float":
+        return re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", value) is not None
+    return True

@@ -1,0 +1,186 @@
+"""One server's database: opening it, checking its schema version, and sessions that many threads may use at once.
+
+SQLite files run in WAL mode. A memory database (`sqlite://`) is a private file in a temporary folder that goes away
+with the store: shared-cache memory databases refuse concurrent work with table locks that no busy timeout waits for,
+while the WAL file gives tests the very behaviour of a database on disk, and two stores share nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, create_engine, event, inspect, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session, sessionmaker
+
+from mgmt.providers import Providers
+from mgmt.store.models import SCHEMA_VERSION, Base, SchemaVersion
+
+logger = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_S = 30.0
+POOL_SIZE = 16
+
+
+class StoreError(Exception):
+    """The database cannot be opened; the text names the database (without its password) and the reason."""
+
+
+class SchemaVersionError(StoreError):
+    """The database holds tables that this version does not know; nothing was changed in it."""
+
+
+class Store:
+    """The database at `url`; opened at once, its tables created when it is empty.
+
+    `url` is an SQLAlchemy URL: `sqlite://` (memory), `sqlite:///path`, or a MySQL or PostgreSQL one. Raises
+    `SchemaVersionError` for a database of another schema version and `StoreError` when it cannot be opened.
+    """
+
+    def __init__(self, url: str, providers: Providers) -> None:
+        self.providers = providers
+        parsed = _parsed_url(url)
+        self.display_url = parsed.render_as_string(hide_password=True)
+        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._remove_files: weakref.finalize[[str, bool], Store] | None = None
+        is_memory = self._is_sqlite and parsed.database in (None, "", ":memory:")
+        if is_memory:
+            folder = tempfile.mkdtemp(prefix="cloudstack-mock-db-")
+            self._remove_files = weakref.finalize(self, shutil.rmtree, folder, True)
+            parsed = parsed.set(database=str(Path(folder) / "memory.db"))
+        self._engine = _open_engine(parsed, durable=not is_memory)
+        self._new_session = sessionmaker(self._engine, expire_on_commit=False)
+        try:
+            self._prepare_schema()
+        except DBAPIError as error:
+            self.close()
+            raise StoreError(f"cannot open database {self.display_url}: {error.orig}") from None
+        except SchemaVersionError:
+            self.close()
+            raise
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine, for dumps and tests."""
+        return self._engine
+
+    @contextmanager
+    def session(self, *, exclusive: bool = False) -> Iterator[Session]:
+        """A session that commits when the block ends and rolls back when it raises.
+
+        Reads hold no lock; from the first write to the end of the block this session is the database's only writer
+        (SQLite), so write late and never wait for an agent or a vCenter after a flush. With `exclusive` it is the only
+        writer from the start: what it reads cannot be changed by another session before it writes.
+        """
+        with self._new_session() as session:
+            try:
+                if exclusive and self._is_sqlite:
+                    session.execute(text("BEGIN IMMEDIATE"))
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+
+    def close(self) -> None:
+        """Close every connection; a memory database is gone afterwards. May be called twice."""
+        self._engine.dispose()
+        if self._remove_files is not None:
+            self._remove_files()
+
+    def _prepare_schema(self) -> None:
+        tables = set(inspect(self._engine).get_table_names())
+        if not tables:
+            with self._engine.begin() as connection:
+                if self._is_sqlite:
+                    connection.execute(text("BEGIN IMMEDIATE"))
+                Base.metadata.create_all(connection)
+                connection.execute(SchemaVersion.__table__.insert().values(version=SCHEMA_VERSION))  # type: ignore[attr-defined]
+            logger.info("created the tables of schema version %d in %s", SCHEMA_VERSION, self.display_url)
+            return
+        if SchemaVersion.__tablename__ not in tables:
+            raise SchemaVersionError(
+                f"database {self.display_url} holds tables but no {SchemaVersion.__tablename__}: it does not belong to "
+                "cloudstack-mock; nothing was changed, name an empty database"
+            )
+        with self._engine.connect() as connection:
+            versions = list(connection.execute(select(SchemaVersion.version)).scalars())
+        if versions != [SCHEMA_VERSION]:
+            found = ", ".join(str(version) for version in versions) or "none"
+            raise SchemaVersionError(
+                f"database {self.display_url} has schema version {found}, this program needs {SCHEMA_VERSION}; "
+                "nothing was changed, use the matching program version or name an empty database"
+            )
+
+
+def _parsed_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError):
+        raise StoreError(
+            "the database URL is none that SQLAlchemy knows: expected something like sqlite:///path"
+        ) from None
+    return parsed
+
+
+def _json_text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _lower(value: object) -> str | None:
+    return None if value is None else str(value).lower()
+
+
+def _open_engine(url: URL, *, durable: bool) -> Engine:
+    # Parameters are hidden in error texts: they may be passwords and keys.
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "json_serializer": _json_text,
+        "json_deserializer": msgspec.json.decode,
+        "pool_size": POOL_SIZE,
+        "max_overflow": -1,
+    }
+    if url.get_backend_name() != "sqlite":
+        options["pool_pre_ping"] = True
+        if url.get_backend_name() == "mysql":
+            # CloudStack's own level: a session sees what others committed, as it does on SQLite here.
+            options["isolation_level"] = "READ COMMITTED"
+        return _create_engine(url, options)
+    # Python's driver opens a transaction at the first write only, and IMMEDIATE takes the write lock right then: a
+    # read transaction that turns into a writing one would fail at once, without waiting, after another's commit.
+    options["connect_args"] = {
+        "timeout": BUSY_TIMEOUT_S,
+        "isolation_level": "IMMEDIATE",
+        "check_same_thread": False,
+    }
+    engine = _create_engine(url, options)
+
+    def configure(connection: Any, _record: object) -> None:  # Any: the driver's own connection object
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+        # SQLite's own lower() knows ASCII only; names are compared without case in every alphabet.
+        connection.create_function("lower", 1, _lower, deterministic=True)
+
+    event.listen(engine, "connect", configure)
+    return engine
+
+
+def _create_engine(url: URL, options: dict[str, Any]) -> Engine:
+    try:
+        return create_engine(url, **options)
+    except ModuleNotFoundError as error:
+        shown = url.render_as_string(hide_password=True)
+        raise StoreError(f"cannot open database {shown}: the driver {error.name} is not installed") from None
