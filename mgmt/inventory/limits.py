@@ -96,7 +96,7 @@ def account_counts(session: Session, account_ids: Collection[int]) -> dict[int, 
     return counts
 
 
-def _vm_usage(condition: ColumnElement[bool]) -> Select[Any]:
+def _vm_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return (
         select(
             VmInstance.account_id,
@@ -109,7 +109,7 @@ def _vm_usage(condition: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _volume_usage(condition: ColumnElement[bool]) -> Select[Any]:
+def _volume_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return (
         select(Volume.account_id, func.count(), func.sum(Volume.size_bytes))
         .where(condition, Volume.removed.is_(None), Volume.state.not_in(_UNCOUNTED_VOLUME_STATES))
@@ -117,7 +117,7 @@ def _volume_usage(condition: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _template_usage(condition: ColumnElement[bool]) -> Select[Any]:
+def _template_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return (
         select(Template.account_id, func.count())
         .where(condition, Template.removed.is_(None), Template.template_type == "USER")
@@ -125,7 +125,7 @@ def _template_usage(condition: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _network_usage(condition: ColumnElement[bool]) -> Select[Any]:
+def _network_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return (
         select(Network.account_id, func.count())
         .where(condition, Network.removed.is_(None), Network.is_system.is_(False), Network.acl_type == "Account")
