@@ -1,0 +1,121 @@
+"""The property collector: many properties of many objects in one call, and waiting for tasks.
+
+Attribute access on pyvmomi objects costs a round trip each (an undocumented `Fetch`), and `pyVim.task.WaitForTask`
+fails on task names it does not know; neither is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from mgmt.vmware.errors import VcenterError, VcenterTaskError
+from mgmt.vmware.link import VcenterLink, fault_text
+from mgmt.vmware.sdk import type_name, vim, vmodl
+
+PAGE_SIZE = 200
+MAX_WAIT_S = 60
+
+_collector = vmodl.query.PropertyCollector
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object and those of the asked properties that it has."""
+
+    reference: Any  # a pyvmomi managed object
+    values: dict[str, Any]  # property values are vim25 data objects, numbers, texts, ...
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """The value at `path`; `default` when vCenter left it out."""
+        value = self.values.get(path)
+        return default if value is None else value
+
+
+def step(kind: Any, path: str, *onward: Any, name: str | None = None) -> Any:
+    """A traversal from objects of type `kind` along property `path`, and `onward` from what is there."""
+    return _collector.TraversalSpec(name=name, type=kind, path=path, skip=False, selectSet=list(onward))
+
+
+def again(name: str) -> Any:
+    """The traversal called `name` once more: how a recursion is written."""
+    return _collector.SelectionSpec(name=name)
+
+
+def below(folder_path: str, *onward: Any) -> Any:
+    """From a datacenter through `vmFolder` or `hostFolder` into all folders, and `onward` from their children."""
+    folders = step(vim.Folder, "childEntity", again("folders"), *onward, name="folders")
+    return step(vim.Datacenter, folder_path, folders)
+
+
+class Collector:
+    """Reads properties over one link."""
+
+    def __init__(self, link: VcenterLink, page_size: int = PAGE_SIZE, max_wait_s: int = MAX_WAIT_S) -> None:
+        self._link = link
+        self._pc = link.content.propertyCollector
+        self._page_size = page_size
+        self._max_wait_s = max_wait_s
+
+    def read(self, references: Iterable[Any], kind: Any, paths: Sequence[str]) -> list[Found]:
+        """`paths` of the given objects of type `kind`."""
+        starts = [_collector.ObjectSpec(obj=reference, skip=False) for reference in references]
+        return self._retrieve(starts, kind, paths) if starts else []
+
+    def walk(self, start: Any, kind: Any, paths: Sequence[str], *traversals: Any) -> list[Found]:
+        """`paths` of the objects of type `kind` that `traversals` reach from `start`, in vCenter's order."""
+        return self._retrieve([_collector.ObjectSpec(obj=start, skip=True, selectSet=list(traversals))], kind, paths)
+
+    def _retrieve(self, starts: list[Any], kind: Any, paths: Sequence[str]) -> list[Found]:
+        wanted = _collector.PropertySpec(type=kind, all=False, pathSet=list(paths))
+        spec = _collector.FilterSpec(propSet=[wanted], objectSet=starts)
+        options = _collector.RetrieveOptions(maxObjects=self._page_size)
+        return list(self._pages([spec], options))
+
+    def _pages(self, specs: list[Any], options: Any) -> Iterator[Found]:
+        page = self._link.call(self._pc.RetrievePropertiesEx, specs, options)
+        while page is not None:
+            for content in page.objects or ():
+                yield Found(content.obj, {prop.name: prop.val for prop in content.propSet or ()})
+            if not page.token:
+                return
+            page = self._link.call(self._pc.ContinueRetrievePropertiesEx, page.token)
+
+    def wait_for_task(self, task: Any) -> None:
+        """Return when `task` has succeeded; raises VcenterTaskError with the fault's message when it fails.
+
+        There is no bound: a clone takes as long as it takes, and each poll is bounded by the link's time-out.
+        """
+        wanted = _collector.PropertySpec(type=vim.Task, all=False, pathSet=["info.state", "info.error"])
+        spec = _collector.FilterSpec(propSet=[wanted], objectSet=[_collector.ObjectSpec(obj=task, skip=False)])
+        task_filter = self._link.call(self._pc.CreateFilter, spec, False)
+        try:
+            self._follow(task)
+        finally:
+            with suppress(VcenterError):  # it ends with the session at the latest
+                task_filter.Destroy()
+
+    def _follow(self, task: Any) -> None:
+        version = ""
+        seen: dict[str, Any] = {}
+        while True:
+            update = self._link.call(
+                self._pc.WaitForUpdatesEx, version, _collector.WaitOptions(maxWaitSeconds=self._max_wait_s)
+            )
+            if update is None:
+                continue  # nothing new within the wait
+            version = update.version
+            for filter_set in update.filterSet or ():
+                for changed in filter_set.objectSet or ():
+                    if changed.obj == task:
+                        seen.update({change.name: change.val for change in changed.changeSet or ()})
+            state = seen.get("info.state")
+            if state == vim.TaskInfo.State.success:
+                return
+            if state == vim.TaskInfo.State.error:
+                fault = seen.get("info.error")
+                if fault is None:
+                    raise VcenterTaskError("The task failed without a reason", "MethodFault")
+                raise VcenterTaskError(fault_text(fault), type_name(fault))

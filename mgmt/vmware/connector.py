@@ -1,0 +1,69 @@
+"""The door to vCenters: credentials in, a session out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mgmt.observe.journal import Journal
+from mgmt.observe.redaction import Redactor
+from mgmt.providers import Providers
+from mgmt.vmware.collector import MAX_WAIT_S
+from mgmt.vmware.link import open_link
+from mgmt.vmware.session import VcenterSession
+
+TIMEOUT_SETTING = "vmware.vcenter.session.timeout"
+DEFAULT_TIMEOUT_S = 1200
+
+
+@dataclass(frozen=True)
+class VcenterCredentials:
+    """Which datacenter of which vCenter, and as whom. `host` is `name[:port]`; the password is not in the repr."""
+
+    host: str
+    datacenter: str
+    username: str
+    password: str = field(repr=False)
+
+
+class SettingSource(Protocol):
+    """The global settings, as far as this room needs them."""
+
+    def get_int(self, name: str) -> int | None:
+        """The number that setting `name` holds."""
+        ...
+
+
+class VcenterConnector:
+    """Opens sessions with vCenters; one per server, usable from many threads."""
+
+    def __init__(self, providers: Providers, settings: SettingSource, journal: Journal, redactor: Redactor) -> None:
+        self._providers = providers
+        self._settings = settings
+        self._journal = journal
+        self._redactor = redactor
+
+    @contextmanager
+    def connect(self, credentials: VcenterCredentials) -> Iterator[VcenterSession]:
+        """A logged-in session for the block; logged out at its end.
+
+        Raises VcenterUnreachableError or VcenterLoginError. The datacenter is looked up at the first use.
+        """
+        self._redactor.register(credentials.password)
+        timeout_s = self._settings.get_int(TIMEOUT_SETTING) or DEFAULT_TIMEOUT_S
+        link = open_link(
+            credentials.host,
+            credentials.username,
+            credentials.password,
+            journal=self._journal,
+            clock=self._providers.clock,
+            timeout_s=timeout_s,
+        )
+        try:
+            # A long poll must end before the exchange's time-out does.
+            max_wait_s = max(1, min(MAX_WAIT_S, timeout_s // 2))
+            yield VcenterSession(link, credentials.host, credentials.datacenter, max_wait_s=max_wait_s)
+        finally:
+            link.close()

@@ -1,0 +1,218 @@
+"""A logged-in SOAP session with one vCenter: version, login, one journal entry a call, faults as `VcenterError`s."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import re
+import ssl
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+from mgmt.observe.journal import Journal
+from mgmt.providers import Clock
+from mgmt.vmware.errors import (
+    VcenterError,
+    VcenterFaultError,
+    VcenterLoginError,
+    VcenterUnreachableError,
+    transport_error,
+)
+from mgmt.vmware.sdk import NAMESPACE, OLDEST_VERSION, SoapStubAdapter, known_versions, type_name, vim, vmodl
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 443
+VERSION_FILE = "/sdk/vimServiceVersions.xml"
+MAX_VERSION_FILE_BYTES = 1 << 20
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<name>[^\s:/\[\]@]+))(?::(?P<port>\d{1,5}))?")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `name[:port]` or `[ipv6][:port]` (default 443); raises VcenterUnreachableError for another."""
+    match = _ADDRESS.fullmatch(address.strip())
+    port = int(match["port"] or DEFAULT_PORT) if match else 0
+    if match is None or not 0 < port < 65536:
+        raise VcenterUnreachableError(f"Invalid vCenter address {address!r}: expected name[:port]")
+    return match["v6"] or match["name"], port
+
+
+def unverified_context() -> ssl.SSLContext:
+    """TLS that accepts every certificate and host name, as CloudStack does with vCenter (VmwareClient)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class _Recorder:
+    """Writes the journal entry of one call to one vCenter."""
+
+    def __init__(self, journal: Journal, clock: Clock, vcenter: str) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._vcenter = vcenter
+
+    def start(self) -> float:
+        return self._clock.monotonic()
+
+    def end(self, method: str, started: float, outcome: str) -> None:
+        duration_ms = round((self._clock.monotonic() - started) * 1000, 1)
+        self._journal.record("vcenter", method, vcenter=self._vcenter, duration_ms=duration_ms, outcome=outcome)
+
+
+class _Stub(SoapStubAdapter):  # type: ignore[misc]  # pyvmomi has no types
+    """pyvmomi's SOAP client, which records each call and raises `VcenterError`s only."""
+
+    def __init__(self, recorder: _Recorder, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._recorder = recorder
+
+    def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:
+        """Run one vSphere method; pyvmomi calls this for every method of every object."""
+        started = self._recorder.start()
+        outcome = "ok"
+        try:
+            return super().InvokeMethod(mo, info, args, outerStub)
+        except vmodl.MethodFault as fault:
+            outcome = type_name(fault)
+            raise fault_error(fault) from None
+        except (OSError, http.client.HTTPException) as error:
+            outcome = type(error).__name__
+            log.warning("vCenter call %s failed: %s", info.wsdlName, outcome)
+            raise transport_error(error) from error
+        except Exception as error:
+            # pyvmomi's parser raises whatever it stumbles over when the answer is not what vSphere sends.
+            outcome = type(error).__name__
+            log.warning("vCenter call %s got an answer that is no vSphere SOAP: %s", info.wsdlName, outcome)
+            raise VcenterUnreachableError(f"Unexpected answer of vCenter to {info.wsdlName}: {outcome}") from error
+        finally:
+            self._recorder.end(info.wsdlName, started, outcome)
+
+
+def fault_text(fault: Any) -> str:
+    """The message of a vSphere fault: its own text, or its type's name when it brings none."""
+    for text in (getattr(fault, "localizedMessage", None), getattr(fault, "msg", None)):
+        if text:
+            return str(text)
+    return type_name(fault)
+
+
+def fault_error(fault: Any) -> VcenterFaultError:
+    """The `VcenterError` for a fault that vCenter answered a call with."""
+    return VcenterFaultError(fault_text(fault), type_name(fault))
+
+
+class VcenterLink:
+    """One session. Made by `open_link`; `close` logs out."""
+
+    def __init__(self, stub: Any, content: Any, username: str, password: str) -> None:
+        self.stub = stub
+        self.content = content
+        self._username = username
+        self._password = password
+
+    def login(self) -> None:
+        """Authenticate the session; raises VcenterLoginError."""
+        try:
+            self.content.sessionManager.Login(self._username, self._password, None)
+        except VcenterFaultError as error:
+            raise VcenterLoginError(error.text, error.fault) from None
+
+    def call(self, method: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run `method`; when vCenter has forgotten the session, log in again and run it once more."""
+        try:
+            return method(*args, **kwargs)
+        except VcenterFaultError as error:
+            if error.fault != "NotAuthenticated":
+                raise
+            log.info("vCenter ended the session; logging in again")
+            self.login()
+            return method(*args, **kwargs)
+
+    def close(self) -> None:
+        """Log out and close the connections; never raises."""
+        try:
+            self.content.sessionManager.Logout()
+        except VcenterError as error:
+            log.info("vCenter logout failed: %s", error.text)
+        finally:
+            self.stub.DropConnections()
+
+
+def open_link(
+    address: str, username: str, password: str, *, journal: Journal, clock: Clock, timeout_s: float
+) -> VcenterLink:
+    """Connect to the vCenter at `name[:port]` and log in.
+
+    Raises VcenterUnreachableError or VcenterLoginError. No exchange takes longer than `timeout_s`.
+    """
+    host, port = split_address(address)
+    recorder = _Recorder(journal, clock, address)
+    context = unverified_context()
+    version = choose_version(_published_versions(host, port, context, timeout_s, recorder))
+    stub = _Stub(
+        recorder, host=host, port=port, version=version, sslContext=context, httpConnectionTimeout=timeout_s, poolSize=1
+    )
+    try:
+        content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+        link = VcenterLink(stub, content, username, password)
+        link.login()
+    except BaseException:
+        stub.DropConnections()
+        raise
+    return link
+
+
+def choose_version(published: Sequence[str]) -> str:
+    """pyvmomi's name of the newest version that both sides speak; the oldest supported one when none is shared."""
+    for version, version_id in known_versions():
+        if version_id in published:
+            return version
+    return OLDEST_VERSION
+
+
+def _published_versions(
+    host: str, port: int, context: ssl.SSLContext, timeout_s: float, recorder: _Recorder
+) -> list[str]:
+    """The vim25 versions in the server's version file; none when it publishes no such file.
+
+    pyVim.connect reads the file too, but without a time-out.
+    """
+    started = recorder.start()
+    outcome = "ok"
+    connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+    try:
+        connection.request("GET", VERSION_FILE)
+        response = connection.getresponse()
+        if response.status != 200:
+            outcome = f"HTTP {response.status}"
+            return []
+        return parse_versions(response.read(MAX_VERSION_FILE_BYTES))
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        outcome = type(error).__name__
+        log.warning("vCenter %s:%d cannot be reached: %s", host, port, outcome)
+        failure = transport_error(error)
+        if "UnknownHost" in failure.text:
+            failure = VcenterUnreachableError(f"{failure.text}: {host}")
+        raise failure from error
+    except VcenterError as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        connection.close()
+        recorder.end("GetServiceVersions", started, outcome)
+
+
+def parse_versions(document: bytes) -> list[str]:
+    """The vim25 version ids in a `vimServiceVersions.xml`; raises VcenterUnreachableError when it is not XML."""
+    try:
+        root = ElementTree.fromstring(document)
+    except ElementTree.ParseError:
+        raise VcenterUnreachableError(f"Unexpected answer of vCenter to {VERSION_FILE}: no XML") from None
+    versions: list[str] = []
+    for space in root.findall("namespace"):
+        if space.findtext("name") == NAMESPACE:
+            versions.extend(node.text for node in space.iter("version") if node.text)
+    return versions

@@ -1,0 +1,318 @@
+"""What the server does inside one vCenter session: look up, list, clone, destroy."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from mgmt.vmware.collector import Collector, Found, again, below, step
+from mgmt.vmware.devices import (
+    PortVlan,
+    datastores_of,
+    port_vlan_of,
+    read_disks,
+    read_nics,
+    thin_locators,
+)
+from mgmt.vmware.errors import (
+    CloneError,
+    DatacenterNotFoundError,
+    HostNotFoundError,
+    VcenterError,
+    VcenterFaultError,
+    VmNotFoundError,
+)
+from mgmt.vmware.link import VcenterLink
+from mgmt.vmware.reading import FULL_PATHS, THIN_PATHS, full_record, thin_record
+from mgmt.vmware.records import POWER_OFF, POWER_ON, SourceHost, SourceVm
+from mgmt.vmware.sdk import moref, vim
+
+log = logging.getLogger(__name__)
+
+INTERNAL_NAME_FIELD = "cloud.vm.internal.name"
+ZONE_FIELD = "cloud.zone"
+# HostMO.isUserVMInternalCSName: only user VMs go by their internal name, not system VMs.
+_USER_VM_INTERNAL_NAME = re.compile(r"i-[0-9]+-[0-9]+-")
+
+
+class VcenterSession:
+    """One logged-in session for one datacenter; made by `VcenterConnector.connect`, used by one thread.
+
+    Every method may raise VcenterError: unreachable, refused, `Unable to find VMware datacenter ...`.
+    """
+
+    def __init__(self, link: VcenterLink, vcenter: str, datacenter: str, *, max_wait_s: int) -> None:
+        self.vcenter = vcenter
+        self.datacenter = datacenter
+        self._link = link
+        self._collector = Collector(link, max_wait_s=max_wait_s)
+
+    # Looking up ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _datacenter(self) -> Any:
+        folders = step(vim.Folder, "childEntity", again("folders"), name="folders")
+        root = self._link.content.rootFolder
+        wanted = self.datacenter.lower()
+        for found in self._collector.walk(root, vim.Datacenter, ["name"], folders):
+            if str(found.get("name")).lower() == wanted:
+                return found.reference
+        raise DatacenterNotFoundError(self.datacenter, self.vcenter)
+
+    def check_datacenter(self) -> None:
+        """Return when the datacenter is there (its name compared ignoring case); raises DatacenterNotFoundError."""
+        self._datacenter  # noqa: B018 - the look-up is the check
+
+    def is_managed_elsewhere(self) -> bool:
+        """True when the datacenter carries CloudStack's mark `cloud.zone=true`: some deployment has it in a zone."""
+        key = self._custom_field_key(ZONE_FIELD, vim.Datacenter)
+        if key is None:
+            return False
+        (found,) = self._collector.read([self._datacenter], vim.Datacenter, [f"value[{key}]"])
+        return _custom_text(found, key).lower() == "true"
+
+    def _custom_field_key(self, name: str, kind: Any) -> int | None:
+        manager = self._link.content.customFieldsManager
+        if manager is None:
+            return None
+        for found in self._collector.read([manager], vim.CustomFieldsManager, ["field"]):
+            for definition in found.get("field", ()):
+                if definition.name == name and definition.managedObjectType in (None, kind):
+                    return int(definition.key)
+        return None
+
+    @cached_property
+    def _internal_name_key(self) -> int | None:
+        return self._custom_field_key(INTERNAL_NAME_FIELD, vim.VirtualMachine)
+
+    def _name_paths(self) -> list[str]:
+        key = self._internal_name_key
+        return ["name"] if key is None else ["name", f"value[{key}]"]
+
+    def _internal_name(self, found: Found) -> str:
+        key = self._internal_name_key
+        return "" if key is None else _custom_text(found, key)
+
+    def _walk_vms(self, paths: Sequence[str]) -> list[Found]:
+        return self._collector.walk(self._datacenter, vim.VirtualMachine, paths, below("vmFolder"))
+
+    def _find_reference(self, name: str) -> Any | None:
+        wanted = name.lower()
+        for found in self._walk_vms(self._name_paths()):
+            if wanted in (str(found.get("name")).lower(), self._internal_name(found).lower()):
+                return found.reference
+        return None
+
+    # Listing ------------------------------------------------------------------------------------------------------
+
+    def list_vms(self, keyword: str | None = None) -> list[SourceVm]:
+        """The VMs in the datacenter's folders as thin records, by name; templates and VMs in vApps are not listed.
+
+        `keyword` is a case-sensitive part of the name (upstream: DatacenterMO.getAllVmsOnDatacenter).
+        """
+        shown = [
+            found
+            for found in self._walk_vms(THIN_PATHS)
+            if found.get("config.template") is not True and (not keyword or keyword in str(found.get("name", "")))
+        ]
+        hosts = self._hosts(found.get("runtime.host") for found in shown)
+        return sorted((thin_record(found, hosts) for found in shown), key=lambda vm: vm.name or "")
+
+    def list_hosts(self) -> list[SourceHost]:
+        """The ESXi hosts of the datacenter, by name."""
+        found = self._walk_hosts(["name"])
+        return sorted(self._hosts(host.reference for host in found).values(), key=lambda host: host.name)
+
+    def _walk_hosts(self, paths: Sequence[str]) -> list[Found]:
+        hosts = step(vim.ComputeResource, "host")
+        return self._collector.walk(self._datacenter, vim.HostSystem, paths, below("hostFolder", hosts))
+
+    def _hosts(self, references: Iterable[Any]) -> dict[str, SourceHost]:
+        """Records of the given hosts (None among them is skipped) by moref, each with its cluster."""
+        wanted = {moref(reference): reference for reference in references if reference is not None}
+        found = self._collector.read(wanted.values(), vim.HostSystem, ["name", "parent", "config.product.version"])
+        clusters = {
+            moref(parent): parent
+            for parent in (host.get("parent") for host in found)
+            if isinstance(parent, vim.ClusterComputeResource)
+        }
+        names = {
+            moref(cluster.reference): cluster.get("name")
+            for cluster in self._collector.read(clusters.values(), vim.ClusterComputeResource, ["name"])
+        }
+        return {
+            moref(host.reference): SourceHost(
+                name=str(host.get("name", "")),
+                moref=moref(host.reference),
+                cluster_name=None if host.get("parent") is None else names.get(moref(host.get("parent"))),
+                hypervisor_version=host.get("config.product.version"),
+            )
+            for host in found
+        }
+
+    def vm_on_host(self, hostname: str, instancename: str) -> SourceVm:
+        """The full record of a VM on an ESXi host, both by exact name; raises HostNotFoundError.
+
+        A user VM of CloudStack goes by its internal name. For an unknown VM a record that says nothing comes back, as
+        upstream catches the null reference.
+        """
+        host = next((found for found in self._walk_hosts(["name"]) if found.get("name") == hostname), None)
+        if host is None:
+            raise HostNotFoundError(hostname, self.vcenter)
+        vms = self._collector.walk(host.reference, vim.VirtualMachine, self._name_paths(), step(vim.HostSystem, "vm"))
+        for found in vms:
+            internal = self._internal_name(found)
+            known_as = internal if _USER_VM_INTERNAL_NAME.match(internal) else found.get("name")
+            if known_as == instancename:
+                return self._full_record(found.reference, internal_cs_name=internal or None)
+        log.warning("host %s of vCenter %s has no VM %s", hostname, self.vcenter, instancename)
+        return SourceVm()
+
+    def find_vm(self, name: str) -> SourceVm | None:
+        """The full record of the first VM whose name or `cloud.vm.internal.name` is `name` ignoring case, or None."""
+        reference = self._find_reference(name)
+        return None if reference is None else self._full_record(reference)
+
+    def vm_record(self, ref: str) -> SourceVm:
+        """The full record of the VM with moref `ref`, such as `vm-42`; raises VcenterFaultError when it is gone."""
+        return self._full_record(self._vm(ref))
+
+    def _vm(self, ref: str) -> Any:
+        return vim.VirtualMachine(ref, self._link.stub)
+
+    # The full record ----------------------------------------------------------------------------------------------
+
+    def _properties(self, reference: Any, kind: Any, paths: Sequence[str]) -> Found:
+        found = self._collector.read([reference], kind, paths)
+        if not found:
+            raise VcenterFaultError(f"The object {moref(reference)} is gone", "ManagedObjectNotFound")
+        return found[0]
+
+    def _full_record(self, reference: Any, internal_cs_name: str | None = None) -> SourceVm:
+        vm = self._properties(reference, vim.VirtualMachine, FULL_PATHS)
+        host_reference = vm.get("runtime.host")
+        host = next(iter(self._hosts([host_reference]).values()), None)
+        devices = vm.get("config.hardware.device", ())
+        stores = self._collector.read(datastores_of(devices), vim.Datastore, ["info"])
+        tools_ok = str(vm.get("guest.toolsStatus")) == "toolsOk"
+        return full_record(
+            vm,
+            host=host,
+            path=self._folder_path(vm),
+            internal_cs_name=internal_cs_name,
+            disks=read_disks(devices, {moref(store.reference): store.get("info") for store in stores}),
+            nics=read_nics(
+                devices,
+                guest_nics=vm.get("guest.net", ()) if tools_ok else (),
+                portgroup_vlans=self._portgroup_vlans(devices, host_reference),
+                port_vlan=self._port_vlan,
+            ),
+        )
+
+    def _folder_path(self, vm: Found) -> str | None:
+        parent = vm.get("parent")
+        if not isinstance(parent, vim.Folder):
+            return None
+        upwards = step(vim.ManagedEntity, "parent", again("up"), name="up")
+        folders = self._collector.walk(vm.reference, vim.Folder, ["name", "parent"], upwards)
+        by_moref = {moref(folder.reference): folder for folder in folders}
+        names: list[str] = []
+        while isinstance(parent, vim.Folder) and (folder := by_moref.get(moref(parent))) is not None:
+            names.append(str(folder.get("name")))
+            parent = folder.get("parent")
+        return "/".join(reversed(names)) or None
+
+    def _portgroup_vlans(self, devices: Sequence[Any], host: Any) -> dict[str, int]:
+        standard = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo
+        if host is None or not any(isinstance(getattr(device, "backing", None), standard) for device in devices):
+            return {}
+        found = self._properties(host, vim.HostSystem, ["config.network.portgroup"])
+        return {group.spec.name: group.spec.vlanId for group in found.get("config.network.portgroup", ())}
+
+    def _port_vlan(self, switch_uuid: str, portgroup_key: str, port_key: str | None) -> PortVlan:
+        manager = self._link.content.dvSwitchManager
+        if manager is None:
+            raise VcenterError("This vCenter has no distributed switches")
+        switch = self._link.call(manager.QueryDvsByUuid, switch_uuid)
+        if switch is None:
+            raise VcenterError(f"There is no distributed switch {switch_uuid}")
+        criteria = vim.dvs.PortCriteria(inside=True, portgroupKey=[portgroup_key])
+        ports = self._link.call(switch.FetchDVPorts, criteria) or ()
+        port = next((port for port in ports if port.key == port_key), None)
+        setting = getattr(getattr(port, "config", None), "setting", None)
+        spec = getattr(setting, "vlan", None)
+        if not isinstance(spec, vim.dvs.VmwareDistributedVirtualSwitch.PvlanSpec):
+            return port_vlan_of(spec, ())
+        config = self._properties(switch, vim.DistributedVirtualSwitch, ["config"]).get("config")
+        return port_vlan_of(spec, getattr(config, "pvlanConfig", None) or ())
+
+    # Cloning ------------------------------------------------------------------------------------------------------
+
+    def clone_vm(self, vm: SourceVm, clone_name: str) -> SourceVm:
+        """Make a full, powered-off, thin clone in the datacenter's root VM folder and return its full record.
+
+        Disk ids are the source's, index by index; `clone_source_power_state` says whether the source runs. Raises
+        CloneError with CloudStack's text, or VcenterTaskError with the reason of vCenter (VMwareGuru.createVMClone).
+        """
+        assert vm.moref is not None, "a clone is made of a VM that was found"
+        source = self._properties(
+            self._vm(vm.moref), vim.VirtualMachine, ["datastore", "runtime.host", "config.hardware.device"]
+        )
+        datastores = source.get("datastore", ())
+        if not datastores:
+            raise CloneError(f"Unable to fetch datastores, could not clone VM {vm.name} for migration from VMware")
+        source_host = source.get("runtime.host")
+        spec = self._clone_spec(vm, source, datastores[0])
+        folder = self._properties(self._datacenter, vim.Datacenter, ["vmFolder"]).get("vmFolder")
+        task = self._link.call(source.reference.CloneVM_Task, folder, clone_name, spec)
+        self._collector.wait_for_task(task)
+        clone = self._find_reference(clone_name)
+        if clone is None:
+            raise CloneError(f"Could not clone VM {vm.name} before migration from VMware")
+        self._move_to_host(clone, clone_name, source_host, vm.host_name)
+        record = self._full_record(clone)
+        disks = tuple(
+            replace(disk, disk_id=of_source.disk_id) for disk, of_source in zip(record.disks, vm.disks, strict=False)
+        )
+        return replace(
+            record,
+            disks=disks + record.disks[len(disks) :],
+            clone_source_power_state=POWER_ON if vm.power_state == POWER_ON else POWER_OFF,
+        )
+
+    def _clone_spec(self, vm: SourceVm, source: Found, datastore: Any) -> Any:
+        host = self._properties(source.get("runtime.host"), vim.HostSystem, ["parent"])
+        compute = self._properties(host.get("parent"), vim.ComputeResource, ["resourcePool"])
+        try:
+            locators = thin_locators(source.get("config.hardware.device", ()), datastore)
+        except ValueError as disk:
+            raise VcenterError(f"disk {disk} of VM {vm.name} is no flat disk and cannot be cloned") from None
+        placement = vim.vm.RelocateSpec(datastore=datastore, pool=compute.get("resourcePool"), disk=locators)
+        return vim.vm.CloneSpec(location=placement, powerOn=False, template=False)
+
+    def _move_to_host(self, clone: Any, clone_name: str, host: Any, host_name: str | None) -> None:
+        placed = self._properties(clone, vim.VirtualMachine, ["runtime.host"]).get("runtime.host")
+        if placed == host:
+            return
+        try:
+            task = self._link.call(clone.RelocateVM_Task, vim.vm.RelocateSpec(host=host))
+            self._collector.wait_for_task(task)
+        except VcenterError as error:
+            log.warning("vCenter %s would not move clone %s: %s", self.vcenter, clone_name, error.text)
+            raise CloneError(f"Cannot relocate cloned VM {clone_name} to the source host {host_name}") from error
+
+    def destroy_vm(self, name: str) -> None:
+        """Destroy the VM called `name` with its disks; raises VmNotFoundError, or VcenterTaskError with the reason."""
+        reference = self._find_reference(name)
+        if reference is None:
+            raise VmNotFoundError(name, self.vcenter, self.datacenter)
+        self._collector.wait_for_task(self._link.call(reference.Destroy_Task))
+
+
+def _custom_text(found: Found, key: int) -> str:
+    """The text of custom value `key`, "" when the object has none."""
+    return str(getattr(found.get(f"value[{key}]"), "value", None) or "")
