@@ -86,7 +86,8 @@ def bench_start(runs: int) -> None:
                 ready.append(took_s)
                 client.close()
         print(
-            f"start to first answer, {label:34} {statistics.median(first):8.3f} s (ready file {statistics.median(ready):.3f} s)"
+            f"start to first answer, {label:34} {statistics.median(first):8.3f} s "
+            f"(ready file {statistics.median(ready):.3f} s)"
         )
 
 
