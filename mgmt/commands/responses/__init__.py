@@ -1,0 +1,1 @@
+"""Response schemas that several commands share."""

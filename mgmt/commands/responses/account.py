@@ -1,0 +1,136 @@
+"""Accounts, users and their keys."""
+
+from __future__ import annotations
+
+from mgmt.commands.fields import Out, Response
+
+
+class UserResponse(Response):
+    """A user."""
+
+    catalogue = "UserResponse"
+
+    account = Out("string", "name of the account")
+    accountid = Out("string", "UUID of the account")
+    accounttype = Out("integer", "0 user, 1 root admin, 2 domain admin, 3 resource domain admin, 5 project")
+    apikey = Out("string", "API key")
+    apikeyaccess = Out("apikeyaccess", "whether API keys are allowed: INHERIT, ENABLED or DISABLED")
+    created = Out("date", "when it was created")
+    domain = Out("string", "name of the domain")
+    domainid = Out("string", "UUID of the domain")
+    email = Out("string", "mail address")
+    firstname = Out("string", "first name")
+    icon = Out("resourceiconresponse", "icon of the user")
+    id = Out("string", "UUID of the user")
+    is2faenabled = Out("boolean", "whether a second factor is set up")
+    is2famandated = Out("boolean", "whether a second factor is demanded")
+    iscallerchilddomain = Out("boolean", "whether the caller is in a domain below that of the user")
+    isdefault = Out("boolean", "whether it belongs to the installation")
+    jobid = Out("string", "UUID of the job under way for it")
+    jobstatus = Out("integer", "state of that job: 0 while it runs")
+    lastname = Out("string", "last name")
+    roleid = Out("string", "UUID of the role")
+    rolename = Out("string", "name of the role")
+    roletype = Out("string", "type of the role")
+    secretkey = Out("string", "secret key; not shown in lists")
+    state = Out("string", "enabled, disabled or locked")
+    timezone = Out("string", "time zone")
+    username = Out("string", "login name")
+    usersource = Out("string", "where the user is known from: native, ldap, saml2 ...")
+
+
+class AccountResponse(Response):
+    """An account with its users, limits and use."""
+
+    catalogue = "AccountResponse"
+
+    accountdetails = Out("map", "settings of the account")
+    accounttype = Out("integer", "0 user, 1 root admin, 2 domain admin, 3 resource domain admin, 5 project")
+    apikeyaccess = Out("apikeyaccess", "whether API keys are allowed: INHERIT, ENABLED or DISABLED")
+    backupavailable = Out("string", "how many more backups it may have, or Unlimited")
+    backuplimit = Out("string", "how many backups it may have, or Unlimited")
+    backupstorageavailable = Out("string", "further GiB of backup storage it may have, or Unlimited")
+    backupstoragelimit = Out("string", "GiB of backup storage it may have, or Unlimited")
+    backupstoragetotal = Out("long", "GiB of backup storage it has")
+    backuptotal = Out("long", "how many backups it has")
+    bucketavailable = Out("string", "how many more buckets it may have, or Unlimited")
+    bucketlimit = Out("string", "how many buckets it may have, or Unlimited")
+    buckettotal = Out("long", "how many buckets it has")
+    cpuavailable = Out("string", "how many more CPUs it may have, or Unlimited")
+    cpulimit = Out("string", "how many CPUs it may have, or Unlimited")
+    cputotal = Out("long", "how many CPUs it has")
+    created = Out("date", "when it was created")
+    defaultzoneid = Out("string", "UUID of the default zone")
+    domain = Out("string", "name of the domain")
+    domainid = Out("string", "UUID of the domain")
+    domainpath = Out("string", "path of the domain")
+    gpuavailable = Out("string", "how many more GPUs it may have, or Unlimited")
+    gpulimit = Out("string", "how many GPUs it may have, or Unlimited")
+    gputotal = Out("long", "how many GPUs it has")
+    groups = Out("list", "access groups")
+    icon = Out("resourceiconresponse", "icon of the account")
+    id = Out("string", "UUID of the account")
+    ipavailable = Out("string", "how many more public IP addresses it may have, or Unlimited")
+    iplimit = Out("string", "how many public IP addresses it may have, or Unlimited")
+    iptotal = Out("long", "how many public IP addresses it has")
+    iscleanuprequired = Out("boolean", "whether its removal is unfinished")
+    isdefault = Out("boolean", "whether it belongs to the installation")
+    jobid = Out("string", "UUID of the job under way for it")
+    jobstatus = Out("integer", "state of that job: 0 while it runs")
+    memoryavailable = Out("string", "further MB of memory it may have, or Unlimited")
+    memorylimit = Out("string", "MB of memory it may have, or Unlimited")
+    memorytotal = Out("long", "MB of memory it has")
+    name = Out("string", "name of the account")
+    networkavailable = Out("string", "how many more networks it may have, or Unlimited")
+    networkdomain = Out("string", "DNS domain of its networks")
+    networklimit = Out("string", "how many networks it may have, or Unlimited")
+    networktotal = Out("long", "how many networks it has")
+    objectstorageavailable = Out("string", "further GiB of object storage it may have, or Unlimited")
+    objectstoragelimit = Out("string", "GiB of object storage it may have, or Unlimited")
+    objectstoragetotal = Out("long", "GiB of object storage it has")
+    primarystorageavailable = Out("string", "further GiB of primary storage it may have, or Unlimited")
+    primarystoragelimit = Out("string", "GiB of primary storage it may have, or Unlimited")
+    primarystoragetotal = Out("long", "GiB of primary storage it has")
+    projectavailable = Out("string", "how many more projects it may have, or Unlimited")
+    projectlimit = Out("string", "how many projects it may have, or Unlimited")
+    projecttotal = Out("long", "how many projects it has")
+    receivedbytes = Out("long", "bytes received on its networks")
+    roleid = Out("string", "UUID of the role")
+    rolename = Out("string", "name of the role")
+    roletype = Out("string", "type of the role")
+    secondarystorageavailable = Out("string", "further GiB of secondary storage it may have, or Unlimited")
+    secondarystoragelimit = Out("string", "GiB of secondary storage it may have, or Unlimited")
+    secondarystoragetotal = Out("float", "GiB of secondary storage it has")
+    sentbytes = Out("long", "bytes sent on its networks")
+    snapshotavailable = Out("string", "how many more snapshots it may have, or Unlimited")
+    snapshotlimit = Out("string", "how many snapshots it may have, or Unlimited")
+    snapshottotal = Out("long", "how many snapshots it has")
+    state = Out("string", "enabled, disabled or locked")
+    taggedresources = Out("list", "limits and use by tag")
+    templateavailable = Out("string", "how many more templates it may have, or Unlimited")
+    templatelimit = Out("string", "how many templates it may have, or Unlimited")
+    templatetotal = Out("long", "how many templates it has")
+    user = Out("list", "users of the account", nested=UserResponse)
+    vmavailable = Out("string", "how many more VMs it may have, or Unlimited")
+    vmlimit = Out("string", "how many VMs it may have, or Unlimited")
+    vmrunning = Out("integer", "how many VMs run")
+    vmstopped = Out("integer", "how many VMs are stopped")
+    vmtotal = Out("long", "how many VMs it has")
+    volumeavailable = Out("string", "how many more volumes it may have, or Unlimited")
+    volumelimit = Out("string", "how many volumes it may have, or Unlimited")
+    volumetotal = Out("long", "how many volumes it has")
+    vpcavailable = Out("string", "how many more VPCs it may have, or Unlimited")
+    vpclimit = Out("string", "how many VPCs it may have, or Unlimited")
+    vpctotal = Out("long", "how many VPCs it has")
+
+
+class RegisterResponse(Response):
+    """The keys of a user."""
+
+    catalogue = "RegisterResponse"
+
+    apikey = Out("string", "API key")
+    apikeyaccess = Out("boolean", "whether the keys may be used")
+    jobid = Out("string", "UUID of the job under way for it")
+    jobstatus = Out("integer", "state of that job: 0 while it runs")
+    secretkey = Out("string", "secret key")

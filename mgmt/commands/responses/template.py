@@ -1,0 +1,72 @@
+"""Templates."""
+
+from __future__ import annotations
+
+from mgmt.commands.fields import Out, Response
+from mgmt.commands.responses.user_vm import ResourceTagResponse
+
+
+class TemplateResponse(Response):
+    """A template in one zone."""
+
+    catalogue = "TemplateResponse"
+
+    account = Out("string", "name of the owning account")
+    accountid = Out("string", "UUID of the owning account")
+    arch = Out("string", "CPU architecture")
+    bits = Out("int", "32 or 64")
+    bootable = Out("boolean", "whether an ISO boots")
+    checksum = Out("string", "checksum of the image")
+    childtemplates = Out("set", "data disk templates that belong to it")
+    created = Out("date", "when it was created")
+    crossZones = Out("boolean", "whether it is in every zone")
+    deployasis = Out("boolean", "whether VMs are deployed as the OVA has them")
+    deployasisdetails = Out("map", "what the OVA says")
+    details = Out("map", "settings of the template")
+    directdownload = Out("boolean", "whether hosts download it themselves")
+    displaytext = Out("string", "display text")
+    domain = Out("string", "name of the owner's domain")
+    domainid = Out("string", "UUID of the owner's domain")
+    domainpath = Out("string", "path of the owner's domain, such as ROOT/D1")
+    downloaddetails = Out("list", "where its image is, by image store; root admins only")
+    extensionid = Out("string", "UUID of its extension")
+    extensionname = Out("string", "name of its extension")
+    forcks = Out("boolean", "whether it serves Kubernetes clusters")
+    format = Out("imageformat", "image format")
+    hasannotations = Out("boolean", "whether comments are attached to it")
+    hostid = Out("string", "UUID of the secondary storage host")
+    hostname = Out("string", "name of the secondary storage host")
+    hypervisor = Out("string", "hypervisor it is for")
+    icon = Out("resourceiconresponse", "its icon")
+    id = Out("string", "UUID of the template")
+    isdynamicallyscalable = Out("boolean", "whether its VMs can grow while they run")
+    isextractable = Out("boolean", "whether it can be downloaded")
+    isfeatured = Out("boolean", "whether it is featured")
+    ispublic = Out("boolean", "whether everybody may use it")
+    isready = Out("boolean", "whether its image is there")
+    jobid = Out("string", "UUID of the job under way for it")
+    jobstatus = Out("integer", "state of that job: 0 while it runs")
+    name = Out("string", "name of the template")
+    ostypeid = Out("string", "UUID of its guest OS type")
+    ostypename = Out("string", "name of its guest OS type")
+    parenttemplateid = Out("string", "UUID of the template it belongs to")
+    passwordenabled = Out("boolean", "whether passwords can be set in its VMs")
+    physicalsize = Out("long", "bytes that its image takes")
+    project = Out("string", "name of the owning project")
+    projectid = Out("string", "UUID of the owning project")
+    removed = Out("date", "when it was removed")
+    requireshvm = Out("boolean", "whether it needs hardware virtualisation")
+    size = Out("long", "virtual size in bytes")
+    sourcetemplateid = Out("string", "UUID of the template it was made from")
+    sshkeyenabled = Out("boolean", "whether SSH keys can be set in its VMs")
+    status = Out("string", "how far its download is")
+    tags = Out("set", "tags of the template", nested=ResourceTagResponse)
+    templatetag = Out("string", "host tag that its VMs need")
+    templatetype = Out("string", "USER, SYSTEM, BUILTIN, ROUTING or VNF")
+    url = Out("string", "where it was registered from")
+    userdataid = Out("string", "UUID of its user data")
+    userdataname = Out("string", "name of its user data")
+    userdataparams = Out("string", "variables in its user data")
+    userdatapolicy = Out("string", "how its user data goes with that of a VM")
+    zoneid = Out("string", "UUID of the zone")
+    zonename = Out("string", "name of the zone")
