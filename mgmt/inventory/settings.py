@@ -5,7 +5,6 @@ One `GlobalSettings` per server. A change is visible to all threads once the ses
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
 
@@ -13,14 +12,12 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError
-from mgmt.inventory.setting_definitions import SettingDefinition, all_definitions
 from mgmt.store.database import Store
 from mgmt.store.models import Configuration, ScopedConfiguration
+from mgmt.store.setting_definitions import SettingDefinition, all_definitions
 
 # (scope, internal id of the resource, setting); the global value has scope "" and id 0.
 _Key = tuple[str, int, str]
-
-_INTEGER_BITS = {"java.lang.Integer": 32, "java.lang.Long": 64}
 
 
 class UnknownSettingError(KeyError):
@@ -101,7 +98,7 @@ class GlobalSettings:
             raise InvalidParameterValueError(f"Invalid scope id provided for the parameter {name}")
         if value is None:
             return definition
-        if not _fits(definition, value):
+        if not definition.fits(value):
             raise InvalidParameterValueError(f"Value [{value}] is not a valid [class {definition.java_class}].")
         if definition.must_be_positive and int(value) <= 0:
             raise InvalidParameterValueError(f"Please enter a positive value for the configuration parameter:{name}")
@@ -120,14 +117,3 @@ class GlobalSettings:
 
 def _forget(session: Session) -> None:
     session.info.pop("pending_settings", None)
-
-
-def _fits(definition: SettingDefinition, value: str) -> bool:
-    if definition.java_class == "java.lang.Boolean":
-        return value in ("true", "false")
-    if definition.java_class in _INTEGER_BITS:
-        limit: int = 2 ** (_INTEGER_BITS[definition.java_class] - 1)
-        return re.fullmatch(r"[+-]?[0-9]+", value) is not None and -limit <= int(value) < limit
-    if definition.java_class == "java.lang.Float":
-        return re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", value) is not None
-    return True

@@ -6,6 +6,7 @@ named as `component`, and server/.../configuration/Config.java.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,8 @@ SettingType = Literal["Boolean", "Number", "Decimal", "String", "CSV", "Select"]
 JavaClass = Literal["java.lang.Boolean", "java.lang.Integer", "java.lang.Long", "java.lang.Float", "java.lang.String"]
 
 GLOBAL = "Global"
+
+_INTEGER_BITS = {"java.lang.Integer": 32, "java.lang.Long": 64}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,16 @@ class SettingDefinition:
         """The name as words: `Job expire minutes` of `job.expire.minutes`."""
         words = self.name.replace(".", " ").replace("_", " ")
         return words[:1].upper() + words[1:]
+
+    def fits(self, value: str) -> bool:
+        """True when `value` can be read as the setting's type."""
+        bits = _INTEGER_BITS.get(self.java_class)
+        if bits is not None:
+            limit: int = 2 ** (bits - 1)
+            return re.fullmatch(r"[+-]?[0-9]+", value) is not None and -limit <= int(value) < limit
+        if self.java_class == "java.lang.Float":
+            return re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", value) is not None
+        return self.java_class != "java.lang.Boolean" or value in ("true", "false")
 
     @property
     def scope(self) -> str:

@@ -1,0 +1,359 @@
+"""The rows of a seed document, written in the order in which they refer to each other."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from mgmt.providers import Providers
+from mgmt.store.models import (
+    Account,
+    Base,
+    Cluster,
+    Configuration,
+    DiskOffering,
+    Domain,
+    GuestOs,
+    GuestOsCategory,
+    Host,
+    ImageStore,
+    ManagementServer,
+    Network,
+    NetworkOffering,
+    PhysicalNetwork,
+    Pod,
+    Role,
+    ServiceOffering,
+    StoragePool,
+    Template,
+    User,
+    VmwareDatacenter,
+    Zone,
+)
+from mgmt.store.passwords import hash_password
+from mgmt.store.seed_checks import Document
+from mgmt.store.seed_schemas import ACCOUNT_TYPES
+
+EMBEDDED = "embedded"  # the `vcenter` of a datacenter that the server's own vCenter serves
+KVM_GUID_SUFFIX = "-LibvirtComputingResource"
+_NO_LOGIN = "!"
+
+Entry = dict[str, Any]
+
+
+def write_rows(session: Session, providers: Providers, document: Document, vcenter_address: str | None) -> None:
+    """Add every row of the validated `document`; a datacenter with `vcenter: embedded` only with an address."""
+    _Writer(session, providers, document, vcenter_address).write()
+
+
+def management_server_id(server_uuid: str) -> int:
+    """The number (msid) of the management server with this UUID: 47 bits, as CloudStack makes it of a MAC address."""
+    return uuid.UUID(server_uuid).int % 2**47
+
+
+def _joined(values: list[str]) -> str | None:
+    return ",".join(values) or None
+
+
+class _Writer:
+    def __init__(self, session: Session, providers: Providers, document: Document, vcenter_address: str | None) -> None:
+        self._session = session
+        self._providers = providers
+        self._document = document
+        self._vcenter_address = vcenter_address
+        self._now: datetime = providers.utcnow().replace(microsecond=0)
+        self._ids: dict[tuple[type[Base], str], int] = {}
+
+    def write(self) -> None:
+        document = self._document
+        server = document["management_server"]
+        self._session.add(
+            ManagementServer(
+                uuid=server["uuid"],
+                msid=management_server_id(server["uuid"]),
+                name=server["name"],
+                version=server["version"],
+                service_ip=server["service_ip"],
+            )
+        )
+        for name, value in document["settings"].items():
+            self._session.add(Configuration(name=name, value=value))
+        self._write_owners()
+        self._write_operating_systems()
+        self._write_places()
+        self._write_storage()
+        self._write_offerings()
+        self._write_networks()
+        self._write_templates()
+        self._write_datacenters()
+
+    def _add(self, name: str, row: Any) -> None:
+        self._session.add(row)
+        self._session.flush()
+        self._ids[type(row), name] = row.id
+
+    def _id(self, model: type[Base], name: str) -> int:
+        return self._ids[model, name]
+
+    def _id_or_none(self, model: type[Base], name: str | None) -> int | None:
+        return None if name is None else self._ids[model, name]
+
+    def _write_owners(self) -> None:
+        paths: dict[str, str] = {}
+        for entry in self._document["domains"]:
+            parent = entry["parent"]
+            path = "/" if parent is None else f"{paths[parent]}{entry['name']}/"
+            paths[entry["name"]] = path
+            self._add(
+                entry["name"],
+                Domain(
+                    uuid=entry["uuid"],
+                    name=entry["name"],
+                    path=path,
+                    level=path.count("/") - 1,
+                    parent_id=self._id_or_none(Domain, parent),
+                ),
+            )
+        for entry in self._document["roles"]:
+            role = Role(
+                uuid=entry["uuid"], name=entry["name"], role_type=entry["type"], description=entry["description"]
+            )
+            self._add(entry["name"], role)
+        for entry in self._document["accounts"]:
+            self._write_account(entry)
+
+    def _write_account(self, entry: Entry) -> None:
+        account = Account(
+            uuid=entry["uuid"],
+            name=entry["name"],
+            type=ACCOUNT_TYPES[entry["type"]],
+            role_id=self._id(Role, entry["role"]),
+            domain_id=self._id(Domain, entry["domain"]),
+            is_default=entry["is_default"],
+            limits=entry["limits"],
+            created=self._now,
+        )
+        self._add(entry["name"], account)
+        for user in entry["users"]:
+            password = user["password"]
+            self._session.add(
+                User(
+                    uuid=user["uuid"],
+                    username=user["username"],
+                    password_hash=hash_password(password, self._providers.random) if password else _NO_LOGIN,
+                    account_id=account.id,
+                    firstname=user["firstname"],
+                    lastname=user["lastname"],
+                    email=user["email"],
+                    timezone=user["timezone"],
+                    api_key=user["api_key"],
+                    secret_key=user["secret_key"],
+                    is_default=user["is_default"],
+                    created=self._now,
+                )
+            )
+        self._session.flush()
+
+    def _write_operating_systems(self) -> None:
+        for entry in self._document["os_categories"]:
+            self._add(entry["name"], GuestOsCategory(uuid=entry["uuid"], name=entry["name"]))
+        types = [
+            (category["name"], entry) for category in self._document["os_categories"] for entry in category["types"]
+        ]
+        # those with a number of their own first, so that none of the others takes it
+        for category, entry in sorted(types, key=lambda each: each[1]["id"] is None):
+            row = GuestOs(
+                id=entry["id"],
+                uuid=entry["uuid"],
+                display_name=entry["name"],
+                category_id=self._id(GuestOsCategory, category),
+            )
+            self._add(entry["name"], row)
+
+    def _write_places(self) -> None:
+        for entry in self._document["zones"]:
+            self._add(entry["name"], Zone(**entry))
+        for entry in self._document["pods"]:
+            zone_id = self._id(Zone, entry["zone"])
+            columns = {key: value for key, value in entry.items() if key != "zone"}
+            self._add(entry["name"], Pod(**columns, zone_id=zone_id))
+        for entry in self._document["clusters"]:
+            pod = self._session.get_one(Pod, self._id(Pod, entry["pod"]))
+            row = Cluster(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                zone_id=pod.zone_id,
+                pod_id=pod.id,
+                hypervisor_type=entry["hypervisor"],
+                allocation_state=entry["allocation_state"],
+                arch=entry["arch"],
+            )
+            self._add(entry["name"], row)
+        for entry in self._document["hosts"]:
+            cluster = self._session.get_one(Cluster, self._id(Cluster, entry["cluster"]))
+            host = Host(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                guid=entry["guid"] + KVM_GUID_SUFFIX,
+                resource_state=entry["resource_state"],
+                hypervisor_type=cluster.hypervisor_type,
+                arch=cluster.arch,
+                zone_id=cluster.zone_id,
+                pod_id=cluster.pod_id,
+                cluster_id=cluster.id,
+                private_ip_address=entry["private_ip"],
+                host_tags=_joined(entry["tags"]),
+                created=self._now,
+            )
+            self._add(entry["name"], host)
+
+    def _write_storage(self) -> None:
+        for entry in self._document["storage_pools"]:
+            if entry["cluster"] is not None:
+                cluster = self._session.get_one(Cluster, self._id(Cluster, entry["cluster"]))
+                place = {"zone_id": cluster.zone_id, "pod_id": cluster.pod_id, "cluster_id": cluster.id}
+                hypervisor = cluster.hypervisor_type
+            else:
+                place = {"zone_id": self._id(Zone, entry["zone"])}
+                hypervisor = "KVM"
+            pool = StoragePool(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                pool_type=entry["type"],
+                scope=entry["scope"],
+                hypervisor=hypervisor,
+                host_address=entry["server"],
+                path=entry["path"],
+                port=entry["port"],
+                user_info=entry["user_info"],
+                capacity_bytes=entry["capacity_bytes"],
+                used_bytes=entry["used_bytes"],
+                tags=_joined(entry["tags"]),
+                created=self._now,
+                **place,
+            )
+            self._add(entry["name"], pool)
+        for entry in self._document["image_stores"]:
+            columns = {key: value for key, value in entry.items() if key != "zone"}
+            scope = "ZONE" if entry["zone"] else "REGION"
+            self._add(entry["name"], ImageStore(**columns, zone_id=self._id_or_none(Zone, entry["zone"]), scope=scope))
+
+    def _write_offerings(self) -> None:
+        for entry in self._document["disk_offerings"]:
+            offering = DiskOffering(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                display_text=entry["display_text"] or entry["name"],
+                disk_size_bytes=entry["disk_size_bytes"],
+                customized=entry["customized"],
+                tags=_joined(entry["tags"]),
+                created=self._now,
+            )
+            self._add(entry["name"], offering)
+        for entry in self._document["service_offerings"]:
+            text = entry["display_text"] or entry["name"]
+            disk_offering = DiskOffering(
+                uuid=entry["disk_offering_uuid"],
+                name=entry["name"],
+                display_text=text,
+                compute_only=True,
+                tags=_joined(entry["storage_tags"]),
+                created=self._now,
+            )
+            service_offering = ServiceOffering(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                display_text=text,
+                disk_offering=disk_offering,
+                cpu_number=entry["cpu_number"],
+                cpu_speed_mhz=entry["cpu_speed_mhz"],
+                memory_mb=entry["memory_mb"],
+                host_tag=_joined(entry["host_tags"]),
+                details=entry["details"],
+                created=self._now,
+            )
+            self._add(entry["name"], service_offering)
+
+    def _write_networks(self) -> None:
+        for entry in self._document["network_offerings"]:
+            offering = NetworkOffering(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                display_text=entry["display_text"] or entry["name"],
+                guest_type=entry["guest_type"],
+            )
+            self._add(entry["name"], offering)
+        for entry in self._document["physical_networks"]:
+            zone_id = self._id(Zone, entry["zone"])
+            self._add(entry["name"], PhysicalNetwork(uuid=entry["uuid"], name=entry["name"], zone_id=zone_id))
+        for entry in self._document["networks"]:
+            self._write_network(entry)
+
+    def _write_network(self, entry: Entry) -> None:
+        offering = self._session.get_one(NetworkOffering, self._id(NetworkOffering, entry["offering"]))
+        physical = self._session.get_one(PhysicalNetwork, self._id(PhysicalNetwork, entry["physical_network"]))
+        zone = self._session.get_one(Zone, physical.zone_id)
+        account = self._session.get_one(Account, self._id(Account, entry["account"]))
+        network = Network(
+            uuid=entry["uuid"],
+            name=entry["name"],
+            display_text=entry["display_text"] or entry["name"],
+            guest_type=offering.guest_type,
+            state=entry["state"],
+            zone_id=zone.id,
+            physical_network_id=physical.id,
+            network_offering_id=offering.id,
+            domain_id=account.domain_id,
+            account_id=account.id,
+            acl_type=entry["acl_type"],
+            vlan=entry["vlan"],
+            cidr=entry["cidr"],
+            gateway=entry["gateway"],
+            netmask=str(ipaddress.ip_network(entry["cidr"]).netmask) if entry["cidr"] else None,
+            start_ip=entry["start_ip"],
+            end_ip=entry["end_ip"],
+            network_domain=entry["network_domain"],
+            dns1=zone.dns1,
+            created=self._now,
+        )
+        self._add(entry["name"], network)
+
+    def _write_templates(self) -> None:
+        for entry in self._document["templates"]:
+            template = Template(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                display_text=entry["display_text"] or entry["name"],
+                format=entry["format"],
+                template_type=entry["type"],
+                hypervisor_type=entry["hypervisor"],
+                guest_os_id=self._id(GuestOs, entry["os_type"]),
+                account_id=self._id(Account, entry["account"]),
+                zone_id=self._id_or_none(Zone, entry["zone"]),
+                size_bytes=entry["size_bytes"],
+                is_public=entry["is_public"],
+                is_featured=entry["is_featured"],
+                is_extractable=entry["is_extractable"],
+                password_enabled=entry["password_enabled"],
+                created=self._now,
+            )
+            self._add(entry["name"], template)
+
+    def _write_datacenters(self) -> None:
+        for entry in self._document["vmware_datacenters"]:
+            host = self._vcenter_address if entry["vcenter"] == EMBEDDED else entry["vcenter"]
+            if host is None:
+                continue
+            datacenter = VmwareDatacenter(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                vcenter_host=host,
+                username=entry["username"],
+                password=entry["password"],
+                zone_id=self._id(Zone, entry["zone"]),
+            )
+            self._add(entry["name"], datacenter)
