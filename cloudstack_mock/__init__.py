@@ -1,0 +1,10 @@
+"""cloudstack-mock: a CloudStack management server for testing VMware-to-KVM imports.
+
+`World` runs a whole world in this process; `ApiClient` calls any CloudStack API with a key pair.
+"""
+
+from mgmt.cli.client import ApiCallError, ApiClient
+from mgmt.config import ConfigError, Settings, load_settings
+from mgmt.embedded import StartError, World
+
+__all__ = ["ApiCallError", "ApiClient", "ConfigError", "Settings", "StartError", "World", "load_settings"]

@@ -1,0 +1,42 @@
+"""What every test gets: a check that it leaves no thread behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+LEAK_TIMEOUT_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Fail a test that leaves a thread running; fixtures of a wider scope may have theirs."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + LEAK_TIMEOUT_S
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in left:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    left = [thread for thread in left if thread.is_alive()]
+    assert not left, f"threads left behind: {', '.join(thread.name for thread in left)}"
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> object:
+    """`wait_until(condition, what, timeout_s=20)`: the condition's first true value, or a failed test at the bound."""
+
+    def wait(condition: object, what: str, timeout_s: float = 20.0) -> object:
+        assert callable(condition)
+        deadline = time.monotonic() + timeout_s
+        pause = threading.Event()
+        while True:
+            value = condition()
+            if value:
+                return value
+            assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+            pause.wait(0.01)
+
+    return wait

@@ -1,0 +1,249 @@
+"""The command line as scripts use it: real processes, ready file, signals, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CLI = [sys.executable, "-m", "mgmt.cli"]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CLOUDSTACK_MOCK_")}
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a command of ours; every process is ended with the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def run(*words: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*CLI, *words],
+            cwd=ROOT,
+            env=ENVIRONMENT | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def ready_of(process: subprocess.Popen[str], file: Path, wait_until: Callable[..., Any]) -> dict[str, Any]:
+    def written() -> bool:
+        assert process.poll() is None, process.communicate()
+        return file.exists()
+
+    wait_until(written, "the ready file is written", 60)
+    content: dict[str, Any] = json.loads(file.read_text())
+    return content
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_writes_the_ready_file_and_ends_cleanly(
+    start: Start, wait_until: Callable[..., Any], tmp_path: Path, number: signal.Signals
+) -> None:
+    """The ready file is private and complete, calls with its keys work, and the signal ends all with status 0 in 5 s."""
+    file = tmp_path / "ready.json"
+    process = start("serve", "--port", "0", "--agent-port", "0", "--time-scale", "1000000", "--ready-file", str(file))
+    ready = ready_of(process, file, wait_until)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert set(ready) == {
+        "pid", "api", "console", "api_key", "secret_key", "username", "password",
+        "agent_endpoint", "vcenter", "zone_id", "cluster_id",
+    }  # fmt: skip
+    assert set(ready["vcenter"]) == {"host", "port", "username", "password", "datacenter"}
+    assert ready["pid"] == process.pid
+    code, out, err = ended(start("api", "listHosts", "type=Routing", "state=Up", "--ready-file", str(file)))
+    assert (code, err) == (0, "")
+    assert json.loads(out)["count"] == 3
+
+    code, out, err = ended(start("api", "listVirtualMachines", "zoneid=no-such", "--ready-file", str(file)))
+    assert (code, out) == (1, "")
+    assert json.loads(err)["errorcode"] == 431
+    profile = tmp_path / "config" / "cloudstack-mock"
+    profile.mkdir(parents=True)
+    (profile / "profiles.toml").write_text(
+        f'[lab]\nurl = "{ready["api"]}"\napi_key = "{ready["api_key"]}"\nsecret_key = "{ready["secret_key"]}"\n'
+    )
+    home = str(tmp_path / "config")
+    code, out, err = ended(start("api", "listZones", "--profile", "lab", XDG_CONFIG_HOME=home))
+    assert (code, json.loads(out)["count"]) == (0, 1)
+    code, out, err = ended(start("api", "listZones", "--profile", "other", XDG_CONFIG_HOME=home))
+    assert code == 2
+    assert "there is no profile 'other'" in err
+
+    process.send_signal(number)
+    process.communicate(timeout=5)
+    assert process.returncode == 0
+    assert not file.exists()
+
+
+def test_a_taken_port_is_named(start: Start) -> None:
+    """Starting on a taken API, agent or vCenter port says which port and which option to use."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for option, purpose in (
+            ("--port", "the HTTP API"),
+            ("--agent-port", "agents"),
+            ("--vcenter-port", "the vCenter"),
+        ):
+            options = {"--port": "0", "--agent-port": "0", "--vcenter-port": "0"} | {option: port}
+            code, _, err = ended(start("serve", *(word for pair in options.items() for word in pair)))
+            assert code == 1
+            assert f"port {port} on 127.0.0.1, wanted for {purpose}, cannot be used" in err
+            assert f"choose another with {option}" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--port", "x"), "command line: --port = 'x' cannot be used: expected a port from 0 to 65535"),
+        (("--fix", "nope"), "command line: --fix = ('nope',) cannot be used: expected 'all', or names out of"),
+        (("--seed", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_settings_are_refused_at_start(start: Start, words: tuple[str, ...], message: str) -> None:
+    """A bad option ends the start with status 1 and a text that names it."""
+    code, _, err = ended(start("serve", "--agent-port", "0", *words))
+    assert code == 1
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_settings_come_from_file_and_environment_too(start: Start, tmp_path: Path) -> None:
+    """serve reads the TOML file and the environment, and refuses by their names."""
+    file = tmp_path / "s.toml"
+    file.write_text("time_scale = 0\n")
+    code, _, err = ended(start("serve", "--config", str(file)))
+    assert code == 1
+    assert f"{file}: time_scale = 0 cannot be used: expected a number greater than 0" in err
+    code, _, err = ended(start("serve", CLOUDSTACK_MOCK_PORT="y"))
+    assert code == 1
+    assert "environment: CLOUDSTACK_MOCK_PORT = 'y' cannot be used" in err
+
+
+def test_agents_and_vcenter_run_on_their_own(start: Start, wait_until: Callable[..., Any], tmp_path: Path) -> None:
+    """A bare server, a vCenter and agents in processes of their own make the same world."""
+    file = tmp_path / "ready.json"
+    server = start(
+        "serve", "--port", "0", "--agent-port", "0", "--agents", "none", "--vcenter", "none", "--ready-file", str(file)
+    )
+    ready = ready_of(server, file, wait_until)
+    assert ready["vcenter"] is None
+    agents = start("agents", "--connect", ready["agent_endpoint"], "--hosts", "fixtures/hosts/lab.yaml")
+    vcenter = start("vcenter", "serve")
+    assert vcenter.stdout is not None
+    match = re.fullmatch(r"vCenter     https://(.+)/sdk\n", vcenter.stdout.readline())
+    assert match
+
+    def up() -> bool:
+        code, out, _ = ended(start("api", "listHosts", "type=Routing", "state=Up", "--ready-file", str(file)))
+        return code == 0 and json.loads(out).get("count") == 3
+
+    wait_until(up, "the agents are Up", 40)
+    code, out, err = ended(
+        start(
+            "api",
+            "listVmwareDcVms",
+            f"vcenter={match[1]}",
+            "datacentername=lab-dc",
+            "username=administrator@vsphere.local",
+            "password=VMware1!lab",
+            "--ready-file",
+            str(file),
+        )  # fmt: skip
+    )
+    assert (code, err) == (0, "")
+    assert json.loads(out)["count"] >= 12
+    for process in (agents, vcenter, server):
+        process.send_signal(signal.SIGTERM)
+    for process in (agents, vcenter, server):
+        process.communicate(timeout=10)
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("agents", "--connect", "nowhere"), "expected HOST:PORT"),
+        (("agents", "--connect", "127.0.0.1:1"), "give either --hosts FILE or --count N"),
+        (
+            ("agents", "--connect", "127.0.0.1:1", "--count", "1", "--time-scale", "0"),
+            "expected a number greater than 0",
+        ),
+        (("api", "listZones", "novalue"), "expected KEY=VALUE"),
+        (("api", "listZones"), "--url, --api-key, --secret-key not given"),
+        (("api", "listZones", "--ready-file", "/nonexistent.json"), "/nonexistent.json: No such file or directory"),
+    ],
+)
+def test_wrong_usage_is_explained(start: Start, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    """Wrong words on the command line end with status 2 and say what was expected."""
+    code, _, err = ended(start(*words, XDG_CONFIG_HOME=str(tmp_path)))
+    assert code == 2
+    assert message in " ".join(err.split())
+
+
+def test_api_without_a_server_says_so(start: Start) -> None:
+    """A call to an address where nobody listens ends with status 1 and shows no key."""
+    code, _, err = ended(
+        start("api", "listZones", "--url", "http://127.0.0.1:9/client/api", "--api-key", "k", "--secret-key", "geheim")
+    )
+    assert code == 1
+    assert "no answer from http://127.0.0.1:9/client/api" in err
+    assert "geheim" not in err
+
+
+def test_demo_shows_the_main_job(start: Start) -> None:
+    """The demo ends with status 0 and has shown hosts, vCenter VMs, progress, commands and imported VMs."""
+    code, out, err = ended(start("demo"))
+    assert (code, err) == (0, "")
+    for text in (
+        "VDDK version", "VMs in vCenter", "importVm web01 by VDDK", "importVm db01 by OVF export",
+        "disk 1/2: 100% of", "disk 2/2: 100% of", "ConvertInstanceCommand", "ImportConvertedInstanceAnswer",
+        "virt-v2v", "ovftool", "imported as i-",
+    ):  # fmt: skip
+        assert text in out, text
+    assert "VMware1!lab" not in out
+
+
+def test_doctor_lists_what_is_there(start: Start) -> None:
+    """The doctor names every tool and package it looked for, and needs only Python packages."""
+    code, out, err = ended(start("doctor", COLUMNS="160"))
+    assert (code, err) == (0, "")
+    for name in ("python", "pyvmomi", "virt-v2v", "nbdkit vddk plug-in", "VDDK library", "ovftool", "go", "vcsim"):
+        assert name in out
+
+
+def test_help_names_every_command(start: Start) -> None:
+    """`--help` lists the six commands."""
+    code, out, _ = ended(start("--help"))
+    assert code == 0
+    for name in ("serve", "demo", "agents", "vcenter", "api", "doctor"):
+        assert re.search(rf"^  {name}\s", out, re.MULTILINE)
