@@ -67,7 +67,7 @@ def ready_of(process: subprocess.Popen[str], file: Path, wait_until: Callable[..
 def test_serve_writes_the_ready_file_and_ends_cleanly(
     start: Start, wait_until: Callable[..., Any], tmp_path: Path, number: signal.Signals
 ) -> None:
-    """The ready file is private and complete, calls with its keys work, and the signal ends all with status 0 in 5 s."""
+    """The ready file is private and complete, calls with its keys work, and a signal ends all with status 0 in 5 s."""
     file = tmp_path / "ready.json"
     process = start("serve", "--port", "0", "--agent-port", "0", "--time-scale", "1000000", "--ready-file", str(file))
     ready = ready_of(process, file, wait_until)
@@ -178,7 +178,7 @@ def test_agents_and_vcenter_run_on_their_own(start: Start, wait_until: Callable[
             "password=VMware1!lab",
             "--ready-file",
             str(file),
-        )  # fmt: skip
+        )
     )
     assert (code, err) == (0, "")
     assert json.loads(out)["count"] >= 12
