@@ -35,6 +35,28 @@ _NAMED_RESOURCES: Mapping[str, tuple[type[models.Entity], str]] = {
     "Zone": (models.Zone, "name"),
 }
 
+# Every resource type that `listEvents` takes (api/.../ApiCommandResourceType.java); None: this world has no such table.
+RESOURCE_TYPES: Mapping[str, type[models.Entity] | None] = {
+    **{name: model for name, (model, _) in _NAMED_RESOURCES.items()},
+    "AccountDetails": None,
+    "AffinityGroup": None,
+    "BackupOffering": None,
+    "FirewallRule": None,
+    "GuestOs": models.GuestOs,
+    "HostTag": None,
+    "Iso": None,
+    "LoadBalancerRule": None,
+    "ManagementServer": models.ManagementServer,
+    "NetworkOffering": models.NetworkOffering,
+    "PhysicalNetwork": models.PhysicalNetwork,
+    "Project": None,
+    "PublicIpAddress": None,
+    "Role": models.Role,
+    "SecurityGroup": None,
+    "Snapshot": None,
+    "Vpc": None,
+}
+
 
 def record_event(
     session: Session,
