@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mgmt.commands.fields import Params, Response
 
@@ -67,6 +67,28 @@ class Bound(dict[str, Any]):
         self.paging = paging or Paging()
 
 
+class WebSession(Protocol):
+    """The login session of an HTTP call, for the commands that begin and end one."""
+
+    @property
+    def exists(self) -> bool:
+        """True while the call belongs to a live session."""
+        ...
+
+    @property
+    def idle_timeout_s(self) -> int:
+        """Seconds without a request after which a session dies."""
+        ...
+
+    def begin(self, user_id: int) -> str:
+        """Begin a session of this user, put its cookies on the answer and return its session key."""
+        ...
+
+    def end(self) -> None:
+        """End the session and expire the cookies that the request carried."""
+        ...
+
+
 @dataclass
 class Call:
     """One execution of a command: what the handler works with.
@@ -81,6 +103,7 @@ class Call:
     correlation_id: str
     session: Session | None = None
     job_uuid: str | None = None
+    web: WebSession | None = None
 
     @property
     def db(self) -> Session:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, missing
 
 MAX_LENGTH = 255
 
@@ -34,7 +34,7 @@ class Param(fields.Field[Any]):
     ) -> None:
         super().__init__(
             required=required,
-            load_default=default,
+            load_default=missing if required else default,
             metadata={"description": description, "since": since, "length": max_length, "related": related},
         )
         self.description = description
@@ -95,13 +95,17 @@ class Uuid(Param):
 
 
 class Date(Param):
-    """`yyyy-MM-dd`, or with a time for event, alert and usage commands; bound to a naive UTC datetime."""
+    """`yyyy-MM-dd`, or with a time for event, alert and usage commands; bound to a naive UTC datetime.
+
+    With `date_only` a time of day in the value is ignored; with `end_of_day` a bare date means its last second.
+    """
 
     api_type = "date"
 
-    def __init__(self, description: str, *, end_of_day: bool = False, **kwargs: Any) -> None:
+    def __init__(self, description: str, *, end_of_day: bool = False, date_only: bool = False, **kwargs: Any) -> None:
         super().__init__(description, **kwargs)
         self.end_of_day = end_of_day
+        self.date_only = date_only
 
 
 class ListOf(Param):

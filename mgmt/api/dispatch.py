@@ -1,0 +1,332 @@
+"""One API request: who calls, may he, what does he want, and what came of it.
+
+The order of checks is that of api-gateway 2.1. Upstream: server/.../api/ApiServlet.java (processRequestInContext) and
+ApiServer.java (verifyRequest, handleRequest, queueCommand).
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mgmt.api import errors
+from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
+from mgmt.api.credentials import CredentialCache
+from mgmt.api.jobs import submit_job
+from mgmt.api.parameters import first_unprintable
+from mgmt.api.render import XmlRenderer, content, json_body
+from mgmt.api.sessions import COOKIE_AND_PARAMETER, SessionTable, session_key_is_right
+from mgmt.api.signature import expires_at, is_right
+from mgmt.api.web_session import KEY_COOKIE, CallSession
+from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result
+from mgmt.commands.services import Services
+from mgmt.errors import (
+    ACCOUNT_ERROR,
+    METHOD_NOT_ALLOWED,
+    PARAM_ERROR,
+    UNSUPPORTED_ACTION_ERROR,
+    CloudError,
+    CloudRuntimeError,
+    ServerApiError,
+)
+from mgmt.inventory.lookup import find_internal_id
+from mgmt.observe.correlation import correlated
+from mgmt.observe.redaction import MASK
+
+logger = logging.getLogger(__name__)
+
+JSON_CONTENT_TYPE = "application/json;charset=utf-8"
+XML_CONTENT_TYPE = "text/xml;charset=utf-8"
+ROOT_ADMIN_ROLE = "Admin"
+LOGIN = "login"
+LOGOUT = "logout"
+AUTHENTICATION_COMMANDS = frozenset({LOGIN, LOGOUT})
+LOGIN_NEEDS_POST = "Please use HTTP POST to authenticate using this API"
+
+NOBODY = Caller(0, "", "", 0, "", "", -1, 0, "", "", "")
+
+# Values of these are registered as secrets, so that no log, journal entry or job record shows them.
+_SECRET_PARAMETERS = ("password", "vcenterpassword", "usersecretkey", "secretkey", "privatekey")
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """A decoded request: `parameters` as sent (see `mgmt.api.parameters.parse`), cookies by name."""
+
+    method: str
+    parameters: Mapping[str, str]
+    cookies: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class ApiAnswer:
+    """What goes back: HTTP status, body, and headers beside length and security ones."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class _Work:
+    """What is known about a request while it is worked on."""
+
+    request: ApiRequest
+    command: str | None
+    is_json: bool
+    correlation_id: str
+    session: CallSession
+    caller: Caller | None = None
+    shows_version: bool = False
+
+    @property
+    def content_type(self) -> str:
+        return JSON_CONTENT_TYPE if self.is_json else XML_CONTENT_TYPE
+
+
+class Dispatcher:
+    """Answers API requests for one server; thread-safe."""
+
+    def __init__(self, services: Services, *, session_timeout_s: float) -> None:
+        self._services = services
+        self._commands = services.commands
+        self._credentials = CredentialCache(services.store, services.providers.clock)
+        self.sessions = SessionTable(services.providers, session_timeout_s)
+        self._xml = XmlRenderer(self._commands.values())
+        self._binders: dict[str, Binder] = {}
+        # CloudStack reads the limit once, at start.
+        self._page_limit = self._setting_int("default.page.size", DEFAULT_PAGE_SIZE)
+
+    def handle(self, request: ApiRequest) -> ApiAnswer:
+        """The answer to one request; never raises for anything a client can send."""
+        services = self._services
+        clock = services.providers.clock
+        started_at = clock.monotonic()
+        work = _Work(
+            request=request,
+            command=request.parameters.get("command"),
+            is_json=request.parameters.get("response", "").lower() == "json",
+            correlation_id=services.providers.ids.uuid(),
+            session=CallSession(
+                self.sessions, request.cookies, self._setting_text("api.sessionkey.cookie.samesite", "Lax")
+            ),
+        )
+        with correlated(work.correlation_id):
+            try:
+                answer = self._answer(work)
+            except CloudError as error:
+                answer = self._error_answer(work, error)
+            except Exception as error:
+                answer = self._error_answer(work, self._unexpected(work, error))
+            answer.headers = [*answer.headers, *work.session.headers]
+            services.journal.record(
+                "api",
+                work.command or "",
+                correlation_id=work.correlation_id,
+                status=answer.status,
+                duration_ms=round((clock.monotonic() - started_at) * 1000, 3),
+                username=work.caller.username if work.caller else None,
+                parameters=masked_parameters(request.parameters),
+            )
+        return answer
+
+    # Who calls ----------------------------------------------------------------------------------------------------
+
+    def _answer(self, work: _Work) -> ApiAnswer:
+        command = work.command
+        if command in AUTHENTICATION_COMMANDS and command in self._commands:
+            return self._authenticate(work, self._commands[command])
+        if work.session.exists:
+            if command is None:
+                # upstream swallows the failure; the session lives on
+                return ApiAnswer(200, XML_CONTENT_TYPE, b"")
+            work.caller = self._session_caller(work)
+            work.session.refresh_cookie()
+            self._check_role(command, work.caller, shown_user_uuid=work.caller.user_uuid)
+        else:
+            work.caller = self._signing_caller(work)
+        assert command is not None
+        work.shows_version = self._setting_bool("expose.cloudstack.version.api.xml.response", True)
+        unprintable = first_unprintable(work.request.parameters)
+        if unprintable is not None:
+            raise ServerApiError(
+                PARAM_ERROR,
+                f"Received value containing illegal ASCII non-printable characters for parameter {unprintable}",
+            )
+        declaration = self._commands.get(command)
+        if declaration is None:
+            raise ServerApiError(UNSUPPORTED_ACTION_ERROR, f"Unknown API command: {command}")
+        return self._run(work, declaration, work.caller)
+
+    def _session_caller(self, work: _Work) -> Caller:
+        session = work.session.current
+        assert session is not None
+        parameter = work.request.parameters.get(KEY_COOKIE)
+        locations = self._setting_text("api.sessionkey.check.locations", COOKIE_AND_PARAMETER)
+        if not session_key_is_right(session, work.request.cookies.get(KEY_COOKIE), parameter, locations):
+            work.session.drop()
+            raise errors.unauthorized(errors.UNVERIFIED_SESSION)
+        credentials = self._credentials.by_user(session.user_id)
+        if credentials is None or not credentials.is_enabled:
+            work.session.drop()
+            raise errors.unauthorized(errors.UNVERIFIED_SESSION)
+        return credentials.caller
+
+    def _signing_caller(self, work: _Work) -> Caller:
+        """The caller of a signed request. Every refusal but the role's is the same plain 401."""
+        refused = errors.unauthorized(errors.UNVERIFIED_REQUEST)
+        parameters = work.request.parameters
+        command = work.command
+        if command is None or command not in self._commands:
+            raise refused
+        special = {name.lower(): value for name, value in parameters.items() if name.lower() in _SIGNING_PARAMETERS}
+        signature, api_key = special.get("signature"), special.get("apikey")
+        if signature is None or api_key is None:
+            raise refused
+        if special.get("signatureversion") == "3":
+            expires = expires_at(special.get("expires", ""))
+            if expires is None or expires < self._services.providers.clock.now():
+                raise refused
+        credentials = self._credentials.by_api_key(api_key)
+        if credentials is None or not credentials.is_enabled:
+            raise refused
+        # A denied command is told even with a wrong signature; the user id in the text is a random one (a defect).
+        self._check_role(command, credentials.caller, shown_user_uuid=None)
+        if not credentials.secret_key or not is_right(parameters, credentials.secret_key, signature):
+            raise refused
+        return credentials.caller
+
+    def _check_role(self, command: str, caller: Caller, *, shown_user_uuid: str | None) -> None:
+        if caller.role_type == ROOT_ADMIN_ROLE:
+            return
+        declaration = self._commands.get(command)
+        if declaration is None or caller.role_type not in declaration.roles:
+            shown = shown_user_uuid or self._services.providers.ids.uuid()
+            raise ServerApiError(
+                UNSUPPORTED_ACTION_ERROR,
+                f"The API [{command}] does not exist or is not available for the account for user id [{shown}].",
+            )
+
+    def _authenticate(self, work: _Work, declaration: Declaration) -> ApiAnswer:
+        raw = {name.lower(): value for name, value in work.request.parameters.items()}
+        if declaration.name == LOGIN:
+            work.session.restart()
+            if work.request.method != "POST":
+                return ApiAnswer(METHOD_NOT_ALLOWED, work.content_type, LOGIN_NEEDS_POST.encode())
+            if "username" not in raw:
+                return ApiAnswer(ACCOUNT_ERROR, work.content_type, b"null")
+        with self._services.store.session() as session:
+            call = Call(
+                services=self._services,
+                caller=NOBODY,
+                command=declaration.name,
+                correlation_id=work.correlation_id,
+                session=session,
+                web=work.session,
+            )
+            result = declaration.handler(call, Bound(raw, frozenset(raw)))
+        return self._result_answer(work, declaration, result)
+
+    # What is done -------------------------------------------------------------------------------------------------
+
+    def _run(self, work: _Work, declaration: Declaration, caller: Caller) -> ApiAnswer:
+        raw = unpack(work.request.parameters)
+        for name in _SECRET_PARAMETERS:
+            if name in raw and isinstance(raw[name], str):
+                self._services.redactor.register(str(raw[name]))
+        binder = self._binder(declaration)
+        call = Call(
+            services=self._services,
+            caller=caller,
+            command=declaration.name,
+            correlation_id=work.correlation_id,
+        )
+        if declaration.is_async:
+            return self._start_job(work, declaration, binder, raw, call)
+        with self._services.store.session() as session:
+            call.session = session
+            bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
+            result = declaration.handler(call, bound)
+        return self._result_answer(work, declaration, result)
+
+    def _start_job(
+        self, work: _Work, declaration: Declaration, binder: Binder, raw: Mapping[str, Raw], call: Call
+    ) -> ApiAnswer:
+        with self._services.store.session() as session:
+            bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
+        custom = raw.get("customjobid")
+        job_uuid = submit_job(declaration, call, bound, custom_job_uuid=custom if isinstance(custom, str) else None)
+        fields = {"jobid": job_uuid}
+        if work.is_json:
+            return ApiAnswer(200, JSON_CONTENT_TYPE, json_body(declaration.response_key, fields))
+        document = self._xml.plain(declaration.response_key, self._version(work), fields)
+        return ApiAnswer(200, XML_CONTENT_TYPE, document)
+
+    def _binder(self, declaration: Declaration) -> Binder:
+        binder = self._binders.get(declaration.name)
+        if binder is None:
+            binder = self._binders[declaration.name] = Binder(declaration, self._page_limit)
+        return binder
+
+    # What comes back ----------------------------------------------------------------------------------------------
+
+    def _result_answer(self, work: _Work, declaration: Declaration, result: Result) -> ApiAnswer:
+        key = declaration.response_key
+        if work.is_json:
+            return ApiAnswer(200, JSON_CONTENT_TYPE, json_body(key, content(result, declaration.object_name)))
+        return ApiAnswer(200, XML_CONTENT_TYPE, self._xml.result(key, self._version(work), result, declaration))
+
+    def _error_answer(self, work: _Work, error: CloudError) -> ApiAnswer:
+        is_root_admin = work.caller is None or work.caller.is_root_admin
+        shown = errors.ErrorAnswer(
+            key=errors.error_key(work.request.parameters, error.errorcode, self._commands),
+            errorcode=error.errorcode,
+            text=errors.shown_text(error, is_root_admin=is_root_admin),
+            cserrorcode=error.cserrorcode,
+            uuid_list=error.uuid_list,
+        )
+        fields = shown.fields()
+        if work.is_json:
+            body = json_body(shown.key, fields)
+        else:
+            body = self._xml.error(shown.key, self._version(work), fields)
+        headers = [] if shown.description is None else [("X-Description", shown.description)]
+        return ApiAnswer(shown.errorcode, work.content_type, body, headers)
+
+    def _unexpected(self, work: _Work, error: Exception) -> CloudRuntimeError:
+        # The text of a Python exception may hold anything; it goes to the log, masked, and to nobody else.
+        trace = "".join(traceback.format_exception(error))
+        logger.error("%s failed unexpectedly: %s", work.command, self._services.redactor.text(trace))
+        return CloudRuntimeError(errors.USER_ERROR_MESSAGE)
+
+    def _version(self, work: _Work) -> str | None:
+        return self._services.cloudstack_version if work.shows_version else None
+
+    # Settings -----------------------------------------------------------------------------------------------------
+
+    def _setting_text(self, name: str, default: str) -> str:
+        return self._services.settings.get_text(name) or default
+
+    def _setting_bool(self, name: str, default: bool) -> bool:
+        value = self._services.settings.get_text(name)
+        return default if value is None else value.lower() == "true"
+
+    def _setting_int(self, name: str, default: int) -> int:
+        value = self._services.settings.get_text(name)
+        return int(value) if value else default
+
+
+_SIGNING_PARAMETERS = frozenset({"signature", "apikey", "signatureversion", "expires"})
+
+
+def masked_parameters(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters for the journal: map fields under their own name's rule, so that `details[0].password` is masked."""
+    shown: dict[str, Any] = {}
+    for name, value in parameters.items():
+        leaf = name.rpartition(".")[2].lower() if "[" in name else ""
+        shown[name] = MASK if leaf in _SECRET_PARAMETERS else value
+    return shown
