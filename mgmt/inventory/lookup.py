@@ -74,4 +74,5 @@ def uuids_of(session: Session, model: type[Entity], internal_ids: set[int]) -> d
     if not internal_ids:
         return {}
     assert issubclass(model, Base)
-    return dict(session.execute(select(model.id, model.uuid).where(model.id.in_(internal_ids))).tuples().all())
+    rows = session.execute(select(model.id, model.uuid).where(model.id.in_(internal_ids)))
+    return {internal_id: uuid for internal_id, uuid in rows}

@@ -37,7 +37,7 @@ class GlobalSettings:
         """Read every value from the database again, as after seeding."""
         values: dict[_Key, str | None] = {}
         with store.session() as session:
-            for name, value in session.execute(select(Configuration.name, Configuration.value)).tuples():
+            for name, value in session.execute(select(Configuration.name, Configuration.value)):
                 values["", 0, name] = value
             for row in session.scalars(select(ScopedConfiguration)):
                 values[row.scope, row.scope_id, row.name] = row.value
