@@ -148,6 +148,7 @@ class Success:
 
 Result = Listing | Item | Fields | Success
 Handler = Callable[[Call, Bound], Result]
+Precheck = Callable[[Call, Bound], None]
 H = TypeVar("H", bound=Handler)
 
 
@@ -167,7 +168,11 @@ class EventSpec:
 
 @dataclass(frozen=True)
 class Declaration:
-    """One API command. `java_class` is the full class name that job records show as `cmd`."""
+    """One API command. `java_class` is the full class name that job records show as `cmd`.
+
+    `precheck` is run on the HTTP call of an async command, after binding and before a job exists; what it raises is
+    the call's answer.
+    """
 
     name: str
     handler: Handler
@@ -184,6 +189,7 @@ class Declaration:
     event: EventSpec | None = None
     job_instance_type: str | None = None
     related: tuple[str, ...] = field(default=())
+    precheck: Precheck | None = None
 
     @property
     def response_key(self) -> str:
@@ -206,6 +212,7 @@ def command(
     response_name: str = "",
     event: EventSpec | None = None,
     job_instance_type: str | None = None,
+    precheck: Precheck | None = None,
 ) -> Callable[[Handler], Declaration]:
     """Turn a handler function into the `Declaration` of API command `name`."""
 
@@ -225,6 +232,7 @@ def command(
             response_name=response_name,
             event=event,
             job_instance_type=job_instance_type,
+            precheck=precheck,
         )
 
     return declare

@@ -1,0 +1,209 @@
+"""Imports: importVm, its tasks, and the VMs that a host has and CloudStack does not manage.
+
+Upstream: api/.../command/admin/vm/{ImportVmCmd,ImportUnmanagedInstanceCmd,ListImportVMTasksCmd,
+ListUnmanagedInstancesCmd}.java.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, command
+from mgmt.commands.fields import Boolean, ListParams, MapParam, Out, Params, Response, Str, Uuid
+from mgmt.commands.responses.user_vm import UserVmResponse
+from mgmt.commands.unmanaged_view import UnmanagedInstanceResponse, unmanaged_instance_view
+from mgmt.imports.owners import check_account
+from mgmt.imports.pipeline import EVENT_TYPE, ImportPipeline
+from mgmt.imports.ports import ImportServices
+from mgmt.imports.request import ImportRequest
+from mgmt.imports.tasks import list_tasks, task_views
+from mgmt.imports.unmanaged import list_unmanaged
+from mgmt.inventory.vms import vm_load_options, vm_view
+from mgmt.store.models import VmInstance
+
+JAVA_PACKAGE = "org.apache.cloudstack.api.command.admin.vm"
+
+
+class ImportUnmanagedInstanceParams(Params):
+    """What importVm inherits from importUnmanagedInstance."""
+
+    name = Str("name of the VM on its hypervisor", required=True)
+    displayname = Str("name to show for the imported VM; its name when absent")
+    hostname = Str("host name of the guest; taken from the display name when absent")
+    account = Str("account that will own the VM; goes with domainid")
+    domainid = Uuid("domain of that account", entity="domain")
+    projectid = Uuid("project that will own the VM", entity="project")
+    clusterid = Uuid("cluster that the VM will belong to", entity="cluster", required=True)
+    templateid = Uuid("template that the VM will name", entity="template")
+    serviceofferingid = Uuid("compute offering of the VM", entity="serviceoffering", required=True)
+    nicnetworklist = MapParam("network of each NIC: nic, network")
+    nicipaddresslist = MapParam("IPv4 address of each NIC: nic, ip4Address (an address or `auto`)")
+    datadiskofferinglist = MapParam("disk offering of each data disk: disk, diskOffering")
+    details = MapParam("values of a custom offering and overrides of VDDK settings, all under index 0")
+    migrateallowed = Boolean("whether VM and volumes may be migrated to fit their offerings")
+    forced = Boolean("whether to import a NIC whose MAC address is in use, with a new one")
+
+
+class ImportVmParams(ImportUnmanagedInstanceParams):
+    """Parameters of importVm; its own are bound before the inherited ones."""
+
+    zoneid = Uuid("zone that the VM will be in", entity="zone", required=True)
+    username = Str("user of the remote KVM host or of the vCenter")
+    password = Str("that user's password")
+    host = Str("name or address of the remote KVM host")
+    hypervisor = Str("hypervisor of the source or of the destination, by import source", required=True)
+    diskpath = Str("name of the disk image")
+    importsource = Str("where the VM comes from: unmanaged, vmware, external, shared or local", required=True)
+    networkid = Uuid("network of a VM that is made of a disk image", entity="network")
+    hostid = Uuid("host that holds the disk image", entity="host")
+    storageid = Uuid("primary pool that holds the disk image", entity="storagepool")
+    temppath = Str("directory for temporary files on the remote host")
+    existingvcenterid = Uuid("a VMware datacenter that is linked to a zone", entity="vmwaredc")
+    hostip = Str("name or address of the ESXi host that has the VM")
+    vcenter = Str("name or address of a vCenter that is not linked")
+    datacentername = Str("datacenter in that vCenter")
+    clustername = Str("VMware cluster that has the VM")
+    convertinstancehostid = Uuid("KVM host that converts the VM", entity="host")
+    importinstancehostid = Uuid("KVM host that takes the converted disks in", entity="host", since="4.19.2")
+    convertinstancepoolid = Uuid("primary pool for the conversion", entity="storagepool")
+    forcemstoimportvmfiles = Boolean("whether the management server exports the VM's files itself")
+    extraparams = Str("further arguments for virt-v2v", since="4.22")
+    forceconverttopool = Boolean("whether virt-v2v writes straight to the given pool", since="4.22")
+    osid = Uuid("guest system of the imported VM", entity="ostype", since="4.22.1")
+    usevddk = Boolean("whether the conversion host reads the disks with VDDK", since="4.22.1", default=True)
+
+
+class ListImportVmTasksParams(ListParams):
+    """Parameters of listImportVmTasks."""
+
+    zoneid = Uuid("zone of the imports", entity="zone", required=True)
+    accountid = Uuid("account that the imports are for", entity="account")
+    vcenter = Str("vCenter that the VMs come from")
+    convertinstancehostid = Uuid("host that converts the VMs", entity="host")
+    tasksfilter = Str("which tasks to show: all, running, completed or failed")
+
+
+class ListUnmanagedInstancesParams(ListParams):
+    """Parameters of listUnmanagedInstances."""
+
+    clusterid = Uuid("cluster whose hosts are asked", entity="cluster", required=True)
+    name = Str("exact name of the one VM to show")
+
+
+class ImportVmTaskResponse(Response):
+    """The progress of an import."""
+
+    catalogue = "ImportVMTaskResponse"
+
+    id = Out("string", "UUID of the task; declared, but not filled by CloudStack")
+    zoneid = Out("string", "UUID of the zone")
+    zonename = Out("string", "name of the zone")
+    account = Out("string", "account that the import is for")
+    accountid = Out("string", "UUID of that account")
+    virtualmachineid = Out("string", "UUID of the imported VM")
+    displayname = Out("string", "display name of the imported VM")
+    state = Out("string", "Running, Completed or Failed")
+    vcenter = Out("string", "vCenter that the VM comes from")
+    datacentername = Out("string", "datacenter that the VM comes from")
+    sourcevmname = Out("string", "name of the VM in vCenter")
+    step = Out("string", "step under way, with its place among all")
+    stepduration = Out("string", "how long the step has taken so far")
+    duration = Out("string", "how long the import took")
+    description = Out("string", "what is being done, or why it failed")
+    convertinstancehostid = Out("string", "UUID of the host that converts")
+    convertinstancehostname = Out("string", "name of the host that converts")
+    created = Out("date", "when the import began")
+    lastupdated = Out("date", "when the task last changed")
+    jobid = Out("string", "UUID of the job under way for it")
+    jobstatus = Out("integer", "state of that job: 0 while it runs")
+
+
+def _import_services(call: Call) -> ImportServices:
+    services = call.services
+    return ImportServices(
+        store=services.store,
+        providers=services.providers,
+        settings=services.settings,
+        journal=services.journal,
+        redactor=services.redactor,
+        quirks=services.quirks,
+        agents=services.agents,
+        vcenters=services.vcenters,
+    )
+
+
+def _check_owner(call: Call, bound: Bound) -> None:
+    with call.services.store.session() as session:
+        check_account(session, bound["account"], bound["domainid"])
+
+
+@command(
+    "importVm",
+    params=ImportVmParams,
+    response=UserVmResponse,
+    description="Imports a VM from a vCenter or another source into a KVM cluster",
+    object_name="virtualmachine",
+    is_async=True,
+    since="4.19.0",
+    java_class=f"{JAVA_PACKAGE}.ImportVmCmd",
+    event=EventSpec(
+        type=EVENT_TYPE,
+        scheduled=lambda bound: ImportRequest.from_bound(bound).event_description,
+        gerund="importing VM",
+        resource_type="VirtualMachine",
+    ),
+    precheck=_check_owner,
+)
+def import_vm(call: Call, bound: Bound) -> Item:
+    """Run the import and show the new VM."""
+    pipeline = ImportPipeline(_import_services(call), ImportRequest.from_bound(bound), call.caller)
+    vm_id = pipeline.run()
+    with call.services.store.session() as session:
+        vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
+        return Item(vm_view(session, vm, call.caller))
+
+
+@command(
+    "listImportVmTasks",
+    params=ListImportVmTasksParams,
+    response=ImportVmTaskResponse,
+    description="Lists the imports from vCenters in a zone with their progress",
+    object_name="importvmtask",
+    is_list=True,
+    since="4.22",
+    java_class=f"{JAVA_PACKAGE}.ListImportVMTasksCmd",
+)
+def list_import_vm_tasks(call: Call, bound: Bound) -> Listing:
+    """Show a page of the zone's import tasks, newest first."""
+    tasks, count = list_tasks(
+        call.db,
+        bound.paging,
+        zone_id=bound["zoneid"],
+        account_id=bound["accountid"],
+        vcenter=bound["vcenter"],
+        convert_host_id=bound["convertinstancehostid"],
+        tasks_filter=bound["tasksfilter"],
+    )
+    return Listing(task_views(call.db, tasks, call.services.providers.utcnow()), count)
+
+
+@command(
+    "listUnmanagedInstances",
+    params=ListUnmanagedInstancesParams,
+    response=UnmanagedInstanceResponse,
+    description="Lists the VMs that run on a cluster's hosts and are not managed by CloudStack",
+    object_name="unmanagedinstance",
+    is_list=True,
+    since="4.14.0",
+    java_class=f"{JAVA_PACKAGE}.ListUnmanagedInstancesCmd",
+)
+def list_unmanaged_instances(call: Call, bound: Bound) -> Listing:
+    """Ask the cluster's hosts; CloudStack does not page this list."""
+    found = list_unmanaged(
+        call.db, call.services.agents, bound["clusterid"], name=bound["name"], keyword=bound["keyword"]
+    )
+    views = [unmanaged_instance_view(item.instance, cluster=item.cluster, host=item.host) for item in found]
+    return Listing(views, len(views))
+
+
+COMMANDS = (import_vm, list_import_vm_tasks, list_unmanaged_instances)

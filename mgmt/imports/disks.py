@@ -1,0 +1,152 @@
+"""Which disk is the root, where each disk's pool is, and whether the offerings take them (import-vm 3.8 items 2-5).
+
+Upstream: UnmanagedVMsManagerImpl.getRootAndDataDisks, checkUnmanagedDiskAndOfferingForImport, getStoragePool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from mgmt.errors import INTERNAL_ERROR, InvalidParameterValueError, ServerApiError
+from mgmt.imports.facts import ClusterFacts, DiskOfferingFacts, PoolFacts
+from mgmt.imports.pools import Offerings
+from mgmt.imports.tags import supports
+from mgmt.protocol.commands import UnmanagedDisk
+from mgmt.store.models import StoragePool
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class PlacedDisk:
+    """A disk with its size, its pool and its offering; the first of a VM is the root."""
+
+    disk: UnmanagedDisk
+    size_bytes: int
+    pool: PoolFacts
+    offering: DiskOfferingFacts | None
+
+
+@dataclass(frozen=True)
+class DiskRules:
+    """What the disks are checked against."""
+
+    display_name: str
+    zone_uuid: str
+    cluster: ClusterFacts
+    offerings: Offerings
+
+
+def split_disks(disks: Sequence[UnmanagedDisk], rules: DiskRules) -> tuple[UnmanagedDisk, list[UnmanagedDisk]]:
+    """The root disk, which is the one without an entry in the request's map, and the data disks."""
+    if not disks:
+        raise ServerApiError(
+            INTERNAL_ERROR, f"No attached disks found for the unmanaged VM: {rules.display_name}", row="3.8-2"
+        )
+    mapped = rules.offerings.data
+    if len(mapped) != len(disks) - 1:
+        raise InvalidParameterValueError(
+            f"VM has total {len(disks)} disks for which {len(mapped)} disk offering mappings provided. "
+            f"{len(disks) - 1} disks need a disk offering for import",
+            row="3.8-3",
+        )
+    unmapped = [disk for disk in disks if disk.diskId not in mapped]
+    if len(unmapped) > 1:
+        ids = ", ".join(str(disk.diskId) for disk in unmapped)
+        raise InvalidParameterValueError(
+            f"VM has total {len(disks)} disks, disk offering mapping not provided for {len(unmapped) - 1} disks. "
+            f"Disk IDs that may need a disk offering - {ids}",
+            row="3.8-3",
+        )
+    if not unmapped or not unmapped[0].controller:
+        raise ServerApiError(  # the blank at the end is upstream's
+            INTERNAL_ERROR,
+            f"VM import failed. Unable to retrieve root disk details for VM: {rules.display_name} ",
+            row="3.8-4",
+        )
+    root = unmapped[0]
+    return root, [disk for disk in disks if disk is not root]
+
+
+def place_disks(
+    session: Session, root: UnmanagedDisk, data: Sequence[UnmanagedDisk], rules: DiskRules
+) -> list[PlacedDisk]:
+    """Every disk with its pool, the root first; raises what the checks of item 5 refuse."""
+    offering = rules.offerings.root
+    root_size = root.capacity or (offering.size_bytes if offering else 0)
+    placed = [_placed(session, root, root_size, None, rules)]
+    for disk in data:
+        if disk.controller != data[0].controller:
+            raise InvalidParameterValueError(
+                f"Multiple data disk controllers of different type ({data[0].controller}, {disk.controller}) are not "
+                "supported for import. Please make sure that all data disk controllers are of the same type",
+                row="3.8-5",
+            )
+        own = rules.offerings.data[disk.diskId or ""][1]
+        placed.append(_placed(session, disk, disk.capacity or (own.size_bytes if own else 0), own, rules))
+    return placed
+
+
+def _placed(
+    session: Session, disk: UnmanagedDisk, size_bytes: int, own: DiskOfferingFacts | None, rules: DiskRules
+) -> PlacedDisk:
+    if not size_bytes:
+        raise ServerApiError(
+            INTERNAL_ERROR, f"Size of disk(ID: {disk.diskId}) is found invalid during VM import", row="3.8-5"
+        )
+    if own is not None and not own.customized and own.size_bytes == 0:
+        raise ServerApiError(
+            INTERNAL_ERROR,
+            f"Size of fixed disk offering(ID: {own.uuid}) is found invalid during VM import",
+            row="3.8-5",
+        )
+    if own is not None and not own.customized and own.size_bytes < size_bytes:
+        raise ServerApiError(
+            INTERNAL_ERROR,
+            f"Size of disk offering(ID: {own.uuid}) {own.size_bytes // GIB}GB is found less than the size of "
+            f"disk(ID: {disk.diskId}) {size_bytes // GIB}GB during VM import",
+            row="3.8-5",
+        )
+    offering = own or rules.offerings.root
+    pool = find_pool(session, disk, rules.cluster, offering)
+    if pool is None:
+        label = "null" if disk.label is None else disk.label
+        raise ServerApiError(
+            INTERNAL_ERROR,
+            f"Storage pool for disk {label}({disk.diskId}) with datastore: {disk.datastoreName} not found in zone ID: "
+            f"{rules.zone_uuid}",
+            row="3.8-5",
+        )
+    return PlacedDisk(disk, size_bytes, pool, offering)
+
+
+def find_pool(
+    session: Session, disk: UnmanagedDisk, cluster: ClusterFacts, offering: DiskOfferingFacts | None
+) -> PoolFacts | None:
+    """The pool that holds a disk: by host and path, else by a part of the path or by uuid; its tags must fit."""
+    rows = session.scalars(
+        select(StoragePool)
+        .where(
+            StoragePool.removed.is_(None),
+            StoragePool.zone_id == cluster.zone_id,
+            or_(StoragePool.cluster_id.is_(None), StoragePool.cluster_id == cluster.id),
+        )
+        .order_by(StoragePool.id)
+    )
+    pools = [PoolFacts.of(row) for row in rows]
+    wanted_path = (disk.datastorePath or "").strip() or disk.datastoreName
+    exact = [
+        pool
+        for pool in pools
+        if disk.datastoreType is not None and (pool.host_address, pool.path) == (disk.datastoreHost, disk.datastorePath)
+    ]
+    near = [
+        pool
+        for pool in pools
+        if (wanted_path is not None and wanted_path in pool.path) or pool.uuid == disk.datastoreName
+    ]
+    return next((pool for pool in (*exact, *near) if supports(pool, offering)), None)

@@ -1,0 +1,64 @@
+"""Table E: may the request hand extra parameters to virt-v2v (import-vm 2.6)?
+
+Upstream: UnmanagedVMsManagerImpl.checkExtraParamsAllowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mgmt.errors import PARAM_ERROR, ServerApiError
+from mgmt.imports.trace import Row, Table
+
+ALLOWED_SETTING = "convert.vmware.instance.to.kvm.extra.params.allowed"
+ALLOWED_LIST_SETTING = "convert.vmware.instance.to.kvm.extra.params.allowed.list"
+
+
+@dataclass(frozen=True)
+class ExtraParams:
+    """The facts of table E: the parameter and the two settings."""
+
+    text: str
+    allowed: bool
+    allowed_list: str
+
+    @property
+    def refused_token(self) -> str | None:
+        """The first option that the list does not have. Only tokens that begin with a hyphen are looked at."""
+        entries = self.allowed_list.split(",")
+        for token in self.text.split(" "):
+            if token.startswith("-") and token.lstrip("-") not in entries:
+                return token.lstrip("-")
+        return None
+
+    def seen(self) -> dict[str, object]:
+        return {"extraparams": self.text, "allowed": self.allowed, "allowed_list": self.allowed_list}
+
+
+def _refuse(text: str) -> ServerApiError:
+    return ServerApiError(PARAM_ERROR, text)
+
+
+EXTRA_PARAMS: Table[ExtraParams, str] = Table(
+    "E",
+    (
+        Row(
+            "E1",
+            lambda f: not f.allowed,
+            lambda f: _refuse("Extra parameters for Vmware to KVM conversion are disabled by the administrator"),
+        ),
+        Row(
+            "E2",
+            lambda f: not f.allowed_list.strip(),
+            lambda f: _refuse(
+                "Extra parameters for Vmware to KVM conversion are enabled but the allowed list of parameters is empty"
+            ),
+        ),
+        Row(
+            "E3",
+            lambda f: f.refused_token is not None,
+            lambda f: _refuse(f"The parameter {f.refused_token} is not allowed by the administrator"),
+        ),
+        Row("E4", lambda f: True, lambda f: f.text),
+    ),
+)

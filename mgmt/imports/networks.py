@@ -1,0 +1,205 @@
+"""The checks of NICs and networks, before the conversion and again when the records are made (import-vm 2.7).
+
+Upstream: UnmanagedVMsManagerImpl.checkNetworkingBeforeConvertingVmwareInstance, getUnmanagedNicNetworkMap;
+NetworkModelImpl.checkNetworkPermissions, getAvailableIps.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError
+from mgmt.imports.facts import NetworkFacts
+from mgmt.imports.owners import Owner
+from mgmt.imports.request import AUTO_ADDRESS, is_ipv4
+from mgmt.inventory.lookup import get_live
+from mgmt.store.models import Domain, Network, Nic, VmInstance
+
+L2 = "L2"
+
+
+@dataclass(frozen=True)
+class GuestNic:
+    """A NIC of the guest, as the source or the converted instance has it."""
+
+    nic_id: str | None
+    mac_address: str | None
+    adapter_type: str | None
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NicRules:
+    """What the checks compare NICs with: the request's maps, the destination and the owner."""
+
+    zone_id: int
+    owner: Owner
+    host_name: str
+    networks: Mapping[str, int]
+    addresses: Mapping[str, str]
+    forced: bool
+
+
+def check_before_conversion(session: Session, name: str, nics: Sequence[GuestNic], rules: NicRules) -> None:
+    """The checks of step 29: `name` is the source instance's."""
+    if len(nics) != len(rules.networks):
+        raise CloudRuntimeError(
+            f"Different number of nics found on instance {name}: {len(nics)} vs {len(rules.networks)} nics provided",
+            row="2.7-1",
+        )
+    for nic in nics:
+        network_id = rules.networks.get(nic.nic_id or "")
+        row = get_live(session, Network, network_id)
+        if row is None:
+            shown = "null" if network_id is None else network_id
+            raise CloudRuntimeError(f"Cannot find a network with id = {shown}", row="2.7-2")
+        network = NetworkFacts.of(row)
+        if not rules.forced and mac_is_used(session, network.id, nic.mac_address):
+            raise CloudRuntimeError(
+                f"NIC {nic.nic_id} with MAC address {nic.mac_address} already exists on network {network.shown} and "
+                "forced flag is disabled. Retry with forced flag enabled if a new MAC address to be generated.",
+                row="2.7-3",
+            )
+        _check_nic(session, nic, network, rules.addresses.get(nic.nic_id or ""), rules)
+
+
+def place_nics(
+    session: Session, nics: Sequence[GuestNic], rules: NicRules
+) -> list[tuple[GuestNic, NetworkFacts, str | None]]:
+    """The checks of step 33: each NIC with its network and the address asked for (IPv4, `auto`, or None)."""
+    addresses = [_address(nic, rules.addresses.get(nic.nic_id or "")) for nic in nics]
+    placed = []
+    for nic, address in zip(nics, addresses, strict=True):
+        if nic.adapter_type != nics[0].adapter_type:
+            raise InvalidParameterValueError(
+                f"Multiple network adapter of different type ({nics[0].adapter_type}, {nic.adapter_type}) are not "
+                "supported for import. Please make sure that all network adapters are of the same type",
+                row="2.7-33",
+            )
+        row = get_live(session, Network, rules.networks.get(nic.nic_id or ""))
+        if row is None:
+            raise InvalidParameterValueError(
+                f"Suitable network for nic(ID: {nic.nic_id}) not found during VM import", row="2.7-33"
+            )
+        network = NetworkFacts.of(row)
+        _check_nic(session, nic, network, address, rules)
+        placed.append((nic, network, address))
+    return placed
+
+
+def _address(nic: GuestNic, asked: str | None) -> str | None:
+    if asked != AUTO_ADDRESS or not nic.addresses:
+        return asked
+    if len(nic.addresses) > 1:
+        raise InvalidParameterValueError(
+            f"Multiple IP addresses ({nic.addresses[0]}, {nic.addresses[1]}) present for nic ID: {nic.nic_id}. "
+            "IP address cannot be assigned automatically, only single IP address auto-assigning supported",
+            row="2.7-33",
+        )
+    return nic.addresses[0] if is_ipv4(nic.addresses[0]) else asked
+
+
+def _check_nic(session: Session, nic: GuestNic, network: NetworkFacts, address: str | None, rules: NicRules) -> None:
+    if network.zone_id != rules.zone_id:
+        raise InvalidParameterValueError(
+            f"Network(ID: {network.uuid}) for nic(ID: {nic.nic_id}) belongs to a different zone than VM to be imported",
+            row="2.7-4",
+        )
+    _check_permission(session, network, rules.owner)
+    if rules.host_name in _host_names(session, network.id):
+        raise InvalidParameterValueError(
+            f"VM with Name [{rules.host_name}] already exists in the network [{network.shown}] domain "
+            f"[{network.network_domain or 'null'}]. Cannot import another VM with the same name. Please try again with "
+            "a different name.",
+            row="2.7-6",
+        )
+    if network.guest_type == L2:
+        return
+    if not address:
+        raise InvalidParameterValueError(
+            f"NIC(ID: {nic.nic_id}) needs a valid IP address for it to be associated with network(ID: {network.uuid}). "
+            "nicipaddresslist parameter of API can be used for this",
+            row="2.7-7",
+        )
+    if address != AUTO_ADDRESS and not is_free(session, network, address):
+        raise InvalidParameterValueError(
+            f"IP address {address} for NIC(ID: {nic.nic_id}) is not available in network(ID: {network.uuid})",
+            row="2.7-8",
+        )
+
+
+def _check_permission(session: Session, network: NetworkFacts, owner: Owner) -> None:
+    if network.guest_type == "Isolated" or network.acl_type == "Account":
+        if network.account_id != owner.account_id:
+            raise PermissionDeniedError(
+                f"Unable to use network with id= {network.uuid}, permission denied", row="2.7-4"
+            )
+        return
+    domain = session.get_one(Domain, owner.domain_id)
+    network_domain = session.get_one(Domain, network.domain_id)
+    if not domain.path.startswith(network_domain.path):
+        raise PermissionDeniedError(
+            f"Shared network id={network.uuid} is not available in domain id={domain.uuid}", row="2.7-4"
+        )
+
+
+def _host_names(session: Session, network_id: int) -> set[str]:
+    return set(
+        session.scalars(
+            select(VmInstance.name)
+            .join(Nic, Nic.vm_id == VmInstance.id)
+            .where(Nic.network_id == network_id, Nic.removed.is_(None), VmInstance.removed.is_(None))
+        )
+    )
+
+
+def mac_is_used(session: Session, network_id: int, mac_address: str | None) -> bool:
+    """True when a NIC of the network has that MAC address (any case)."""
+    if not mac_address:
+        return False
+    statement = select(Nic.id).where(
+        Nic.network_id == network_id, Nic.removed.is_(None), func.lower(Nic.mac_address) == mac_address.lower()
+    )
+    return session.scalar(statement.limit(1)) is not None
+
+
+def is_free(session: Session, network: NetworkFacts, address: str) -> bool:
+    """True when `address` lies in the network's guest range and no NIC and no gateway has it."""
+    if not is_ipv4(address) or not network.cidr:
+        return False
+    wanted = ipaddress.IPv4Address(address)
+    return _in_range(network, wanted) and address not in _used(session, network)
+
+
+def next_free(session: Session, network: NetworkFacts) -> str | None:
+    """The lowest free address of the network, None when there is none."""
+    if not network.cidr:
+        return None
+    used = _used(session, network)
+    hosts = ipaddress.IPv4Network(network.cidr, strict=False).hosts()
+    return next((str(host) for host in hosts if _in_range(network, host) and str(host) not in used), None)
+
+
+def _in_range(network: NetworkFacts, address: ipaddress.IPv4Address) -> bool:
+    cidr = ipaddress.IPv4Network(network.cidr or "0.0.0.0/32", strict=False)
+    if address not in cidr or address in (cidr.network_address, cidr.broadcast_address):
+        return False
+    if network.start_ip and address < ipaddress.IPv4Address(network.start_ip):
+        return False
+    return not (network.end_ip and address > ipaddress.IPv4Address(network.end_ip))
+
+
+def _used(session: Session, network: NetworkFacts) -> set[str]:
+    used = set(
+        session.scalars(
+            select(Nic.ip4_address).where(
+                Nic.network_id == network.id, Nic.removed.is_(None), Nic.ip4_address.is_not(None)
+            )
+        )
+    )
+    return {address for address in (*used, network.gateway) if address}

@@ -1,0 +1,62 @@
+"""Who will own the imported VM (import-vm 2.1 row 10), and the checks of it that happen on the HTTP call.
+
+Upstream: server/.../user/AccountManagerImpl.finalyzeAccountId, UnmanagedVMsManagerImpl.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
+from mgmt.imports.request import Requester
+from mgmt.inventory.scope import find_active_account
+from mgmt.store.models import Account, User
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The account that will own the VM, and the user that the VM will name."""
+
+    account_id: int
+    account_uuid: str
+    account_type: int
+    domain_id: int
+    user_id: int
+
+
+def check_account(session: Session, account: str | None, domain_id: int | None) -> None:
+    """Raise what a call with a wrong `account`/`domainid` pair is answered with, before a job exists."""
+    if account is None:
+        return
+    if domain_id is None:
+        raise InvalidParameterValueError("Account must be specified with domainId parameter")
+    _named(session, account, domain_id)
+
+
+def _named(session: Session, account: str, domain_id: int) -> Account:
+    found = find_active_account(session, account, domain_id)
+    if found is None:
+        raise InvalidParameterValueError(
+            f"Unable to find account by name {account} in domain with specified id", row="10"
+        )
+    if found.state != "enabled":
+        raise PermissionDeniedError(
+            f"Can't add resources to the account id={found.id} in state={found.state} as it's no longer active",
+            row="10",
+        )
+    return found
+
+
+def find_owner(session: Session, account: str | None, domain_id: int | None, requester: Requester) -> Owner:
+    """The owner: the named account, or the caller's; its first user, or the calling one."""
+    if account and domain_id is not None:
+        row = _named(session, account, domain_id)
+    else:
+        row = session.get_one(Account, requester.account_id)
+    user_id = session.scalar(
+        select(User.id).where(User.account_id == row.id, User.removed.is_(None)).order_by(User.id).limit(1)
+    )
+    return Owner(row.id, row.uuid, row.type, row.domain_id, user_id or requester.user_id)

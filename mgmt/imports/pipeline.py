@@ -1,0 +1,430 @@
+"""One import as a pipeline of named steps (import-vm 2.1).
+
+Each step is a journal entry and records how to undo what it made; the undo list runs in reverse at the end. The vCenter
+password lives in the credentials object and in the two agent commands only. Upstream:
+UnmanagedVMsManagerImpl.importVm, importUnmanagedInstanceFromVmwareToKvm.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import selectinload
+
+from mgmt.errors import (
+    INTERNAL_ERROR,
+    CloudError,
+    CloudRuntimeError,
+    InvalidParameterValueError,
+    JavaError,
+    PermissionDeniedError,
+    ResourceAllocationError,
+    ServerApiError,
+)
+from mgmt.imports.checks import (
+    KVM_SOURCES,
+    UNMANAGED,
+    Plan,
+    VmwarePlan,
+    check_kvm_source,
+    check_source,
+    resolve,
+    resolve_vmware,
+)
+from mgmt.imports.conversion import Conversion, sanitise
+from mgmt.imports.facts import HostFacts, ImageStoreFacts, PoolFacts
+from mgmt.imports.hosts import CONVERSION_HOST, IMPORT_HOST, HostChoice
+from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
+from mgmt.imports.offerings import check_numbers
+from mgmt.imports.pools import (
+    DESTINATION_FIT,
+    DESTINATION_POOLS,
+    NFS,
+    TEMPORARY_LOCATION,
+    DestinationFit,
+    Destinations,
+    Location,
+    pools_for_disks,
+)
+from mgmt.imports.ports import ImportServices
+from mgmt.imports.registration import Registration
+from mgmt.imports.request import ImportRequest, Requester
+from mgmt.imports.source import Minimum, Source, decide_source, is_windows, wrapped
+from mgmt.imports.tasks import TaskRecorder
+from mgmt.imports.trace import Trace
+from mgmt.imports.undo import UndoList
+from mgmt.inventory.events import record_event
+from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
+from mgmt.inventory.lookup import get_live
+from mgmt.protocol.commands import UnmanagedInstanceTO
+from mgmt.quirks import NULL_TASK_ERROR_TEXT
+from mgmt.store import models
+from mgmt.vmware.connector import VcenterCredentials
+from mgmt.vmware.errors import VcenterError
+from mgmt.vmware.records import POWER_OFF
+
+logger = logging.getLogger(__name__)
+
+EVENT_TYPE = "VM.IMPORT"
+TIMEOUT_SETTING = "convert.vmware.instance.to.kvm.timeout"  # hours
+THREADS_SETTING = "threads.on.kvm.host.to.import.vmware.vm.files"
+NULL_TASK_TEXT = (
+    'Cannot invoke "com.cloud.vm.ImportVMTaskVO.setUpdated(java.util.Date)" because "importVMTaskVO" is null'
+)
+
+# What is a CloudRuntimeException upstream: the failure handler of the try block catches these and nothing else.
+CLOUD_RUNTIME_ERRORS = (CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError, ServerApiError)
+
+
+@dataclass
+class ImportPipeline:
+    """One run of importVm. `run` returns the VM's internal number; it may be called once."""
+
+    services: ImportServices
+    request: ImportRequest
+    requester: Requester
+    trace: Trace = field(default_factory=Trace)
+
+    def __post_init__(self) -> None:
+        self.task = TaskRecorder(self.services.store, self.services.providers)
+        self.undo = UndoList(self.services.journal, self.services.redactor)
+        self._claims: list[tuple[int, ...]] = []
+
+    # The frame ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Import the VM; raises a CloudError with CloudStack's text and, where a table row fired, its id."""
+        self.services.redactor.register(self.request.password)
+        try:
+            return self._run()
+        except CloudError as error:
+            error.text = self.services.redactor.text(error.text)
+            error.args = (error.text,)
+            raise
+
+    def _run(self) -> int:
+        with self._step("resolve"):
+            source = check_source(self.request, self.services, self.trace)
+            if source in KVM_SOURCES:
+                self._refuse_kvm_source(source)
+            with self.services.store.session() as session:
+                plan = resolve(session, self.request, self.requester, self.services)
+            self._event(plan, "Started", "INFO")
+            if source == UNMANAGED:
+                self._fail_unmanaged(plan)
+            with self.services.store.session() as session:
+                vmware = resolve_vmware(session, plan, self.request, self.services, self.trace)
+            self.services.redactor.register(vmware.credentials.password)
+        vm_id = self._import_from_vmware(plan, vmware)
+        self._event(plan, "Completed", "INFO", vm_id)
+        return vm_id
+
+    def _refuse_kvm_source(self, source: str) -> None:
+        with self.services.store.session() as session:
+            check_kvm_source(session, self.request, self.requester, self.services)
+        raise ServerApiError(INTERNAL_ERROR, f"Import source {source} is not simulated yet", row="5")
+
+    def _fail_unmanaged(self, plan: Plan) -> None:
+        # importVm has no branch for this source upstream: no host is even asked (import-vm 5.1).
+        self._event(plan, "Completed", "ERROR")
+        raise ServerApiError(
+            INTERNAL_ERROR,
+            f"Failed to find unmanaged vm with name: {self.request.name} in cluster: {plan.cluster.uuid}",
+            row="5.1",
+        )
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        journal = self.services.journal
+        journal.record("import", name, state="started")
+        seen = len(self.trace.decisions)
+
+        def decisions() -> list[dict[str, object]]:
+            return [decision.as_fields() for decision in self.trace.decisions[seen:]]
+
+        try:
+            yield
+        except CloudError as error:
+            journal.record("import", name, state="failed", reason=error.text, row=error.row, decisions=decisions())
+            raise
+        except Exception as error:
+            journal.record("import", name, state="failed", reason=f"{type(error).__name__}: {error}")
+            raise
+        journal.record("import", name, state="done", decisions=decisions())
+
+    def _import_from_vmware(self, plan: Plan, vmware: VmwarePlan) -> int:
+        failed = True
+        try:
+            vm_id = self._try_block(plan, vmware)
+            failed = False
+            return vm_id
+        except CLOUD_RUNTIME_ERRORS as error:
+            raise self._handled(plan, error) from error
+        finally:
+            self.undo.run(failed=failed)
+            self._release_claims()
+
+    def _handled(self, plan: Plan, error: CloudError) -> CloudError:
+        """What the failure handler makes of a CloudRuntimeException of the try block."""
+        text = self.services.redactor.text(error.text)
+        logger.error("importing VM %s failed: %s (row %s)", self.request.name, text, error.row)
+        if self.task.exists:
+            self.task.failed(text)
+        elif self.services.quirks.is_faithful(NULL_TASK_ERROR_TEXT):
+            # Upstream's handler trips over the missing task: the caller sees Java's words and no event is written.
+            self.services.journal.record("import", "failure handler", state="failed", reason=text, shown=NULL_TASK_TEXT)
+            return JavaError(NULL_TASK_TEXT, row=error.row)
+        self._event(plan, "Completed", "ERROR")
+        return ServerApiError(INTERNAL_ERROR, text, row=error.row)
+
+    def _release_claims(self) -> None:
+        with self.services.store.session() as session:
+            for claim in self._claims:
+                release(session, claim)
+
+    def _event(self, plan: Plan, state: str, level: str, vm_id: int | None = None) -> None:
+        with self.services.store.session() as session:
+            vm = session.get(models.VmInstance, vm_id) if vm_id is not None else None
+            is_failure = level == "ERROR"
+            record_event(
+                session,
+                self.services.providers,
+                type=EVENT_TYPE,
+                level=level,
+                state=state,
+                description=self.services.redactor.text(self.request.event_description),
+                user_id=self.requester.user_id if state == "Started" else plan.owner.user_id,
+                account_id=plan.owner.account_id,
+                domain_id=plan.owner.domain_id,
+                resource_type=None if is_failure else "VirtualMachine",
+                resource_uuid=vm.uuid if vm else None,
+            )
+
+    # The try block ------------------------------------------------------------------------------------------------
+
+    def _try_block(self, plan: Plan, vmware: VmwarePlan) -> int:
+        with self._step("choose hosts"):
+            convert_host, import_host = self._choose_hosts(plan)
+        conversion = Conversion(
+            agents=self.services.agents,
+            convert_host=convert_host,
+            import_host=import_host,
+            vm_name=self.request.name,
+            use_vddk=self.request.usevddk,
+            details=plan.details,
+        )
+        with self._step("check host"):
+            checked = conversion.check_host(windows=False)
+            export_on_host = self.request.usevddk or (
+                checked.ovfExportSupported and not self.request.forcemstoimportvmfiles
+            )
+        with self._step("place"):
+            location, pools = self._place(plan, vmware, convert_host, import_host)
+        self._create_task(plan, vmware.credentials, convert_host, import_host)
+        source = self._find_source(plan, vmware)
+        with self._step("reserve limits"):
+            self._reserve(plan, source)
+        with self._step("check guest"):
+            if is_windows(source.vm):
+                conversion.check_host(windows=True)
+        with self._step("network checks"):
+            nic_rules = self._check_networks(plan, source)
+        with self._step("convert"):
+            self.task.converting(convert_host)
+            if not export_on_host:
+                raise CloudRuntimeError(
+                    "Export of the OVF files by the management server is not simulated yet: use VDDK, or a conversion "
+                    "host with ovftool and forcemstoimportvmfiles=false",
+                    row="30",
+                )
+            convert_uuid = conversion.convert(
+                source,
+                vmware.credentials,
+                location,
+                timeout_s=self.services.settings.get_int(TIMEOUT_SETTING) * 3600,
+                threads=self.services.settings.get_int(THREADS_SETTING),
+                extra_params=self.request.extraparams,
+            )
+        with self._step("import"):
+            converted = conversion.import_converted(
+                source,
+                vmware.credentials,
+                location,
+                pools=pools_for_disks(source.disk_ids(), pools, vmware.offerings),
+                convert_uuid=convert_uuid,
+                force_to_pool=self.request.forceconverttopool,
+            )
+        with self._step("sanitise"):
+            instance = sanitise(converted, source)
+            self.task.importing(import_host)
+        return self._register(plan, vmware, nic_rules, instance)
+
+    def _choose_hosts(self, plan: Plan) -> tuple[HostFacts, HostFacts]:
+        cluster = plan.cluster
+        with self.services.store.session() as session:
+            rows = session.scalars(
+                select(models.Host)
+                .where(
+                    models.Host.cluster_id == cluster.id,
+                    models.Host.removed.is_(None),
+                    models.Host.hypervisor_type == cluster.hypervisor_type,
+                )
+                .options(selectinload(models.Host.details))
+                .order_by(models.Host.id)
+            )
+            usable = tuple(host for host in map(HostFacts.of, rows) if host.is_usable)
+            asked = {
+                host_id: HostFacts.of(row)
+                for host_id in (self.request.convertinstancehostid, self.request.importinstancehostid)
+                if host_id is not None and (row := get_live(session, models.Host, host_id)) is not None
+            }
+
+        def facts(host_id: int | None, convert_host: HostFacts | None = None) -> HostChoice:
+            return HostChoice(
+                cluster=cluster,
+                asked_id=host_id,
+                asked=asked.get(host_id) if host_id is not None else None,
+                use_vddk=self.request.usevddk,
+                cluster_hosts=usable,
+                choose=self.services.providers.random.choice,
+                convert_host=convert_host,
+            )
+
+        convert_host = self.trace.decide(CONVERSION_HOST, facts(self.request.convertinstancehostid))
+        import_host = self.trace.decide(IMPORT_HOST, facts(self.request.importinstancehostid, convert_host))
+        return convert_host, import_host
+
+    def _place(
+        self, plan: Plan, vmware: VmwarePlan, convert_host: HostFacts, import_host: HostFacts
+    ) -> tuple[PoolFacts | ImageStoreFacts, tuple[PoolFacts, ...]]:
+        cluster, pool_model = plan.cluster, models.StoragePool
+        with self.services.store.session() as session:
+            store = session.scalar(
+                select(models.ImageStore)
+                .where(
+                    models.ImageStore.removed.is_(None),
+                    models.ImageStore.protocol == "nfs",
+                    models.ImageStore.zone_id == cluster.zone_id,
+                )
+                .order_by(models.ImageStore.id)
+                .limit(1)
+            )
+            image_store = ImageStoreFacts.of(store) if store else None
+            rows = session.scalars(
+                select(pool_model)
+                .where(
+                    pool_model.removed.is_(None),
+                    pool_model.pool_type == NFS,
+                    or_(
+                        (pool_model.scope == "CLUSTER") & (pool_model.cluster_id == cluster.id),
+                        (pool_model.scope == "ZONE")
+                        & (pool_model.zone_id == cluster.zone_id)
+                        & or_(pool_model.hypervisor.is_(None), pool_model.hypervisor.in_(("KVM", "Any"))),
+                    ),
+                )
+                .order_by(pool_model.id)
+            )
+            candidates = tuple(PoolFacts.of(row) for row in rows)
+        force = self.request.forceconverttopool
+        location = self.trace.decide(
+            TEMPORARY_LOCATION, Location(cluster, convert_host, import_host, vmware.pool, force, image_store)
+        )
+        pools = self.trace.decide(DESTINATION_POOLS, Destinations(cluster, force, vmware.pool, candidates))
+        self.trace.decide(DESTINATION_FIT, DestinationFit(pools, vmware.offerings, self.trace))
+        return location, pools
+
+    def _create_task(
+        self, plan: Plan, credentials: VcenterCredentials, convert_host: HostFacts, import_host: HostFacts
+    ) -> None:
+        self.task.create(
+            zone_id=plan.zone_id,
+            account_id=plan.owner.account_id,
+            user_id=plan.owner.user_id,
+            display_name=plan.display_name,
+            vcenter=credentials.host,
+            datacenter=credentials.datacenter,
+            source_vm_name=self.request.name,
+            convert_host=convert_host,
+            import_host=import_host,
+        )
+
+    def _find_source(self, plan: Plan, vmware: VmwarePlan) -> Source:
+        name, credentials = self.request.name, vmware.credentials
+        try:
+            with self.services.vcenters.connect(credentials) as session:
+                with self._step("find source"):
+                    vm, must_clone = decide_source(session, name, credentials, Minimum.of(plan.offering), self.trace)
+                if not must_clone:
+                    return Source(vm, is_clone=False)
+                with self._step("clone"):
+                    clone_name = self.services.providers.ids.uuid()
+                    # Recorded before the work: a clone that was made but could not be placed must go as well.
+                    self.undo.add(
+                        f"destroy clone {clone_name} in VMware datacenter {credentials.host}:{credentials.datacenter}",
+                        lambda: self._destroy_clone(clone_name, credentials),
+                        always=True,
+                    )
+                    return Source(session.clone_vm(vm, clone_name), is_clone=True)
+        except VcenterError as error:
+            raise wrapped(error, name, credentials) from error
+
+    def _destroy_clone(self, clone_name: str, credentials: VcenterCredentials) -> None:
+        try:
+            with self.services.vcenters.connect(credentials) as session:
+                session.destroy_vm(clone_name)
+        except VcenterError as error:
+            logger.warning(
+                "Could not properly remove the cloned instance %s from VMware datacenter %s:%s",
+                clone_name,
+                credentials.host,
+                credentials.datacenter,
+            )
+            raise CloudRuntimeError(error.text) from error
+
+    def _reserve(self, plan: Plan, source: Source) -> None:
+        offering, vm = plan.offering, source.vm
+        if offering.is_dynamic or vm.power_state != POWER_OFF:
+            numbers = (vm.cpu_cores, vm.memory_mb)
+        else:
+            numbers = (offering.cpu_number, offering.memory_mb)
+        cpus, memory = check_numbers(*numbers, source.name)
+        owner = plan.owner
+        try:
+            with self.services.store.session() as session:
+                claim = reserve(session, owner.account_id, {USER_VM: 1, CPU: cpus, MEMORY: memory})
+        except ResourceAllocationError as error:
+            # A checked exception upstream: it goes past the failure handler, so the task stays Running (import-vm 4.1).
+            raise ImportLimitError(
+                f"VM resource allocation error for account: {owner.account_uuid}. {error.text}", row="27"
+            ) from error
+        self._claims.append(claim)
+
+    def _check_networks(self, plan: Plan, source: Source) -> NicRules:
+        rules = NicRules(
+            zone_id=plan.zone_id,
+            owner=plan.owner,
+            host_name=plan.host_name,
+            networks=plan.nic_networks,
+            addresses=plan.nic_addresses,
+            forced=self.request.forced,
+        )
+        nics = [GuestNic(nic.nic_id, nic.mac_address, nic.adapter_type, nic.ip_addresses) for nic in source.vm.nics]
+        with self.services.store.session() as session:
+            check_before_conversion(session, source.name, nics, rules)
+        return rules
+
+    def _register(self, plan: Plan, vmware: VmwarePlan, nic_rules: NicRules, instance: UnmanagedInstanceTO) -> int:
+        with self._step("register"):
+            vm_id = Registration(self.services, plan, vmware.offerings, nic_rules, instance, self._claims).register(
+                self.undo
+            )
+            self.task.completed(vm_id)
+        return vm_id
+
+
+class ImportLimitError(CloudError):
+    """A limit that the import would exceed: 530 in the job, and no CloudRuntimeException inside the pipeline."""

@@ -1,0 +1,308 @@
+"""The records of an imported VM: the VM, its volumes, its NICs, usage events (import-vm 3.8).
+
+Each stage commits by itself and the undo list takes everything back when a later one fails. Upstream:
+UnmanagedVMsManagerImpl.importVirtualMachineInternal, UserVmManagerImpl.importVM, VolumeOrchestrator.importVolume,
+NetworkOrchestrator.importNic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from mgmt.errors import INTERNAL_ERROR, CloudError, CloudRuntimeError, ResourceAllocationError, ServerApiError
+from mgmt.imports.checks import Plan
+from mgmt.imports.disks import DiskRules, PlacedDisk, place_disks, split_disks
+from mgmt.imports.facts import NetworkFacts
+from mgmt.imports.networks import GuestNic, NicRules, is_free, mac_is_used, next_free, place_nics
+from mgmt.imports.offerings import Size, fit_offering
+from mgmt.imports.pools import Offerings
+from mgmt.imports.ports import ImportServices
+from mgmt.imports.request import AUTO_ADDRESS
+from mgmt.imports.undo import UndoList
+from mgmt.inventory.limits import PRIMARY_STORAGE, VOLUME, reserve
+from mgmt.protocol.commands import UnmanagedInstanceTO
+from mgmt.store.models import Nic, UsageEvent, VmDetail, VmInstance, Volume
+
+INSTANCE_NAME_SETTING = "instance.name"
+
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+
+PlacedNic = tuple[GuestNic, NetworkFacts, str | None]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One VM to be recorded."""
+
+    services: ImportServices
+    plan: Plan
+    offerings: Offerings
+    nic_rules: NicRules
+    instance: UnmanagedInstanceTO
+    claims: list[tuple[int, ...]]
+
+    def register(self, undo: UndoList) -> int:
+        """Write all records and return the VM's internal number.
+
+        Raises CloudErrors with CloudStack's texts; `undo` then holds how to take the records back.
+        """
+        size = fit_offering(
+            self.plan.offering,
+            self.plan.details,
+            cpu_number=self.instance.cpuCores,
+            cpu_speed_mhz=self.instance.cpuSpeed,
+            memory_mb=self.instance.memory,
+            name=self.plan.display_name,
+        )
+        disks = self._place_disks()
+        with self.services.store.session() as session:
+            nics = place_nics(session, self._guest_nics(), self.nic_rules)
+        vm_id = self._add_vm(size, disks, nics)
+        undo.add(f"remove the records of VM {vm_id}", lambda: self._remove(vm_id))
+        name = self.plan.display_name
+        self._stage(
+            f"Failed to import volumes while importing vm: {name}.", lambda s: self._add_volumes(s, vm_id, disks)
+        )
+        self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self._add_nics(s, vm_id, nics))
+        with self.services.store.session() as session:
+            self._add_usage(session, vm_id, size)
+        return vm_id
+
+    def _place_disks(self) -> list[PlacedDisk]:
+        rules = DiskRules(self.plan.display_name, self.plan.zone_uuid, self.plan.cluster, self.offerings)
+        root, data = split_disks(self.instance.disks or [], rules)
+        owner = self.plan.owner
+        with self.services.store.session() as session:
+            disks = place_disks(session, root, data, rules)
+            try:
+                claim = reserve(
+                    session,
+                    owner.account_id,
+                    {VOLUME: len(disks), PRIMARY_STORAGE: sum(disk.size_bytes for disk in disks)},
+                )
+            except ResourceAllocationError as error:
+                raise ServerApiError(
+                    INTERNAL_ERROR,
+                    f"Volume resource allocation error for owner: {owner.account_uuid}. {error.text}",
+                    row="3.8-5",
+                ) from error
+        self.claims.append(claim)
+        return disks
+
+    def _guest_nics(self) -> list[GuestNic]:
+        return [
+            GuestNic(nic.nicId, nic.macAddress, nic.adapterType, tuple(nic.ipAddress or ()))
+            for nic in self.instance.nics or []
+        ]
+
+    def _stage(self, failure: str, work: Callable[[Session], None]) -> None:
+        try:
+            with self.services.store.session() as session:
+                work(session)
+        except CloudError as error:
+            raise ServerApiError(INTERNAL_ERROR, f"{failure} {error.text}", row=error.row or "3.8") from error
+
+    # The VM -------------------------------------------------------------------------------------------------------
+
+    def _details(self, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:
+        details = {**self.plan.details, **size.details, "rootDiskController": disks[0].disk.controller or ""}
+        if len(disks) > 1:
+            details["dataDiskController"] = disks[1].disk.controller or ""
+        if nics:
+            details["nicAdapter"] = nics[0][0].adapter_type or ""
+        if self.instance.vncPassword:
+            details["kvm.vnc.password"] = self.instance.vncPassword
+        if (self.instance.bootType or "").upper() == "UEFI" and self.instance.bootMode:
+            details["UEFI"] = self.instance.bootMode
+        return details
+
+    def _add_vm(self, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> int:
+        plan, providers = self.plan, self.services.providers
+        with self.services.store.session() as session:
+            vm = VmInstance(
+                uuid=providers.ids.uuid(),
+                name=plan.host_name,
+                display_name=plan.display_name,
+                instance_name="",
+                state="Stopped",
+                power_state="PowerOff",
+                hypervisor_type=plan.cluster.hypervisor_type,
+                account_id=plan.owner.account_id,
+                domain_id=plan.owner.domain_id,
+                user_id=plan.owner.user_id,
+                zone_id=plan.zone_id,
+                template_id=plan.template_id,
+                guest_os_id=plan.guest_os_id,
+                service_offering_id=plan.offering.id,
+                cpu_number=size.cpu_number,
+                cpu_speed_mhz=size.cpu_speed_mhz,
+                memory_mb=size.memory_mb,
+                created=providers.utcnow(),
+                details=[VmDetail(name=name, value=value) for name, value in self._details(size, disks, nics).items()],
+            )
+            session.add(vm)
+            session.flush()
+            suffix = self.services.settings.get_text(INSTANCE_NAME_SETTING) or "VM"
+            vm.instance_name = f"i-{plan.owner.account_id}-{vm.id}-{suffix}"
+            return vm.id
+
+    # Volumes ------------------------------------------------------------------------------------------------------
+
+    def _add_volumes(self, session: Session, vm_id: int, disks: Sequence[PlacedDisk]) -> None:
+        now = self.services.providers.utcnow()
+        for device_id, placed in enumerate(disks):
+            is_root = device_id == 0
+            offering = placed.offering
+            session.add(
+                Volume(
+                    uuid=self.services.providers.ids.uuid(),
+                    name=f"ROOT-{vm_id}" if is_root else f"DATA-{vm_id}-{placed.disk.diskId}",
+                    volume_type="ROOT" if is_root else "DATADISK",
+                    state="Ready",
+                    account_id=self.plan.owner.account_id,
+                    domain_id=self.plan.owner.domain_id,
+                    zone_id=self.plan.zone_id,
+                    pool_id=placed.pool.id,
+                    vm_id=vm_id,
+                    disk_offering_id=offering.id if offering else None,
+                    template_id=self.plan.template_id if is_root else None,
+                    device_id=device_id,
+                    size_bytes=placed.size_bytes,
+                    path=placed.disk.fileBaseName,
+                    format="QCOW2",
+                    provisioning_type=offering.provisioning_type if offering else "thin",
+                    min_iops=self._iops("miniops") if is_root else None,
+                    max_iops=self._iops("maxiops") if is_root else None,
+                    created=now,
+                    attached=now,
+                )
+            )
+
+    def _iops(self, key: str) -> int | None:
+        text = self.plan.details.get(key)
+        if text is None:
+            return None
+        if not text.strip().isdigit():
+            raise CloudRuntimeError(f'For input string: "{text}"', row="3.8-7")  # Long.parseLong's words
+        return int(text)
+
+    # NICs ---------------------------------------------------------------------------------------------------------
+
+    def _add_nics(self, session: Session, vm_id: int, nics: Sequence[PlacedNic]) -> None:
+        for device_id, (nic, network, asked) in enumerate(nics):
+            address = self._choose_address(session, network, asked)
+            vlan_uri = f"vlan://{network.vlan}" if network.vlan else None
+            session.add(
+                Nic(
+                    uuid=self.services.providers.ids.uuid(),
+                    vm_id=vm_id,
+                    network_id=network.id,
+                    device_id=device_id,
+                    mac_address=self._choose_mac(session, network, nic),
+                    is_default=device_id == 0,
+                    ip4_address=address,
+                    gateway=network.gateway if address else None,
+                    netmask=network.netmask if address else None,
+                    broadcast_uri=vlan_uri,
+                    isolation_uri=vlan_uri,
+                    state="Reserved",
+                    strategy="Start",
+                    reservation_id=self.services.providers.ids.uuid(),
+                    created=self.services.providers.utcnow(),
+                )
+            )
+            session.flush()  # the next NIC must see this one's address and MAC
+
+    def _choose_address(self, session: Session, network: NetworkFacts, asked: str | None) -> str | None:
+        if network.guest_type == "L2" or not asked:
+            return None
+        if asked == AUTO_ADDRESS:
+            free = next_free(session, network)
+            if free is None:
+                raise CloudRuntimeError(
+                    f"Cannot find a free IP to assign to VM NIC on network {network.name}", row="3.8-8"
+                )
+            return free
+        if not is_free(session, network, asked):
+            raise CloudRuntimeError(f"Unable to acquire Guest IP  address for network {network.shown}", row="3.8-8")
+        return asked
+
+    def _choose_mac(self, session: Session, network: NetworkFacts, nic: GuestNic) -> str:
+        mac = (nic.mac_address or "").strip()
+        if not mac:
+            raise CloudRuntimeError("Mac address not specified", row="3.8-8")
+        if not _MAC.fullmatch(mac):
+            raise CloudRuntimeError(f"Invalid mac address: {mac}", row="3.8-8")
+        if not mac_is_used(session, network.id, mac):
+            return mac
+        if not self.nic_rules.forced:
+            raise CloudRuntimeError(
+                f"NIC with MAC address {mac} exists on network {network.shown} and forced flag is disabled",
+                row="3.8-8",
+            )
+        return self._new_mac(session, network)
+
+    def _new_mac(self, session: Session, network: NetworkFacts) -> str:
+        while True:
+            number = self.services.providers.random.getrandbits(24)
+            mac = f"02:01:00:{number >> 16:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
+            if not mac_is_used(session, network.id, mac):
+                return mac
+
+    # Usage, and the way back ----------------------------------------------------------------------------------------
+
+    def _add_usage(self, session: Session, vm_id: int, size: Size) -> None:
+        vm = session.get_one(VmInstance, vm_id)
+        now = self.services.providers.utcnow()
+        account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
+        custom = self.plan.offering.is_dynamic
+        session.add(
+            UsageEvent(
+                type="VM.CREATE",
+                account_id=account_id,
+                zone_id=account_id if custom else zone_id,  # upstream passes the account id here (import-vm 7, no. 8)
+                resource_id=vm_id,
+                resource_name=vm.name,
+                offering_id=self.plan.offering.id,
+                template_id=self.plan.template_id,
+                details=dict(size.details),
+                created=now,
+            )
+        )
+        for volume in session.scalars(select(Volume).where(Volume.vm_id == vm_id).order_by(Volume.device_id)):
+            session.add(
+                UsageEvent(
+                    type="VOLUME.CREATE",
+                    account_id=account_id,
+                    zone_id=zone_id,
+                    resource_id=volume.id,
+                    resource_name=volume.name,
+                    offering_id=volume.disk_offering_id,
+                    size_bytes=volume.size_bytes,
+                    created=now,
+                )
+            )
+        for nic in session.scalars(select(Nic).where(Nic.vm_id == vm_id).order_by(Nic.device_id)):
+            session.add(
+                UsageEvent(
+                    type="NETWORK.OFFERING.ASSIGN",
+                    account_id=account_id,
+                    zone_id=zone_id,
+                    resource_id=vm_id,
+                    resource_name=str(nic.id),
+                    offering_id=nic.network.network_offering_id,
+                    size_bytes=1,
+                    created=now,
+                )
+            )
+
+    def _remove(self, vm_id: int) -> None:
+        with self.services.store.session() as session:
+            for model in (Nic, Volume, VmDetail):
+                session.execute(delete(model).where(model.vm_id == vm_id))
+            session.execute(delete(VmInstance).where(VmInstance.id == vm_id))

@@ -1,0 +1,61 @@
+"""The template of an imported VM (import-vm 2.2).
+
+Upstream: UnmanagedVMsManagerImpl.getTemplateForImportInstance, createDefaultDummyVmImportTemplate.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mgmt.errors import InvalidParameterValueError
+from mgmt.inventory.lookup import get_live
+from mgmt.providers import Providers
+from mgmt.store.models import Account, GuestOs, Template
+
+KVM_DUMMY = "kvm-default-vm-import-dummy-template"
+VMWARE_DUMMY = "system-default-vm-import-dummy-template.iso"
+
+
+def find_template(session: Session, providers: Providers, template_id: int | None, hypervisor_type: str) -> Template:
+    """The template with number `template_id`, or without one the dummy that stands for "no template"."""
+    if template_id is None:
+        return _dummy(session, providers, hypervisor_type)
+    template = get_live(session, Template, template_id)
+    if template is None:
+        raise InvalidParameterValueError(f"Template ID: {template_id} cannot be found", row="11")
+    return template
+
+
+def _dummy(session: Session, providers: Providers, hypervisor_type: str) -> Template:
+    name = KVM_DUMMY if hypervisor_type == "KVM" else VMWARE_DUMMY
+    # Upstream looks for the VMware name, finds nothing, makes the row under this name and takes any row of the name:
+    # each import without a template leaves one more removed row behind.
+    owner = session.scalar(select(Account.id).order_by(Account.id).limit(1))
+    guest_os = session.scalar(select(GuestOs.id).order_by(GuestOs.id).limit(1))
+    if owner is None or guest_os is None:
+        raise InvalidParameterValueError(
+            f"Default VM import template with unique name: {name} for hypervisor: {hypervisor_type} cannot be created. "
+            "Please use templateid parameter for import",
+            row="11",
+        )
+    now = providers.utcnow()
+    session.add(
+        Template(
+            uuid=providers.ids.uuid(),
+            name=name,
+            display_text="VM Import Default Template",
+            format="ISO",
+            template_type="SYSTEM",
+            hypervisor_type=None,
+            guest_os_id=guest_os,
+            account_id=owner,
+            is_public=False,
+            is_ready=True,
+            state="Inactive",
+            created=now,
+            removed=now,
+        )
+    )
+    session.flush()
+    return session.scalars(select(Template).where(Template.name == name).order_by(Template.id).limit(1)).one()

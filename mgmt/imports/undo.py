@@ -1,0 +1,51 @@
+"""The list of what an import made and how to unmake it, run in reverse at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mgmt.observe.journal import Journal
+from mgmt.observe.redaction import Redactor
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Undo:
+    """One entry: what it does in words, the work, and whether it runs after success too."""
+
+    what: str
+    run: Callable[[], None]
+    always: bool
+
+
+class UndoList:
+    """What was made, oldest first. Running it is best effort: a failure is a warning and the rest still runs."""
+
+    def __init__(self, journal: Journal, redactor: Redactor) -> None:
+        self._journal = journal
+        self._redactor = redactor
+        self._entries: list[Undo] = []
+
+    def add(self, what: str, run: Callable[[], None], *, always: bool = False) -> None:
+        """Record how to unmake something; with `always` it is unmade after success as well."""
+        self._entries.append(Undo(what, run, always))
+
+    def run(self, *, failed: bool) -> None:
+        """Unmake in reverse order; after a success only what is marked `always`."""
+        for entry in reversed(self._entries):
+            if entry.always or failed:
+                self._run(entry)
+        self._entries.clear()
+
+    def _run(self, entry: Undo) -> None:
+        try:
+            entry.run()
+        except Exception as error:  # whatever went wrong, the other entries must have their turn
+            reason = self._redactor.text(str(error))
+            logger.warning("clean-up: could not %s: %s", entry.what, reason)
+            self._journal.record("import", "clean up", what=entry.what, state="failed", reason=reason)
+            return
+        self._journal.record("import", "clean up", what=entry.what, state="done")
