@@ -1,0 +1,143 @@
+"""The stand-in as a whole: an inventory file served over HTTPS."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from vcenter_sim import building, certificate
+from vcenter_sim.http import SoapServer
+from vcenter_sim.inventory import Inventory
+from vcenter_sim.methods import method_table
+from vcenter_sim.providers import Clock, Ids, RandomIds, RealClock, utc
+from vcenter_sim.service import Service, Timings, World
+from vcenter_sim.sessions import Credentials, Sessions
+from vcenter_sim.tasks import Scheduler, Tasks
+from vcenter_sim.types import vim
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 1.5
+
+
+class VcenterSim:
+    """A vCenter stand-in that serves one inventory file.
+
+    `username` and `password` replace those of the file. `certificate_dir` keeps the certificate over restarts.
+    Raises InventoryError (file, place, reason) for a file that cannot be used. Objects live as long as this one:
+    after `stop` a `start` serves the same inventory again, with all sessions gone, as a restarted vCenter would.
+    """
+
+    def __init__(
+        self,
+        inventory_file: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        username: str | None = None,
+        password: str | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        certificate_dir: Path | None = None,
+        session_idle_timeout_s: float = 1800.0,
+        timings: Timings | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._clock = clock or RealClock()
+        self._inventory, document = building.load(inventory_file, self._clock, ids or RandomIds())
+        self._credentials = Credentials(username or document.username, password or document.password)
+        self._certificate = certificate.obtain(host, utc(self._clock), certificate_dir)
+        self._stopped = threading.Event()
+        self._scheduler = Scheduler(self._clock)
+        self._tasks = Tasks(self._inventory, self._scheduler)
+        self._sessions = Sessions(self._inventory, self._credentials, session_idle_timeout_s)
+        world = World(
+            self._inventory, self._sessions, self._tasks, self._scheduler, timings or Timings(), self._stopped
+        )
+        self._service = Service(world, method_table())
+        self._show_service_state()
+        self._server: SoapServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def _show_service_state(self) -> None:
+        """Let clients read tasks and sessions as properties."""
+        for managed in self._inventory.of_kind(vim.TaskManager):
+            managed.compute(recentTask=self._tasks.recent)
+        for managed in self._inventory.of_kind(vim.SessionManager):
+            managed.compute(sessionList=lambda: [session.record() for session in self._sessions.logged_in()])
+
+    def start(self) -> None:
+        """Listen and serve in daemon threads; raises OSError when the port is taken."""
+        if self._server is not None:
+            raise RuntimeError("the vCenter stand-in runs already")
+        server = SoapServer((self._host, self._port), self._certificate.context, self._service)
+        self._stopped.clear()
+        self._scheduler.start()
+        self._server = server
+        self._port = server.server_address[1]
+        self._thread = threading.Thread(
+            target=server.serve_forever, args=(0.05,), name="vcenter-sim-accept", daemon=True
+        )
+        self._thread.start()
+        log.info("vCenter stand-in listens on %s:%d", *self.address)
+
+    def stop(self) -> None:
+        """End all sessions, connections and threads, within 2 seconds. Does nothing when it does not run."""
+        server, thread = self._server, self._thread
+        if server is None or thread is None:
+            return
+        self._stopped.set()
+        self._sessions.end_all()
+        self._inventory.changed()
+        self._scheduler.stop()
+        server.stop(STOP_TIMEOUT_S)
+        thread.join(STOP_TIMEOUT_S)
+        self._server = self._thread = None
+
+    def __enter__(self) -> VcenterSim:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port; the port is known once `start` has returned, and stays over restarts."""
+        return self._host, self._port
+
+    @property
+    def username(self) -> str:
+        """The account that may log in."""
+        return self._credentials.username
+
+    @property
+    def password(self) -> str:
+        """The account's password."""
+        return self._credentials.password
+
+    @property
+    def thumbprint_sha1(self) -> str:
+        """The certificate's SHA-1 thumbprint as VDDK wants it: `AA:BB:..`."""
+        return self._certificate.thumbprint_sha1
+
+    @property
+    def thumbprint_sha256(self) -> str:
+        """The certificate's SHA-256 thumbprint as `AA:BB:..`."""
+        return self._certificate.thumbprint_sha256
+
+    @property
+    def certificate_pem(self) -> str:
+        """The certificate, for clients that verify."""
+        return self._certificate.pem
+
+    @property
+    def inventory(self) -> Inventory:
+        """The live objects; hold `inventory.lock` for more than one read."""
+        return self._inventory
+
+    def end_sessions(self) -> None:
+        """End all sessions, as vCenter does when they idle out: the next call is answered NotAuthenticated."""
+        self._sessions.end_all()
