@@ -1,0 +1,25 @@
+"""A host and the link over which it is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mgmt.agents.link import AgentLink
+from mgmt.agents.requests import Requests
+from mgmt.agents.states import Status
+
+
+@dataclass(eq=False)
+class Attachment:
+    """An attached host; lives in the event loop's thread. `last_ping` is in seconds of the clock's `monotonic`."""
+
+    host_id: int
+    host_uuid: str
+    host_name: str
+    guid: str
+    link: AgentLink
+    requests: Requests
+    status: Status
+    maintenance: bool
+    last_ping: float
+    investigating: bool = False

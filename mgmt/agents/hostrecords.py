@@ -1,0 +1,103 @@
+"""What the agent edge writes about a host that it knows: state, ready details, pings.
+
+Each function works in the session it is given. Upstream: AgentManagerImpl.java, HostDaoImpl.java.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from mgmt.agents.admission import put_details
+from mgmt.agents.states import Event, NoTransitionError, Status, next_status
+from mgmt.store.models import Host, HostDetail, PhysicalNetwork
+
+VDDK_SUPPORT = "host.vddk.support"
+VDDK_FACTS = ("vddk.lib.dir", "host.vddk.lib.dir", "host.vddk.version")
+PUT_ONLY = ("host.uefi.enable", "host.virtv2v.version", "host.ovftool.version", "host.instance.conversion")
+_WITHOUT_LINK = frozenset({Status.DISCONNECTED, Status.ALERT, Status.DOWN})
+
+
+def move(session: Session, host_id: int, event: Event, now: datetime) -> tuple[Status, Status]:
+    """Move a host by the table of states; returns (before, after). Raises NoTransitionError."""
+    host = session.get(Host, host_id)
+    if host is None:
+        raise NoTransitionError(f"there is no host {host_id}")
+    before = Status(host.status)
+    after = next_status(before, event)
+    host.status = after.value
+    if after in _WITHOUT_LINK and before not in _WITHOUT_LINK:
+        host.disconnected = now
+    return before, after
+
+
+def save_ready_details(session: Session, host_id: int, details: Mapping[str, str] | None) -> None:
+    """Store what a ReadyAnswer says about the host.
+
+    UEFI, virt-v2v, ovftool and conversion values are written when they are there and never removed. The VDDK facts
+    are what the last answer says: written when not blank, removed when blank or absent; an answer without
+    `host.vddk.support` comes from an agent that knows nothing of VDDK (any more). An answer without details changes
+    nothing. Other keys are dropped.
+    """
+    if details is None:
+        return
+    wanted = {name: details[name] for name in PUT_ONLY if details.get(name, "").strip()}
+    vddk_names = (VDDK_SUPPORT, *VDDK_FACTS) if details.get(VDDK_SUPPORT, "").strip() else ()
+    wanted.update({name: details[name] for name in vddk_names if details.get(name, "").strip()})
+    put_details(session, host_id, wanted)
+    gone = [name for name in (VDDK_SUPPORT, *VDDK_FACTS) if name not in wanted]
+    for row in session.scalars(select(HostDetail).where(HostDetail.host_id == host_id, HostDetail.name.in_(gone))):
+        session.delete(row)
+
+
+def save_pings(session: Session, pings: Mapping[int, datetime]) -> None:
+    """Store when hosts were last heard of."""
+    for host_id, at in pings.items():
+        session.execute(update(Host).where(Host.id == host_id).values(last_ping=at))
+
+
+def physical_network_ids(session: Session, zone_id: int) -> list[int]:
+    """The zone's physical networks."""
+    in_zone = select(PhysicalNetwork.id).where(PhysicalNetwork.zone_id == zone_id)
+    return list(session.scalars(in_zone.order_by(PhysicalNetwork.id)))
+
+
+def resource_states(session: Session, host_ids: Iterable[int]) -> dict[int, str]:
+    """The resource state (`Enabled`, `Disabled`, `Maintenance`, ...) of each host."""
+    return dict(session.execute(select(Host.id, Host.resource_state).where(Host.id.in_(host_ids))).tuples().all())
+
+
+def release_all(session: Session, node_id: int, now: datetime) -> list[tuple[int, Status, Status]]:
+    """A management server begins or ends: its hosts that count as linked are no more; returns what moved."""
+    moved = []
+    linked = (Status.UP.value, Status.CONNECTING.value)
+    for host in session.scalars(select(Host).where(Host.management_server_id == node_id, Host.status.in_(linked))):
+        before = Status(host.status)
+        after = next_status(before, Event.MANAGEMENT_SERVER_DOWN)
+        host.status = after.value
+        host.disconnected = now
+        moved.append((host.id, before, after))
+    return moved
+
+
+def waited_too_long(session: Session, now: datetime, alert_wait_s: int) -> list[int]:
+    """Hosts that have been Disconnected for longer than `alert_wait_s` seconds."""
+    return list(
+        session.scalars(
+            select(Host.id).where(
+                Host.status == Status.DISCONNECTED.value,
+                Host.removed.is_(None),
+                Host.resource_state == "Enabled",
+                Host.disconnected < now - timedelta(seconds=alert_wait_s),
+            )
+        )
+    )
+
+
+def describe(session: Session, host_id: int) -> tuple[str, str] | None:
+    """(uuid, status) of a host, or None if there is no such host."""
+    host = session.get(Host, host_id)
+    return None if host is None or host.removed is not None else (host.uuid, host.status)

@@ -1,0 +1,111 @@
+"""One agent's connection: moves bytes between its socket and a TlsLink."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from typing import TYPE_CHECKING, Protocol
+
+from mgmt.agents.timers import Timer, Timers
+from mgmt.protocol.link import LinkError, TlsLink
+from mgmt.protocol.message import Request, Response
+
+if TYPE_CHECKING:
+    from mgmt.agents.attachment import Attachment
+
+logger = logging.getLogger(__name__)
+
+
+class LinkOwner(Protocol):
+    """Who is told what happens on a link, in the event loop's thread."""
+
+    def link_made(self, link: AgentLink) -> None:
+        """A socket was accepted."""
+        ...
+
+    def message_received(self, link: AgentLink, message: bytes) -> None:
+        """A whole message came."""
+        ...
+
+    def link_lost(self, link: AgentLink) -> None:
+        """The socket is closed, by whichever end."""
+        ...
+
+
+class AgentLink(asyncio.Protocol):
+    """The connection; `attachment` is set while it serves a host."""
+
+    def __init__(self, owner: LinkOwner, context: ssl.SSLContext, timers: Timers, handshake_timeout_s: float) -> None:
+        self._owner = owner
+        self._tls = TlsLink(True, context)
+        self._timers = timers
+        self._handshake_timeout_s = handshake_timeout_s
+        self._handshake_timer: Timer | None = None
+        self._transport: asyncio.Transport | None = None
+        self.closed = False
+        self.peer = "?"
+        self.attachment: Attachment | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self.peer = f"{peer[0]}:{peer[1]}" if peer else "?"
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._handshake_timer = self._timers.call_later(self._handshake_timeout_s, self._handshake_too_slow)
+        self._owner.link_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.closed:
+            return
+        try:
+            messages = self._tls.feed(data)
+        except LinkError as error:
+            logger.warning("link from %s is closed: %s", self.peer, error)
+            self._flush()
+            self.close()
+            return
+        self._flush()
+        if self._tls.handshake_done and self._handshake_timer is not None:
+            self._handshake_timer.cancel()
+            self._handshake_timer = None
+        for message in messages:
+            self._owner.message_received(self, message)
+
+    def eof_received(self) -> bool:
+        return False  # let the transport close: there are no half-closed links
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if self._handshake_timer is not None:
+            self._handshake_timer.cancel()
+        self._owner.link_lost(self)
+
+    def send(self, message: Request | Response) -> None:
+        """Send a message; does nothing on a link that is closed."""
+        if not self.closed:
+            self._tls.send(message.encode())
+            self._flush()
+
+    def close(self) -> None:
+        """Close the socket, without a TLS farewell (Java ends do the same); what was sent before still goes out."""
+        self.closed = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close the socket at once; what was sent before may be lost."""
+        self.closed = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _flush(self) -> None:
+        outgoing = self._tls.take_outgoing()
+        if outgoing and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(outgoing)
+
+    def _handshake_too_slow(self) -> None:
+        logger.warning("link from %s is closed: no TLS handshake within %g s", self.peer, self._handshake_timeout_s)
+        self.abort()

@@ -1,0 +1,234 @@
+"""The agent edge of one management server, for callers in any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import socket
+import threading
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from mgmt.agents import hostrecords
+from mgmt.agents.admission import GUID_SUFFIX
+from mgmt.agents.attachment import Attachment
+from mgmt.agents.certificates import ssh_key_pair, tls_context
+from mgmt.agents.hub import Hub, NotAttachedError
+from mgmt.agents.policy import unreachable_text
+from mgmt.agents.ports import AgentSettings
+from mgmt.agents.states import Event
+from mgmt.errors import AgentUnavailableError
+from mgmt.observe.correlation import current_correlation_id
+from mgmt.observe.journal import Journal
+from mgmt.protocol.records import Answer, Command
+from mgmt.providers import Providers
+from mgmt.store.database import Store
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 1024
+STOP_TIMEOUT_S = 5.0
+
+
+class AgentManager:
+    """Listens for agents, attaches them to hosts and carries commands to them.
+
+    One thread with one event loop serves all links. `port` 0 lets the system choose, see `address`. `timer_poll_s` is
+    how often (in real seconds) an injected clock is looked at.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        providers: Providers,
+        settings: AgentSettings,
+        journal: Journal,
+        *,
+        node_id: int,
+        management_server_uuid: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ssl_dir: Path | None = None,
+        timer_poll_s: float = 0.25,
+    ) -> None:
+        self.management_server_uuid = management_server_uuid
+        self._store = store
+        self._providers = providers
+        self._settings = settings
+        self._journal = journal
+        self._node_id = node_id
+        self._listen_on = (host, port)
+        self._ssl_dir = ssl_dir
+        self._timer_poll_s = timer_poll_s
+        self._address: tuple[str, int] | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hub: Hub | None = None
+        self._stop_wanted: asyncio.Event | None = None
+        self._changed = threading.Condition()
+        self._up: dict[int, str] = {}
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where agents connect to; raises RuntimeError before `start`."""
+        if self._address is None:
+            raise RuntimeError("the agent manager is not started")
+        return self._address
+
+    def start(self) -> None:
+        """Listen; returns once agents can connect. Raises OSError when the port cannot be had."""
+        if self._thread is not None:
+            raise RuntimeError("the agent manager is started already")
+        listener = self._open()
+        try:
+            self._release_hosts()
+            self._hub = Hub(
+                self._store,
+                self._providers,
+                self._settings,
+                self._journal,
+                node_id=self._node_id,
+                context=tls_context(self._ssl_dir, self._providers.utcnow()),
+                ssh_keys=ssh_key_pair(),
+                timer_poll_s=self._timer_poll_s,
+                on_up=self._host_up,
+                on_gone=self._host_gone,
+            )
+        except BaseException:
+            listener.close()
+            raise
+        self._address = (str(listener.getsockname()[0]), int(listener.getsockname()[1]))
+        listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(listener, listening), name="agents", daemon=True)
+        self._thread.start()
+        listening.wait()
+
+    def stop(self) -> None:
+        """Close all links and the listener; hosts become Disconnected. Safe to call twice."""
+        thread, loop, stop_wanted = self._thread, self._loop, self._stop_wanted
+        if thread is None:
+            return
+        if loop is not None and stop_wanted is not None:
+            loop.call_soon_threadsafe(stop_wanted.set)
+        thread.join(STOP_TIMEOUT_S)
+        if thread.is_alive():
+            logger.error("the agents' thread did not end within %g s", STOP_TIMEOUT_S)
+        self._thread = None
+
+    def send(self, host_id: int, command: Command, *, wait_s: int | None = None) -> Answer:
+        """The answer of host `host_id` to `command`.
+
+        `wait_s` overrides the command's `wait`; 0 means the global setting `wait`. Raises AgentUnavailableError when
+        there is no link or it is lost, and OperationTimedOutError when no answer comes in time.
+        """
+        return self.send_all(host_id, [command], stop_on_error=True, wait_s=wait_s)[0]
+
+    def send_all(
+        self, host_id: int, commands: Sequence[Command], *, stop_on_error: bool, wait_s: int | None = None
+    ) -> list[Answer]:
+        """The answers to commands that travel in one request; errors as in `send`.
+
+        An agent that cannot read the request gives one answer for all of it.
+        """
+        result: concurrent.futures.Future[list[Answer]] = concurrent.futures.Future()
+        correlation_id = current_correlation_id()
+
+        def submit() -> None:
+            assert self._hub is not None
+            try:
+                answers = self._hub.submit(
+                    host_id, commands, wait_s=wait_s, stop_on_error=stop_on_error, correlation_id=correlation_id
+                )
+            except Exception as error:  # it belongs to the caller's thread
+                result.set_exception(error)
+            else:
+                answers.add_done_callback(done)
+
+        def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
+            error = answers.exception()
+            if error is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(list(answers.result()))
+
+        try:
+            if self._loop is None:
+                raise NotAttachedError(host_id)
+            try:
+                self._loop.call_soon_threadsafe(submit)
+            except RuntimeError:  # the loop has just ended
+                raise NotAttachedError(host_id) from None
+            return result.result()
+        except NotAttachedError:
+            raise self._unavailable(host_id) from None
+
+    def is_attached(self, host_id: int) -> bool:
+        """True while the host has a link and is Up."""
+        with self._changed:
+            return host_id in self._up
+
+    def disconnect(self, host_id: int, reason: str) -> None:
+        """Close the link to a host, as reconnectHost does: it becomes Disconnected."""
+        if self._loop is not None and self._hub is not None:
+            self._loop.call_soon_threadsafe(self._hub.disconnect, host_id, Event.SHUTDOWN_REQUESTED, reason)
+
+    def wait_for_hosts_up(self, guids: Collection[str], timeout_s: float) -> bool:
+        """True once all hosts with these guids (resource suffix or not) are Up, False after `timeout_s` real seconds."""
+        wanted = {guid.removesuffix(GUID_SUFFIX) for guid in guids}
+        with self._changed:
+            return self._changed.wait_for(lambda: wanted <= set(self._up.values()), timeout_s)
+
+    def _host_up(self, attachment: Attachment) -> None:
+        with self._changed:
+            self._up[attachment.host_id] = attachment.guid.removesuffix(GUID_SUFFIX)
+            self._changed.notify_all()
+
+    def _host_gone(self, attachment: Attachment) -> None:
+        with self._changed:
+            self._up.pop(attachment.host_id, None)
+            self._changed.notify_all()
+
+    def _unavailable(self, host_id: int) -> AgentUnavailableError:
+        """The text of ClusteredAgentManagerImpl.getAttache inside that of AgentUnavailableException."""
+        with self._store.session() as session:
+            host = hostrecords.describe(session, host_id)
+        if host is None:
+            return AgentUnavailableError(unreachable_text(host_id, "Can't find the host "))
+        uuid, status = host
+        reason = f"Host with specified id is not in the right state: {status}"
+        return AgentUnavailableError(unreachable_text(host_id, reason), uuid_list=({"uuid": uuid},))
+
+    def _release_hosts(self) -> None:
+        """A server that was killed left its hosts Up: they are not linked any more."""
+        with self._store.session() as session:
+            hostrecords.release_all(session, self._node_id, self._providers.utcnow())
+
+    def _open(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._listen_on[0] else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(self._listen_on)
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+    def _run(self, listener: socket.socket, listening: threading.Event) -> None:
+        with asyncio.Runner() as runner:
+            runner.run(self._serve(listener, listening))
+        self._loop = None
+
+    async def _serve(self, listener: socket.socket, listening: threading.Event) -> None:
+        assert self._hub is not None
+        self._loop = asyncio.get_running_loop()
+        self._stop_wanted = asyncio.Event()
+        server = await self._loop.create_server(self._hub.new_link, sock=listener, backlog=BACKLOG)
+        self._hub.start()
+        listening.set()
+        await self._stop_wanted.wait()
+        server.close()
+        await self._hub.stop()
