@@ -1,0 +1,572 @@
+"""The world of import-vm section 6 in a database, with doubles for the agents and the vCenter."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from mgmt.errors import CloudError
+from mgmt.imports.pipeline import ImportPipeline
+from mgmt.imports.ports import ImportServices
+from mgmt.imports.request import ImportRequest
+from mgmt.inventory.settings import GlobalSettings
+from mgmt.observe.journal import Journal
+from mgmt.observe.redaction import Redactor
+from mgmt.protocol.commands import (
+    CheckConvertInstanceAnswer,
+    CheckConvertInstanceCommand,
+    ConvertInstanceAnswer,
+    ConvertInstanceCommand,
+    ImportConvertedInstanceAnswer,
+    ImportConvertedInstanceCommand,
+    UnmanagedDisk,
+    UnmanagedInstanceTO,
+    UnmanagedNic,
+)
+from mgmt.protocol.records import Answer, Command
+from mgmt.providers import Providers
+from mgmt.quirks import Quirks
+from mgmt.store import models
+from mgmt.store.database import Store
+from mgmt.vmware.errors import VmNotFoundError
+from mgmt.vmware.records import POWER_OFF, POWER_ON, SourceDisk, SourceNic, SourceVm
+
+GIB = 1024**3
+NOW = datetime(2026, 11, 23, 1, 48, 44)
+CONVERT_UUID = "0f0c2f5e-2b38-4a2b-9c1e-0f6c4f4c7d10"
+PASSWORD = "vcenter-Secret/9+x"
+
+
+class ManualClock:
+    """A clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.at = (NOW - datetime(1970, 1, 1)).total_seconds()
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def sleep(self, duration_s: float) -> None:
+        self.at += duration_s
+
+    def wait(self, event: Any, timeout_s: float | None) -> bool:
+        return bool(event.is_set())
+
+
+class CountingIds:
+    """Numbered UUIDs."""
+
+    def __init__(self, prefix: str = "00000000") -> None:
+        self.prefix = prefix
+        self.count = 0
+
+    def uuid(self) -> str:
+        self.count += 1
+        return f"{self.prefix}-0000-4000-8000-{self.count:012d}"
+
+
+@dataclass
+class Agents:
+    """Hosts that answer what the test scripted: an answer, an error, or a function of the command."""
+
+    sent: list[tuple[int, Command]] = field(default_factory=list)
+    scripts: dict[type[Command], list[Any]] = field(default_factory=dict)
+    defaults: dict[type[Command], Callable[[Command], Answer]] = field(default_factory=dict)
+
+    def script(self, command: type[Command], *answers: Any) -> None:
+        self.scripts.setdefault(command, []).extend(answers)
+
+    def send(self, host_id: int, command: Command, *, wait_s: int | None = None) -> Answer:
+        self.sent.append((host_id, command))
+        scripted = self.scripts.get(type(command))
+        answer = scripted.pop(0) if scripted else self.defaults[type(command)]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, Answer) else answer(command)
+
+    def commands(self, kind: type[Command]) -> list[Any]:
+        return [command for _, command in self.sent if isinstance(command, kind)]
+
+
+@dataclass
+class Vcenter:
+    """A vCenter with VMs by name; `failures` names the method whose next call raises."""
+
+    vms: dict[str, SourceVm] = field(default_factory=dict)
+    clones: list[str] = field(default_factory=list)
+    destroyed: list[str] = field(default_factory=list)
+    credentials: list[Any] = field(default_factory=list)
+    failures: dict[str, Exception] = field(default_factory=dict)
+
+    @contextmanager
+    def connect(self, credentials: Any) -> Iterator[Vcenter]:
+        self.credentials.append(credentials)
+        self._fail("connect")
+        yield self
+
+    def _fail(self, method: str) -> None:
+        if method in self.failures:
+            raise self.failures.pop(method)
+
+    def find_vm(self, name: str) -> SourceVm | None:
+        self._fail("find_vm")
+        return next((vm for key, vm in self.vms.items() if key.lower() == name.lower()), None)
+
+    def clone_vm(self, vm: SourceVm, clone_name: str) -> SourceVm:
+        self._fail("clone_vm")
+        self.clones.append(clone_name)
+        clone = replace(vm, name=clone_name, power_state=POWER_OFF, path="vm", clone_source_power_state=POWER_ON)
+        self.vms[clone_name] = clone
+        return clone
+
+    def destroy_vm(self, name: str) -> None:
+        self._fail("destroy_vm")
+        if name not in self.vms:
+            raise VmNotFoundError(name, "vc1", "DC1")
+        del self.vms[name]
+        self.destroyed.append(name)
+
+
+@dataclass(frozen=True)
+class Requester:
+    """The root admin of the world."""
+
+    user_id: int
+    account_id: int
+    account_uuid: str
+    domain_id: int
+    account_type: int = 1
+
+
+def source_vm(name: str = "web01", *, disks: int = 1, nics: int = 1, **changes: Any) -> SourceVm:
+    """A stopped Linux VM in a cluster, with 1 CPU and 512 MB."""
+    fields: dict[str, Any] = {
+        "name": name,
+        "path": "vm",
+        "moref": "vm-42",
+        "power_state": POWER_OFF,
+        "cpu_cores": 1,
+        "cpu_cores_per_socket": 1,
+        "cpu_speed_mhz": 0,
+        "cpu_reservation_mhz": 0,
+        "memory_mb": 512,
+        "os": "Rocky Linux 9",
+        "boot_type": "BIOS",
+        "boot_mode": "LEGACY",
+        "cluster_name": "esx-cluster",
+        "host_name": "esx1",
+        "disks": tuple(
+            SourceDisk(disk_id=f"1-{2000 + i}", label=f"Hard disk {i + 1}", capacity_bytes=(i + 1) * GIB)
+            for i in range(disks)
+        ),
+        "nics": tuple(
+            SourceNic(nic_id=f"Network adapter {i + 1}", adapter_type="Vmxnet3", mac_address=f"00:50:56:aa:00:{i:02x}")
+            for i in range(nics)
+        ),
+    }
+    return SourceVm(**{**fields, **changes})
+
+
+def converted(command: ImportConvertedInstanceCommand, world: World, *, nics: int | None = None) -> UnmanagedInstanceTO:
+    """What a host answers: a disk in each pool asked for, and NICs as the domain XML has them."""
+    with world.services.store.session() as session:
+        pools = {pool.uuid: pool for pool in session.scalars(select(models.StoragePool))}
+    source = world.vcenter.vms.get(command.sourceInstance.instanceName) or world.vcenter.vms["web01"]
+    disks = []
+    for index, uuid in enumerate(command.destinationStoragePools or []):
+        pool = pools[uuid]
+        is_nfs = pool.pool_type == "NetworkFilesystem"
+        disks.append(
+            UnmanagedDisk(
+                position=index,
+                capacity=source.disks[index].capacity_bytes,
+                fileBaseName=f"file-{index}",
+                controller="virtio",
+                datastoreName=uuid,
+                datastoreHost=pool.host_address if is_nfs else None,
+                datastorePath=pool.path if is_nfs else None,
+                datastoreType=pool.pool_type,
+            )
+        )
+    count = len(source.nics) if nics is None else nics
+    return UnmanagedInstanceTO(
+        name=command.temporaryConvertUuid,
+        disks=disks,
+        nics=[UnmanagedNic(nicId="cloudbr0", adapterType="virtio") for _ in range(count)],
+    )
+
+
+@dataclass
+class World:
+    """The database, the doubles and the names of what is in them."""
+
+    services: ImportServices
+    agents: Agents
+    vcenter: Vcenter
+    clock: ManualClock
+    pipelines: list[ImportPipeline] = field(default_factory=list)
+
+    def id_of(self, name: str) -> int:
+        """The internal id of the entity with that uuid."""
+        with self.services.store.session() as session:
+            for model in (
+                models.Zone,
+                models.Cluster,
+                models.Host,
+                models.StoragePool,
+                models.ImageStore,
+                models.DiskOffering,
+                models.ServiceOffering,
+                models.Network,
+                models.Template,
+                models.Account,
+                models.Domain,
+                models.GuestOs,
+                models.VmwareDatacenter,
+            ):
+                found = session.scalar(select(model.id).where(model.uuid == name))
+                if found is not None:
+                    return found
+        raise KeyError(name)
+
+    def requester(self, **changes: Any) -> Requester:
+        admin = Requester(2, 2, "admin-account", 1)
+        return replace(admin, **changes)
+
+    def request(self, **changes: Any) -> ImportRequest:
+        """A good request for web01 into C1, changed by `changes`; ids may be given by name."""
+        fields: dict[str, Any] = {
+            "clusterid": "C1",
+            "zoneid": "Z1",
+            "name": "web01",
+            "importsource": "vmware",
+            "hypervisor": "KVM",
+            "serviceofferingid": "O1",
+            "templateid": "TPL",
+            "vcenter": "vc1",
+            "datacentername": "DC1",
+            "username": "administrator@vsphere.local",
+            "password": PASSWORD,
+            "nicnetworklist": {"0": {"nic": "Network adapter 1", "network": "l2"}},
+        }
+        fields.update(changes)
+        for name, value in fields.items():
+            if isinstance(value, str) and name.endswith("id"):
+                fields[name] = self.id_of(value)
+        return ImportRequest.from_bound(fields)
+
+    def run(self, **changes: Any) -> int:
+        """Run an import to its end; raises its error."""
+        pipeline = ImportPipeline(self.services, self.request(**changes), self.requester())
+        self.pipelines.append(pipeline)
+        return pipeline.run()
+
+    def refused(self, **changes: Any) -> CloudError:
+        """Run an import that must fail and return its error."""
+        with pytest.raises(CloudError) as caught:
+            self.run(**changes)
+        return caught.value
+
+    def reason(self, **changes: Any) -> tuple[str | None, str]:
+        """Row and text of an import that fails in or before the try block, with the null-task defect repaired."""
+        self.repair()
+        error = self.refused(**changes)
+        return error.row, error.text
+
+    def repair(self) -> None:
+        self.services = replace(self.services, quirks=Quirks(["all"]))
+
+    def change(self, name: str, **values: Any) -> None:
+        """Change columns of the entity with that uuid."""
+        with self.services.store.session() as session:
+            for mapper in models.Base.registry.mappers:
+                model = mapper.class_
+                if hasattr(model, "uuid"):
+                    row = session.scalar(select(model).where(model.uuid == name))
+                    if row is not None:
+                        for column, value in values.items():
+                            setattr(row, column, value)
+                        return
+        raise KeyError(name)
+
+    def add(self, *rows: Any) -> None:
+        with self.services.store.session() as session:
+            session.add_all(rows)
+
+    def set(self, name: str, value: str) -> None:
+        with self.services.store.session() as session:
+            self.services.settings.set(session, name, value)
+
+    def details(self, host: str, **values: str) -> None:
+        """Set host details; dots are written as underscores."""
+        host_id = self.id_of(host)
+        self.add(
+            *(
+                models.HostDetail(host_id=host_id, name=name.replace("_", "."), value=value)
+                for name, value in values.items()
+            )
+        )
+
+    def rows(self, model: Any) -> list[Any]:
+        with self.services.store.session() as session:
+            return list(session.scalars(select(model).order_by(model.id)))
+
+    @property
+    def task(self) -> models.ImportVmTask:
+        """The one import task."""
+        (task,) = self.rows(models.ImportVmTask)
+        return task
+
+    @property
+    def events(self) -> list[tuple[str, str, str, str | None]]:
+        return [
+            (event.state, event.level, event.description, event.resource_uuid) for event in self.rows(models.Event)
+        ]
+
+    @property
+    def trace(self) -> list[str]:
+        """The rows that fired in the last import."""
+        return self.pipelines[-1].trace.rows
+
+    def assert_no_records(self) -> None:
+        """No VM, volume, NIC, usage event or claim is left."""
+        for model in (
+            models.VmInstance,
+            models.VmDetail,
+            models.Volume,
+            models.Nic,
+            models.UsageEvent,
+            models.ResourceReservation,
+        ):
+            assert self.rows(model) == [], model.__name__
+
+    def journal_text(self) -> str:
+        return repr(self.services.journal.entries())
+
+
+def _rows() -> list[Any]:
+    """Everything in the world; uuids are short names."""
+    zone1, zone2 = models.Zone(uuid="Z1", name="Z1"), models.Zone(uuid="Z2", name="Z2")
+    pods = [
+        models.Pod(uuid=f"P{i}", name=f"P{i}", zone=zone, gateway="g", netmask="m", start_ip="s", end_ip="e")
+        for i, zone in enumerate((zone1, zone2), 1)
+    ]
+
+    def cluster(name: str, zone: models.Zone, hypervisor: str = "KVM") -> models.Cluster:
+        return models.Cluster(
+            uuid=name, name=name, zone=zone, pod=pods[zone is zone2], hypervisor_type=hypervisor
+        )
+
+    clusters = {
+        "C1": cluster("C1", zone1),
+        "C2": cluster("C2", zone1),
+        "C3": cluster("C3", zone2),
+        "V1": cluster("V1", zone1, "VMware"),
+        "E1": cluster("E1", zone1),
+    }
+
+    def host(name: str, in_cluster: str) -> models.Host:
+        home = clusters[in_cluster]
+        return models.Host(
+            uuid=name, name=name, guid=name, zone=home.zone, pod=home.pod, cluster=home, status="Up", created=NOW
+        )
+
+    hosts = [host("K1", "C1"), host("K2", "C1"), host("K3", "C2"), host("K4", "C3")]
+
+    def pool(name: str, kind: str, scope: str, *, home: str | None = None, **values: Any) -> models.StoragePool:
+        home_cluster = clusters[home] if home else None
+        return models.StoragePool(
+            uuid=f"pool-{name}",
+            name=name,
+            pool_type=kind,
+            scope=scope,
+            zone=home_cluster.zone if home_cluster else zone1,
+            cluster=home_cluster,
+            hypervisor="KVM",
+            host_address="192.0.2.20",
+            path=f"/export/{name}",
+            port=2049,
+            created=NOW,
+            **values,
+        )
+
+    pools = [
+        pool("N1", "NetworkFilesystem", "CLUSTER", home="C1"),
+        pool("N2", "NetworkFilesystem", "ZONE", tags="gold"),
+        pool("N3", "NetworkFilesystem", "CLUSTER", home="C2"),
+        pool("S1", "SharedMountPoint", "CLUSTER", home="C1"),
+        pool("L1", "Filesystem", "HOST", home="C1"),
+        pool("R1", "RBD", "ZONE"),
+    ]
+    stores = [models.ImageStore(uuid="SEC", name="SEC", zone=zone1, url="nfs://192.0.2.20/export/secondary")]
+
+    def disk_offering(name: str, tags: str | None = None, size_bytes: int = 0, **values: Any) -> models.DiskOffering:
+        return models.DiskOffering(
+            uuid=name,
+            name=name,
+            display_text=name,
+            tags=tags,
+            customized=size_bytes == 0,
+            disk_size_bytes=size_bytes,
+            created=NOW,
+            **values,
+        )
+
+    disk_offerings = {
+        "D1": disk_offering("D1"),
+        "D2": disk_offering("D2", "gold"),
+        "D3": disk_offering("D3", size_bytes=GIB),
+        "DO1": disk_offering("DO1", compute_only=True),
+        "DO2": disk_offering("DO2", "gold", compute_only=True),
+    }
+
+    def offering(name: str, root: str, cpus: int | None, mhz: int | None, mb: int | None) -> models.ServiceOffering:
+        return models.ServiceOffering(
+            uuid=name,
+            name=name,
+            display_text=name,
+            disk_offering=disk_offerings[root],
+            cpu_number=cpus,
+            cpu_speed_mhz=mhz,
+            memory_mb=mb,
+            details={"mincpunumber": "1", "maxcpunumber": "8", "minmemory": "512", "maxmemory": "65536"}
+            if cpus is None
+            else {},
+            created=NOW,
+        )
+
+    offerings = [
+        offering("O1", "DO1", 2, 1000, 1024),
+        offering("O2", "DO2", 2, 1000, 1024),
+        offering("O3", "DO1", None, None, None),
+    ]
+    domain = models.Domain(uuid="ROOT", name="ROOT", path="/")
+    role = models.Role(uuid="role", name="Root Admin", role_type="Admin")
+    accounts = [
+        models.Account(uuid=f"{name}-account", name=name, type=kind, role=role, domain=domain, created=NOW)
+        for name, kind in (("system", 1), ("admin", 1), ("bob", 0))
+    ]
+    users = [
+        models.User(uuid=f"{account.name}-user", username=account.name, password_hash="", account=account, created=NOW)
+        for account in accounts
+    ]
+    network_offering = models.NetworkOffering(uuid="NO", name="NO", display_text="NO", guest_type="L2")
+
+    def network(name: str, kind: str, zone: models.Zone, **values: Any) -> models.Network:
+        return models.Network(
+            uuid=name,
+            name=name,
+            display_text=name,
+            guest_type=kind,
+            zone=zone,
+            network_offering=network_offering,
+            domain=domain,
+            account=accounts[1],
+            vlan="162",
+            created=NOW,
+            **values,
+        )
+
+    isolated = {"gateway": "10.1.1.1", "netmask": "255.255.255.0", "cidr": "10.1.1.0/24", "network_domain": "cs.lab"}
+    networks = [
+        network("l2", "L2", zone1),
+        network("iso", "Isolated", zone1, **isolated),
+        network("l2z2", "L2", zone2),
+    ]
+    category = models.GuestOsCategory(uuid="cat", name="RedHat")
+    systems = [
+        models.GuestOs(uuid=name, display_name=name, category=category) for name in ("Other Linux", "Rocky Linux 9")
+    ]
+    template = models.Template(
+        uuid="TPL", name="TPL", display_text="TPL", guest_os=systems[0], account=accounts[0], created=NOW
+    )
+    linked = models.VmwareDatacenter(
+        uuid="DC", name="lab-dc", vcenter_host="vc-lab:8443", username="linked-user", password="linked-Secret-7", zone=zone1
+    )
+    return [
+        *pods,
+        *clusters.values(),
+        *hosts,
+        *pools,
+        *stores,
+        *disk_offerings.values(),
+        *offerings,
+        *accounts,
+        *users,
+        *networks,
+        *systems,
+        template,
+        linked,
+    ]
+
+
+@pytest.fixture(scope="session")
+def world_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the world in it, for tests to copy."""
+    path = tmp_path_factory.mktemp("imports") / "world.db"
+    store = Store(f"sqlite:///{path}", Providers())
+    with store.session() as session:
+        for row in _rows():
+            session.add(row)
+            session.flush()
+        local = session.scalars(select(models.StoragePool).where(models.StoragePool.name == "L1")).one()
+        local.host_id = session.scalars(select(models.Host.id).where(models.Host.name == "K1")).one()
+    store.close()
+    return path
+
+
+@pytest.fixture
+def world(world_file: Path, tmp_path: Path) -> Iterator[World]:
+    """A world of its own for one test; hosts answer well and vCenter has web01."""
+    path = tmp_path / "world.db"
+    shutil.copy(world_file, path)
+    clock = ManualClock()
+    providers = Providers(clock=clock, ids=CountingIds(), random=random.Random(7))
+    redactor = Redactor()
+    store = Store(f"sqlite:///{path}", providers)
+    agents = Agents()
+    vcenter = Vcenter(vms={"web01": source_vm()})
+    services = ImportServices(
+        store=store,
+        providers=providers,
+        settings=GlobalSettings(store),
+        journal=Journal(clock, redactor),
+        redactor=redactor,
+        quirks=Quirks(),
+        agents=agents,
+        vcenters=vcenter,
+    )
+    made = World(services, agents, vcenter, clock)
+    agents.defaults = {
+        CheckConvertInstanceCommand: lambda _: CheckConvertInstanceAnswer(result=True, ovfExportSupported=True),
+        ConvertInstanceCommand: lambda _: ConvertInstanceAnswer(result=True, temporaryConvertUuid=CONVERT_UUID),
+        ImportConvertedInstanceCommand: lambda command: ImportConvertedInstanceAnswer(
+            result=True, convertedInstance=converted(command, made)
+        ),
+    }
+    yield made
+    store.close()
+
+
+@pytest.fixture
+def make_source() -> Callable[..., SourceVm]:
+    """Makes source VMs: `make_source(name, disks=2, nics=1, power_state=...)`."""
+    return source_vm
+
+
+@pytest.fixture
+def make_converted() -> Callable[..., UnmanagedInstanceTO]:
+    """Makes the converted instance that a host would answer with."""
+    return converted
