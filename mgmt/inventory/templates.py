@@ -106,7 +106,7 @@ def _named_template(session: Session, caller: CallerLike, template_id: int) -> l
 
 
 def _filters(caller: CallerLike, word: str, scope: Scope, params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    conditions = [Template.format != "ISO", _rule_of(word, caller, scope)]
+    conditions: list[ColumnElement[bool]] = [Template.format != "ISO", _rule_of(word, caller, scope)]
     if params.get("keyword") is not None:
         conditions.append(like_keyword(Template.name, params["keyword"]))
     elif params.get("name") is not None:
@@ -123,7 +123,7 @@ def _filters(caller: CallerLike, word: str, scope: Scope, params: Mapping[str, A
     if is_ready is not None:
         conditions.append(Template.is_ready.is_(is_ready))
     elif word in _READY_ONLY or (word == "executable" and _names_an_account(caller, params)):
-        conditions.append(Template.is_ready)
+        conditions.append(Template.is_ready.is_(True))
     # No template of this world has a parent, a tag, an extension, or serves Kubernetes or network appliances.
     if any(params.get(name) for name in ("parenttemplateid", "tags", "extensionid", "forcks", "isvnf")):
         conditions.append(false())
@@ -140,19 +140,20 @@ def _rule_of(word: str, caller: CallerLike, scope: Scope) -> ColumnElement[bool]
     """What the word of templatefilter lets through."""
     own = Template.account_id.in_(scope.account_ids) if scope.account_ids else None
     if word in ("featured", "community"):
-        return and_(Template.is_public, Template.is_featured.is_(word == "featured"))
+        return and_(Template.is_public.is_(True), Template.is_featured.is_(word == "featured"))
     if word in ("self", "selfexecutable"):
-        conditions = [] if own is None else [own]
+        conditions: list[ColumnElement[bool]] = [] if own is None else [own]
         if caller.account_type in (DOMAIN_ADMIN, RESOURCE_DOMAIN_ADMIN):
             conditions.append(_below(caller))
         return and_(*conditions) if conditions else Template.id.is_not(None)
     if word in ("shared", "sharedexecutable"):
         return false()  # nobody can share a template with single accounts here
     if word == "executable":
-        return Template.is_public if own is None else or_(Template.is_public, own)
+        public = Template.is_public.is_(True)
+        return public if own is None else or_(public, own)
     if caller.account_type == ROOT_ADMIN:
         return Template.id.is_not(None)
-    return or_(Template.is_public, _below(caller))
+    return or_(Template.is_public.is_(True), _below(caller))
 
 
 def _below(caller: CallerLike) -> ColumnElement[bool]:
