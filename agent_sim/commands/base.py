@@ -1,0 +1,49 @@
+"""What every command family has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from agent_sim.errors import AgentFailure
+from agent_sim.hypervisor import Hypervisor
+from agent_sim.storage import Pool
+from mgmt.protocol.commands import Answer, NfsTO, PrimaryDataStoreTO
+from mgmt.protocol.records import Command, DataStoreTO, UnknownCommand
+
+# Handlers take their own command class, which a common type cannot say
+Handler = Callable[[Hypervisor, Any], Awaitable[Answer]]
+HandlerTable = Mapping[str, Handler]
+
+API = "com.cloud.agent.api"
+
+
+def field_text(command: Command, name: str) -> str | None:
+    """A text field of a command whose class may not be declared on the wire."""
+    value = command.fields.get(name) if isinstance(command, UnknownCommand) else getattr(command, name, None)
+    return value if isinstance(value, str) else None
+
+
+def open_temporary_pool(hypervisor: Hypervisor, location: DataStoreTO | None) -> Pool:
+    """The pool of `conversionTemporaryLocation`: NFS is mounted by its URL, primary storage is looked up by uuid.
+
+    Raises AgentFailure with the agent's text.
+    """
+    if isinstance(location, NfsTO):
+        return hypervisor.storage.open_by_uri(location._url or "")
+    if isinstance(location, PrimaryDataStoreTO):
+        return hypervisor.storage.find(location.uuid or "")
+    raise AgentFailure(
+        'Cannot invoke "com.cloud.agent.api.to.DataStoreTO.getUuid()" because "conversionTemporaryLocation" is null',
+        java_class="java.lang.NullPointerException",
+    )
+
+
+def blank(text: str | None) -> bool:
+    """Whether a text is absent, empty or white space (StringUtils.isBlank)."""
+    return text is None or not text.strip()
+
+
+def trimmed(text: str | None) -> str | None:
+    """The text without white space around it, None when nothing is left."""
+    return None if text is None else text.strip() or None

@@ -1,0 +1,83 @@
+"""Ready, checks of health and network, host parameters, statistics: what keeps a host Up."""
+
+from __future__ import annotations
+
+from agent_sim.commands.base import API, HandlerTable
+from agent_sim.hypervisor import Hypervisor
+from mgmt.protocol.commands import (
+    Answer,
+    CheckHealthAnswer,
+    CheckHealthCommand,
+    CheckNetworkAnswer,
+    CheckNetworkCommand,
+    CleanupNetworkRulesCmd,
+    GetHostStatsAnswer,
+    GetHostStatsCommand,
+    HostStatsEntry,
+    ModifySshKeysCommand,
+    ReadyAnswer,
+    ReadyCommand,
+    SetHostParamsCommand,
+)
+
+
+async def ready(hypervisor: Hypervisor, command: ReadyCommand) -> Answer:
+    """The probes run again at each ReadyCommand upstream; VDDK and the password option only at the agent's start."""
+    return ReadyAnswer(result=True, detailsMap=hypervisor.capabilities.ready_details())
+
+
+async def check_health(hypervisor: Hypervisor, command: CheckHealthCommand) -> Answer:
+    return CheckHealthAnswer(result=True, details="resource is alive")
+
+
+async def check_network(hypervisor: Hypervisor, command: CheckNetworkCommand) -> Answer:
+    """False for the first named bridge that the host does not have; absent names are fine."""
+    properties = hypervisor.host.properties
+    bridges = {properties.private_network_device, properties.public_network_device, properties.guest_network_device}
+    for info in command.networkInfoList or []:
+        for name in (info.guestNetworkName, info.privateNetworkName, info.publicNetworkName):
+            if name and name not in bridges:
+                return CheckNetworkAnswer(result=False, details=f"Can not find network: {name}", _reconnect=False)
+    return CheckNetworkAnswer(result=True, _reconnect=False)
+
+
+async def acknowledge(hypervisor: Hypervisor, command: SetHostParamsCommand | ModifySshKeysCommand) -> Answer:
+    return Answer(result=True)
+
+
+async def cleanup_network_rules(hypervisor: Hypervisor, command: CleanupNetworkRulesCmd) -> Answer:
+    """The resource's own answer, sent again and again after the shell's acknowledgement."""
+    return Answer(result=False, details="")
+
+
+async def host_stats(hypervisor: Hypervisor, command: GetHostStatsCommand) -> Answer:
+    """Memory from the running domains, load from a fixed model: an idle host."""
+    host = hypervisor.host
+    running = [domain for domain in hypervisor.domains.values() if domain.state != "shut off"]
+    used_kb = sum(domain.memory_mb for domain in running) * 1024 + host.reserved_memory_bytes // 1024
+    total_kb = host.memory_bytes // 1024
+    cores = sum(domain.cpu_cores for domain in running)
+    return GetHostStatsAnswer(
+        result=True,
+        hostStats=HostStatsEntry(
+            hostId=command.hostId,
+            entityType="host",
+            cpuUtilization=round(min(100.0, 1.5 + 100.0 * 0.2 * cores / host.cpu.cores), 2),
+            averageLoad=round(0.1 + 0.2 * cores, 2),
+            networkReadKBs=0.75,
+            networkWriteKBs=1.09765625,
+            totalMemoryKBs=float(total_kb),
+            freeMemoryKBs=float(max(0, total_kb - used_kb)),
+        ),
+    )
+
+
+HANDLERS: HandlerTable = {
+    f"{API}.ReadyCommand": ready,
+    f"{API}.CheckHealthCommand": check_health,
+    f"{API}.CheckNetworkCommand": check_network,
+    f"{API}.SetHostParamsCommand": acknowledge,
+    f"{API}.ModifySshKeysCommand": acknowledge,
+    f"{API}.CleanupNetworkRulesCmd": cleanup_network_rules,
+    f"{API}.GetHostStatsCommand": host_stats,
+}

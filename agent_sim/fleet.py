@@ -1,0 +1,217 @@
+"""Many simulated agents in one thread, one event loop and one timer heap."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent_sim.agent import Phase
+from agent_sim.host import HostDescription, generated_hosts, load_hosts
+from agent_sim.hypervisor import Hypervisor, Surroundings
+from agent_sim.member import Member
+from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
+from agent_sim.storage import NfsServers
+from agent_sim.toolchain.interface import ProgressEvent, ProgressListener, ToolRun, ToolRunListener
+from agent_sim.toolchain.timing import EsxiStreams, TimeModel
+from mgmt.protocol.link import client_context
+
+__all__ = ["Fleet", "FleetError", "ProgressEvent", "ToolRun", "generated_hosts", "load_hosts"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_STOP_LIMIT_S = 2.0
+_CALL_LIMIT_S = 10.0
+_WORKER_THREADS = 16
+
+
+class FleetError(Exception):
+    """The fleet is not running, or has no host of that name."""
+
+
+class Fleet:
+    """Simulated KVM hosts whose agents connect to `connect`.
+
+    Everything they keep is below `work_dir`: `hosts/<name>` is the root of a host's file system, `exports/<server>`
+    holds the NFS exports. `time_scale` divides what conversions and copies take and the pauses between connection
+    attempts; `math.inf` means no waiting. Listeners are called from the fleet's thread and must not block.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[HostDescription],
+        connect: tuple[str, int],
+        work_dir: Path,
+        *,
+        time_scale: float = 1.0,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        model: TimeModel | None = None,
+        on_progress: ProgressListener | None = None,
+        on_tool_run: ToolRunListener | None = None,
+    ) -> None:
+        if not time_scale > 0:
+            raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
+        self.work_dir = work_dir
+        self._hosts = tuple(hosts)
+        self._connect = connect
+        self._time_scale = time_scale
+        self._clock: Clock = clock or RealClock()
+        self._ids: Ids = ids or RandomIds()
+        self._model = model or TimeModel()
+        self._on_progress = on_progress
+        self._on_tool_run = on_tool_run
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Event | None = None
+        self._members: dict[str, Member] = {}
+        self._changed = threading.Condition()
+        self._start_failure: BaseException | None = None
+
+    def __enter__(self) -> Fleet:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the thread and let all agents connect; returns once they are on their way."""
+        if self._thread is not None:
+            raise FleetError("the fleet is already running")
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="agent-fleet", daemon=True)
+        self._thread.start()
+        started.wait()
+        if self._start_failure is not None:
+            failure, self._start_failure = self._start_failure, None
+            self._thread.join()
+            self._thread = None
+            raise failure
+
+    def stop(self) -> None:
+        """Stop all agents (each tells the server), tools included; sockets, tasks and threads are gone within 2 s."""
+        thread, loop = self._thread, self._loop
+        if thread is None or loop is None:
+            return
+        ended = self._ended
+        if ended is not None:
+            loop.call_soon_threadsafe(ended.set)
+        thread.join(_STOP_LIMIT_S)
+        if thread.is_alive():
+            logger.error("the fleet's thread did not end in %s s", _STOP_LIMIT_S)
+        self._thread = None
+
+    def kill(self, name: str) -> None:
+        """End the agent's process at once: its socket is reset, a running tool dies with it, nothing is said."""
+        self._call(self._member(name).kill())
+
+    def revive(self, name: str, host: HostDescription | None = None) -> None:
+        """Start a killed or refused agent again, on a changed host if one is given; it keeps its identity."""
+        self._call(self._member(name).revive(host))
+
+    def drop_link(self, name: str) -> None:
+        """Cut the agent's connection only: the process and its tools live on, and it connects again."""
+        self._call(self._member(name).drop_link())
+
+    def agent(self, name: str) -> Member:
+        """The agent of host `name`; raises FleetError for an unknown name."""
+        return self._member(name)
+
+    @property
+    def agents(self) -> list[Member]:
+        """All agents in the order of the hosts."""
+        return list(self._members.values())
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """True once `condition` holds, looked at whenever an agent's phase changes; False after `timeout_s`."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout_s)
+
+    def wait_until_ready(self, timeout_s: float) -> bool:
+        """True once every agent has been told by the server that it is welcome."""
+        return self.wait_for(lambda: all(member.is_ready for member in self._members.values()), timeout_s)
+
+    def export_directory(self, server: str, path: str) -> Path:
+        """The real directory of an NFS export."""
+        return NfsServers(self.work_dir / "exports").directory(server, path)
+
+    # -- inside
+
+    def _member(self, name: str) -> Member:
+        try:
+            return self._members[name]
+        except KeyError:
+            raise FleetError(f"no agent named {name!r}: there are {', '.join(self._members) or 'none'}") from None
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None or self._thread is None or not self._thread.is_alive():
+            work.close()
+            raise FleetError("the fleet is not running")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_LIMIT_S)
+
+    def _run(self, started: threading.Event) -> None:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            try:
+                runner.run(self._main(started))
+            except Exception as failure:
+                logger.exception("the fleet failed")
+                self._start_failure = failure
+            finally:
+                started.set()
+
+    async def _main(self, started: threading.Event) -> None:
+        self._ended = asyncio.Event()
+        timers = Timers.for_clock(self._clock)
+        executor = ThreadPoolExecutor(_WORKER_THREADS, thread_name_prefix="agent-tool")
+        try:
+            self._members = self._make_members(timers, executor)
+            for member in self._members.values():
+                member.start()
+            started.set()
+            await self._ended.wait()
+        finally:
+            await asyncio.gather(*(member.close() for member in self._members.values()))
+            timers.close()
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def _make_members(self, timers: Timers, executor: ThreadPoolExecutor) -> dict[str, Member]:
+        exports = NfsServers(self.work_dir / "exports")
+        for host in self._hosts:
+            exports.declare(host.nfs_exports)
+        surroundings = Surroundings(
+            exports=exports,
+            timers=timers,
+            executor=executor,
+            ids=self._ids,
+            streams=EsxiStreams(),
+            model=self._model,
+            time_scale=self._time_scale,
+            on_progress=self._on_progress,
+            on_tool_run=self._on_tool_run,
+        )
+        context = client_context()
+        members = {}
+        for host in self._hosts:
+            hypervisor = Hypervisor(host, self.work_dir / "hosts" / host.name, surroundings)
+            members[host.name] = Member(
+                hypervisor,
+                self._connect,
+                clock=self._clock,
+                timers=timers,
+                context=context,
+                pause_scale=self._time_scale,
+                on_change=self._notify,
+            )
+        return members
+
+    def _notify(self, phase: Phase) -> None:
+        with self._changed:
+            self._changed.notify_all()

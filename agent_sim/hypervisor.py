@@ -1,0 +1,111 @@
+"""One simulated KVM host as its agent finds it: files, pools, domains, tools. It outlives the agent process."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent_sim.capabilities import Capabilities, probe
+from agent_sim.host import Domain, HostDescription
+from agent_sim.providers import Ids, Timers
+from agent_sim.startup import MeasuredPool
+from agent_sim.storage import HostFiles, HostStorage, NfsServers
+from agent_sim.toolchain.images import write_qcow2
+from agent_sim.toolchain.interface import ProgressListener, Toolchain, ToolRunListener
+from agent_sim.toolchain.run import Bench
+from agent_sim.toolchain.simulated import SimulatedToolchain
+from agent_sim.toolchain.timing import EsxiStreams, TimeModel
+
+logger = logging.getLogger(__name__)
+
+PASSWORD_FILE_PREFIX = "/tmp/v2v.pass.cloud."
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all hosts of a fleet share."""
+
+    exports: NfsServers
+    timers: Timers
+    executor: Executor
+    ids: Ids
+    streams: EsxiStreams
+    model: TimeModel
+    time_scale: float
+    on_progress: ProgressListener | None = None
+    on_tool_run: ToolRunListener | None = None
+
+
+class Hypervisor:
+    """A host's state and its tools."""
+
+    def __init__(self, host: HostDescription, root: Path, surroundings: Surroundings) -> None:
+        self.host = host
+        self.files = HostFiles(root)
+        self.ids = surroundings.ids
+        self._surroundings = surroundings
+        self._provision()
+        self.storage = HostStorage(host, self.files, surroundings.exports)
+        self.domains: dict[str, Domain] = {domain.name: domain for domain in host.domains}
+        self.bench = Bench(
+            host=host,
+            files=self.files,
+            storage=self.storage,
+            timers=surroundings.timers,
+            executor=surroundings.executor,
+            streams=surroundings.streams,
+            model=surroundings.model,
+            time_scale=surroundings.time_scale,
+            on_progress=surroundings.on_progress,
+            on_tool_run=surroundings.on_tool_run,
+        )
+        self.toolchain: Toolchain = SimulatedToolchain(self.bench)
+        self.capabilities: Capabilities = probe(host, self.files)
+
+    def change_host(self, host: HostDescription) -> None:
+        """Put other tools, libraries or properties on the host; the agent sees them at its next start."""
+        self.host = host
+        self.bench.host = host
+        self._provision()
+
+    def start_agent(self) -> None:
+        """What a starting agent does before it connects: probe, and clean what a killed one left behind."""
+        self.storage.forget_references()
+        self.capabilities = probe(self.host, self.files)
+        for left in self.password_files():
+            logger.warning("removing the password file %s that a killed agent left on %s", left.name, self.host.name)
+            left.unlink(missing_ok=True)
+
+    def measure_local_pools(self) -> list[MeasuredPool]:
+        """The local pools with what is free now. Reads directories: for a worker thread."""
+        return [
+            MeasuredPool(pool.uuid, pool.path, pool.capacity_bytes, pool.available_bytes())
+            for pool in self.storage.local_pools
+        ]
+
+    def password_files(self) -> list[Path]:
+        """Password files of conversions that are there now."""
+        folder = self.files.real(PASSWORD_FILE_PREFIX).parent
+        prefix = self.files.real(PASSWORD_FILE_PREFIX).name
+        return sorted(path for path in folder.iterdir() if path.name.startswith(prefix)) if folder.is_dir() else []
+
+    def set_domain_state(self, name: str, state: str) -> None:
+        """Change a domain's state: `running`, `paused` or `shut off`."""
+        self.domains[name] = replace(self.domains[name], state=state)
+
+    def _provision(self) -> None:
+        for directory in ("/tmp", "/mnt", self.host.properties.mount_path):
+            self.files.real(directory).mkdir(parents=True, exist_ok=True)
+        for library in self.host.vddk_libraries:
+            for name in library.files:
+                path = self.files.real(library.path) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+        for domain in self.host.domains:
+            for disk in domain.disks:
+                path = self.files.real(disk.path)
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_qcow2(path, disk.capacity_bytes, allocated_bytes=disk.capacity_bytes // 4)

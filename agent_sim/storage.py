@@ -1,0 +1,261 @@
+"""Storage of the simulated hosts: NFS exports that several hosts see, and each host's libvirt pools and mounts.
+
+Everything is a directory below the fleet's working folder. A mount is a symbolic link at the mount point. What a pool
+has free is its capacity less what was used from the start, less what the images in it stand for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from agent_sim.errors import AgentFailure
+from agent_sim.host import GIB, CephPool, HostDescription, NfsExport
+from agent_sim.toolchain.images import modelled_size_bytes
+
+_DEFAULT_CAPACITY_BYTES = 1024 * GIB
+
+
+def name_uuid(text: str) -> str:
+    """Java's `UUID.nameUUIDFromBytes`: the name-based UUID without a name space."""
+    return str(uuid.UUID(bytes=hashlib.md5(text.encode(), usedforsecurity=False).digest(), version=3))
+
+
+class HostFiles:
+    """One host's file system: absolute paths on the host to real paths below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def real(self, path: str) -> Path:
+        """The real path of the host's `path`; raises AgentFailure for one that would leave the host's tree."""
+        parts = [part for part in PurePosixPath(path).parts if part != "/"]
+        if ".." in parts:
+            raise AgentFailure(f"{path}: '..' is not allowed in a path on a simulated host")
+        return self.root.joinpath(*parts)
+
+
+@dataclass
+class Space:
+    """Directory-backed space of fixed capacity, in bytes."""
+
+    directory: Path
+    capacity_bytes: int
+    used_before_bytes: int = 0
+
+    def available_bytes(self) -> int:
+        """What is free now. Reads the directory: call it in a worker thread when the directory may be large."""
+        used = sum(modelled_size_bytes(path) for path in _files_below(self.directory))
+        return max(0, self.capacity_bytes - self.used_before_bytes - used)
+
+
+def _files_below(directory: Path) -> Iterable[Path]:
+    try:
+        entries = list(os.scandir(directory))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False):
+            yield Path(entry.path)
+
+
+class NfsServers:
+    """All NFS exports of a fleet. Another host that mounts the same export sees the same files."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._declared: dict[tuple[str, str], NfsExport] = {}
+        self._spaces: dict[tuple[str, str], Space] = {}
+
+    def declare(self, exports: Iterable[NfsExport]) -> None:
+        for export in exports:
+            self._declared[(export.server, _clean(export.path))] = export
+
+    def directory(self, server: str, path: str) -> Path:
+        """Where the export's files are; raises AgentFailure for a name that is no directory name."""
+        parts = [part for part in PurePosixPath(_clean(path)).parts if part != "/"]
+        if not re.fullmatch(r"[\w.\[\]:-]+", server) or server.startswith(".") or ".." in parts:
+            raise AgentFailure(f"{server}:{path} is no NFS export")
+        return self._root.joinpath(server, *parts)
+
+    def space(self, server: str, path: str, mount_point: str, *, undeclared_allowed: bool) -> Space:
+        """The export's space; raises AgentFailure with libvirt's text when it cannot be mounted."""
+        key = (server, _clean(path))
+        export = self._declared.get(key)
+        reason = None
+        if (export is None and not undeclared_allowed) or (export is not None and export.state == "missing"):
+            reason = f"mounting {server}:{path} failed, reason given by server: No such file or directory"
+        elif export is not None and export.state == "unreachable":
+            reason = "Connection timed out"
+        if reason is not None:
+            raise AgentFailure(
+                "org.libvirt.LibvirtException: internal error: Child process (/bin/mount -o nodev,nosuid,noexec "
+                f"{server}:{path} {mount_point}) unexpected exit status 32: mount.nfs: {reason}\n"
+            )
+        if key not in self._spaces:
+            directory = self.directory(server, path)
+            directory.mkdir(parents=True, exist_ok=True)
+            export = export or NfsExport(server, path)
+            used = max(0, export.capacity_bytes - export.available_bytes)
+            self._spaces[key] = Space(directory, export.capacity_bytes, used)
+        return self._spaces[key]
+
+
+def _clean(path: str) -> str:
+    return "/" + "/".join(part for part in path.split("/") if part)
+
+
+@dataclass
+class Pool:
+    """A libvirt storage pool on one host. `target` is the directory on the host; `space` None for RBD."""
+
+    uuid: str
+    type: str
+    host: str
+    path: str
+    target: str
+    space: Space | None
+    ceph: CephPool | None = None
+    mounted: bool = True
+
+    @property
+    def capacity_bytes(self) -> int:
+        if self.space is not None:
+            return self.space.capacity_bytes
+        return self.ceph.capacity_bytes if self.ceph else _DEFAULT_CAPACITY_BYTES
+
+    def available_bytes(self) -> int:
+        if self.space is not None:
+            return self.space.available_bytes()
+        return self.ceph.available_bytes if self.ceph else _DEFAULT_CAPACITY_BYTES
+
+    @property
+    def directory(self) -> Path:
+        """The real directory that holds the pool's files; raises AgentFailure for a pool without one."""
+        if self.space is None:
+            raise AgentFailure(f"pool {self.uuid} of type {self.type} has no directory")
+        return self.space.directory
+
+
+class HostStorage:
+    """The libvirt pools of one host and the agent's reference counts on temporary ones."""
+
+    def __init__(self, host: HostDescription, files: HostFiles, exports: NfsServers) -> None:
+        self._host = host
+        self._files = files
+        self._exports = exports
+        self._pools: dict[str, Pool] = {}
+        self._references: dict[str, int] = {}
+        for local in host.local_pools:
+            directory = files.real(local.path)
+            directory.mkdir(parents=True, exist_ok=True)
+            space = Space(directory, local.capacity_bytes, max(0, local.capacity_bytes - local.available_bytes))
+            identity = local.uuid or name_uuid(host.ip + local.path)
+            self._pools[identity] = Pool(identity, "Filesystem", host.ip, local.path, local.path, space)
+        self._local = tuple(self._pools.values())
+
+    @property
+    def local_pools(self) -> tuple[Pool, ...]:
+        """The pools that the Startup array names."""
+        return self._local
+
+    def forget_references(self) -> None:
+        """What a restart of the agent process does: reference counts live in its memory, mounts do not."""
+        self._references.clear()
+
+    def mount_point(self, pool_uuid: str) -> str:
+        return f"{self._host.properties.mount_path.rstrip('/')}/{pool_uuid}"
+
+    def mounts(self) -> list[str]:
+        """Mount points of the NFS pools that are mounted now."""
+        return sorted(p.target for p in self._pools.values() if p.type == "NetworkFilesystem" and p.mounted)
+
+    def add(self, pool_uuid: str, pool_type: str, host: str, path: str) -> Pool:
+        """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `."""
+        known = self._pools.get(pool_uuid)
+        if known is not None:
+            if known.type == "NetworkFilesystem" and not known.mounted:
+                raise AgentFailure(f"libvirt failed to mount storage pool {pool_uuid} at {known.target}")
+            return known
+        if pool_type == "NetworkFilesystem":
+            pool = self._mount(pool_uuid, host, path)
+        elif pool_type in ("Filesystem", "SharedMountPoint"):
+            directory = self._files.real(path)
+            if not directory.is_dir():
+                raise AgentFailure(f"Failed to create storage pool: {pool_uuid}")
+            pool = Pool(pool_uuid, pool_type, host, path, path, Space(directory, _DEFAULT_CAPACITY_BYTES))
+        elif pool_type == "RBD":
+            ceph = next((c for c in self._host.ceph_pools if c.monitor == host and c.pool == path.strip("/")), None)
+            pool = Pool(pool_uuid, pool_type, host, path, path, None, ceph)
+        else:
+            raise AgentFailure(f"Failed to create storage pool: {pool_uuid}")
+        self._pools[pool_uuid] = pool
+        return pool
+
+    def unmount(self, pool_uuid: str) -> None:
+        """What ModifyStoragePoolCommand with `add` false does: NFS is unmounted, the libvirt pool stays."""
+        pool = self._pools.get(pool_uuid)
+        if pool is not None and pool.type == "NetworkFilesystem" and pool.mounted:
+            self._files.real(pool.target).unlink(missing_ok=True)
+            pool.mounted = False
+
+    def delete(self, pool_uuid: str) -> None:
+        """Remove the libvirt pool, unmounting NFS; nothing happens to the files, nor for an unknown pool."""
+        self.unmount(pool_uuid)
+        self._pools.pop(pool_uuid, None)
+        self._references.pop(pool_uuid, None)
+
+    def find(self, pool_uuid: str) -> Pool:
+        """The pool; raises AgentFailure with the agent's text for one that libvirt does not know."""
+        pool = self._pools.get(pool_uuid)
+        if pool is None:
+            raise AgentFailure(
+                f"Could not fetch storage pool {pool_uuid} from libvirt due to org.libvirt.LibvirtException: "
+                f"Storage pool not found: no storage pool with matching uuid '{pool_uuid}'"
+            )
+        return pool
+
+    def pool_at(self, path: str) -> Pool | None:
+        """The pool whose directory is `path` or holds it, None when no pool does."""
+        wanted = PurePosixPath(path)
+        candidates = [pool for pool in self._pools.values() if wanted.is_relative_to(pool.target) and pool.space]
+        return max(candidates, key=lambda pool: len(PurePosixPath(pool.target).parts), default=None)
+
+    def open_by_uri(self, uri: str) -> Pool:
+        """Mount `nfs://host/path` as a temporary pool, or count one more reference; raises AgentFailure."""
+        parts = urlsplit(uri)
+        host, path = parts.hostname or "", parts.path
+        pool_uuid = name_uuid(host + path)
+        pool = self._pools.get(pool_uuid)
+        if pool is None:
+            pool = self._mount(pool_uuid, host, path)
+            self._pools[pool_uuid] = pool
+        self._references[pool_uuid] = self._references.get(pool_uuid, 0) + 1
+        return pool
+
+    def release(self, pool: Pool) -> bool:
+        """Give one reference back; True when it was the last one and the pool was unmounted and removed."""
+        left = self._references.get(pool.uuid, 0) - 1
+        if left > 0:
+            self._references[pool.uuid] = left
+            return False
+        self.delete(pool.uuid)
+        return True
+
+    def _mount(self, pool_uuid: str, host: str, path: str) -> Pool:
+        target = self.mount_point(pool_uuid)
+        space = self._exports.space(host, path, target, undeclared_allowed=self._host.mounts_undeclared_exports)
+        link = self._files.real(target)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to(space.directory.resolve(), target_is_directory=True)
+        return Pool(pool_uuid, "NetworkFilesystem", host, path, target, space)

@@ -1,0 +1,65 @@
+"""ovftool: finds the VM in vCenter and writes it out as an OVF directory."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+from agent_sim.toolchain.interface import MASK
+from agent_sim.toolchain.ovf import write_ovf_directory
+from agent_sim.toolchain.run import Run, ToolFailure
+from agent_sim.toolchain.source import SourceMachine
+from agent_sim.toolchain.vsphere import NotFoundError, VcenterLookupError, VcenterReader
+
+_STEPS = 10
+
+
+async def run_ovftool(run: Run, words: tuple[str, ...]) -> None:
+    """Export to `<target>/<vm>/`; raises ToolFailure with what ovftool prints."""
+    threads = max([int(w.partition("=")[2]) for w in words if w.startswith("--parallelThreads=")], default=1)
+    locator, target = (word for word in words if not word.startswith("--"))
+    user, _, rest = locator.removeprefix("vi://").partition("@")
+    name, _, secret = user.partition(":")
+    vcenter, _, inventory_path = rest.partition("/")
+    shown = f"vi://{name}:{MASK}@{rest}"
+    await run.advance(1.0)
+    reader = VcenterReader(vcenter, unquote(name), unquote(secret))
+    try:
+        machine = await run.bench.blocking(reader.find_by_path, inventory_path)
+    except NotFoundError:
+        raise ToolFailure(f"Error: Locator does not refer to an object: {shown}", "Completed with errors") from None
+    except VcenterLookupError as error:
+        raise ToolFailure(f"Error: {error}", "Completed with errors") from None
+    except asyncio.CancelledError:
+        reader.abort()
+        raise
+    run.say(f"Opening VI source: vi://{name}@{vcenter}/{inventory_path}")
+    run.say(f"Opening OVF target: {target}")
+    await _transfer(run, machine, target, threads)
+    run.say("Transfer Completed")
+    run.say("Completed successfully")
+
+
+async def _transfer(run: Run, machine: SourceMachine, target: str, threads: int) -> None:
+    bench = run.bench
+    folder = PurePosixPath(target) / machine.name.replace("/", "_")
+    pool = bench.storage.pool_at(target)
+    size = sum(disk.allocated_bytes for disk in machine.disks)
+    if pool is not None and size > await bench.blocking(pool.available_bytes):
+        raise ToolFailure("Error: File I/O failed: No space left on device", "Completed with errors")
+    run.say(f"Writing OVF package: {folder}/{machine.name}.ovf")
+    with bench.streams.stream(machine.esxi_host):
+        for number, disk in enumerate(machine.disks, start=1):
+            for step in range(1, _STEPS + 1):
+                rate = bench.model.export_rate(threads, bench.streams.count(machine.esxi_host))
+                await run.advance(disk.allocated_bytes / _STEPS / rate)
+                run.progress(
+                    f"Exporting disk {number}/{len(machine.disks)}",
+                    disk=number,
+                    disks=len(machine.disks),
+                    bytes_done=disk.allocated_bytes * step // _STEPS,
+                    bytes_total=disk.allocated_bytes,
+                )
+                run.say(f"Disk progress: {100 * step // _STEPS}%")
+    await bench.blocking(write_ovf_directory, bench.files.real(str(folder)), machine)

@@ -1,0 +1,149 @@
+"""Sparse disk images: real files with true headers and no data.
+
+A qcow2 image has the virtual size that the source disk had; how many bytes a real image would hold is kept in a header
+extension of our own (readers skip extensions that they do not know), so that free space can be counted by any host
+that sees the file.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+_QCOW2_MAGIC = b"QFI\xfb"
+_VMDK_MAGIC = b"KDMV"
+_CLUSTER_BITS = 16
+_CLUSTER = 1 << _CLUSTER_BITS
+_HEADER_LENGTH = 104
+_COPIED = 1 << 63
+_ALLOCATED_EXTENSION = 0x43534D41
+_SECTOR = 512
+_V3_HEADER = ">4sIQIIQIIQQIIQQQQII"
+
+
+class ImageError(ValueError):
+    """A file that is no disk image of the expected form: says which file and why."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What `qemu-img info` would say: sizes in bytes."""
+
+    file_format: str
+    virtual_size_bytes: int
+    allocated_bytes: int
+    cluster_size_bytes: int | None = None
+
+
+def write_qcow2(path: Path, virtual_size_bytes: int, *, allocated_bytes: int) -> None:
+    """Make a valid, empty qcow2 v3 image of `virtual_size_bytes` at `path` (replaced if there).
+
+    Layout: header, refcount table, one refcount block, L1 table. `allocated_bytes` is what the image is said to hold.
+    """
+    size = -(-virtual_size_bytes // _SECTOR) * _SECTOR
+    bytes_per_l1_entry = _CLUSTER * (_CLUSTER // 8)
+    l1_entries = max(1, -(-size // bytes_per_l1_entry))
+    l1_clusters = -(-l1_entries * 8 // _CLUSTER)
+    header = struct.pack(
+        _V3_HEADER,
+        _QCOW2_MAGIC,
+        3,
+        0,  # no backing file
+        0,
+        _CLUSTER_BITS,
+        size,
+        0,  # no encryption
+        l1_entries,
+        3 * _CLUSTER,
+        1 * _CLUSTER,
+        1,
+        0,  # no snapshots
+        0,
+        0,  # incompatible, compatible and autoclear features
+        0,
+        0,
+        4,  # 16-bit reference counts
+        _HEADER_LENGTH,
+    )
+    extensions = struct.pack(">IIQ", _ALLOCATED_EXTENSION, 8, allocated_bytes) + struct.pack(">II", 0, 0)
+    used_clusters = 3 + l1_clusters
+    with path.open("wb") as file:
+        file.write(header + extensions)
+        file.seek(1 * _CLUSTER)
+        file.write(struct.pack(">Q", 2 * _CLUSTER))
+        file.seek(2 * _CLUSTER)
+        file.write(struct.pack(f">{used_clusters}H", *([1] * used_clusters)))
+        file.truncate(used_clusters * _CLUSTER)
+
+
+def read_image(path: Path) -> ImageInfo:
+    """What is known of the image at `path`: qcow2 by its header, anything else raw, as `qemu-img info` guesses.
+
+    Raises OSError when it cannot be read, ImageError for a damaged qcow2 header.
+    """
+    with path.open("rb") as file:
+        start = file.read(_HEADER_LENGTH + 64)
+        length = file.seek(0, 2)
+    if start[:4] != _QCOW2_MAGIC:
+        if start[:4] == _VMDK_MAGIC:
+            return _vmdk_info(path, start)
+        # qemu-img counts whole sectors
+        return ImageInfo("raw", -(-length // _SECTOR) * _SECTOR, length)
+    if len(start) < _HEADER_LENGTH:
+        raise ImageError(f"{path}: qcow2 header is cut off after {len(start)} bytes")
+    values = struct.unpack_from(_V3_HEADER, start)
+    version, cluster_bits, size, header_length = values[1], values[4], values[5], values[17]
+    if version != 3 or not 9 <= cluster_bits <= 21:
+        raise ImageError(f"{path}: qcow2 version {version} with cluster bits {cluster_bits}: expected version 3")
+    return ImageInfo("qcow2", size, _allocated(start, header_length, default=length), 1 << cluster_bits)
+
+
+def _allocated(start: bytes, offset: int, *, default: int) -> int:
+    """The modelled content size from the header extensions, `default` when no extension of ours is there."""
+    while offset + 8 <= len(start):
+        kind, length = struct.unpack_from(">II", start, offset)
+        if kind == 0:
+            break
+        if kind == _ALLOCATED_EXTENSION and length == 8 and offset + 16 <= len(start):
+            allocated: int = struct.unpack_from(">Q", start, offset + 8)[0]
+            return allocated
+        offset += 8 + -(-length // 8) * 8
+    return default
+
+
+def write_vmdk(path: Path, virtual_size_bytes: int, *, stored_bytes: int) -> None:
+    """Make the head of a streamOptimized VMDK at `path`: header and descriptor, no grains."""
+    sectors = -(-virtual_size_bytes // _SECTOR)
+    descriptor = (
+        "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
+        f'createType="streamOptimized"\nRDONLY {sectors} SPARSE "{path.name}"\n'
+        f'ddb.virtualHWVersion = "13"\nddb.comment.storedBytes = "{stored_bytes}"\n'
+    ).encode()
+    descriptor = descriptor.ljust(-(-len(descriptor) // _SECTOR) * _SECTOR, b"\0")
+    header = struct.pack(
+        "<4sIIQQQQIQQQB4sH", _VMDK_MAGIC, 3, 0x30001, sectors, 128, 1, len(descriptor) // _SECTOR, 512, 0,
+        0xFFFFFFFFFFFFFFFF, 1 + len(descriptor) // _SECTOR, 0, b"\n \r\n", 1,
+    )  # fmt: skip
+    path.write_bytes(header.ljust(_SECTOR, b"\0") + descriptor)
+
+
+def _vmdk_info(path: Path, start: bytes) -> ImageInfo:
+    sectors: int = struct.unpack_from("<Q", start, 12)[0]
+    stored = path.stat().st_size
+    text = path.read_bytes()[_SECTOR : 4 * _SECTOR]
+    marker = b'ddb.comment.storedBytes = "'
+    if marker in text:
+        stored = int(text.split(marker, 1)[1].split(b'"', 1)[0])
+    return ImageInfo("vmdk", sectors * _SECTOR, stored)
+
+
+def modelled_size_bytes(path: Path) -> int:
+    """How many bytes the file stands for: an image's content size, any other file's own size, 0 when it is gone."""
+    try:
+        info = read_image(path)
+        return max(info.allocated_bytes, 0)
+    except ImageError:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,144 @@
+"""One simulated run of a program: its model time, its lines, its limit, its report."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from agent_sim.host import HostDescription
+from agent_sim.providers import Timers
+from agent_sim.storage import HostFiles, HostStorage
+from agent_sim.toolchain.interface import (
+    Invocation,
+    ProgressEvent,
+    ProgressListener,
+    ToolRun,
+    ToolRunListener,
+    ToolTimeoutError,
+)
+from agent_sim.toolchain.timing import EsxiStreams, TimeModel
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_BAR_COLUMNS = 40
+_SPINNER = "▖▗▘▙▚▛▜▝"
+_KEPT_LINES = 500
+
+
+class ToolFailure(Exception):
+    """The program printed `lines` and ended with `exit_status`."""
+
+    def __init__(self, *lines: str, exit_status: int = 1) -> None:
+        super().__init__(lines[0] if lines else f"exit status {exit_status}")
+        self.lines = lines
+        self.exit_status = exit_status
+
+
+@dataclass
+class Bench:
+    """What the simulated programs of one host share."""
+
+    host: HostDescription
+    files: HostFiles
+    storage: HostStorage
+    timers: Timers
+    executor: Executor
+    streams: EsxiStreams
+    model: TimeModel = field(default_factory=TimeModel)
+    time_scale: float = 1.0
+    on_progress: ProgressListener | None = None
+    on_tool_run: ToolRunListener | None = None
+
+    async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function` in a worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, partial(function, *args, **kwargs))
+
+
+class Run:
+    """A run in progress. Model seconds pass in `advance`; `say` prints a line and notices that the limit is over."""
+
+    def __init__(self, bench: Bench, tool: str, invocation: Invocation) -> None:
+        self.bench = bench
+        self.tool = tool
+        self.invocation = invocation
+        self.elapsed_s = 0.0
+        self.lines: list[str] = []
+        self.environment = dict(invocation.environment)
+        self.shell_splice = False
+
+    async def advance(self, duration_s: float) -> None:
+        """Let model time pass, waiting for the scaled part of it."""
+        self.elapsed_s += duration_s
+        scale = self.bench.time_scale
+        await self.bench.timers.sleep(0.0 if math.isinf(scale) else duration_s / scale)
+
+    def say(self, text: str) -> None:
+        """Print a line; raises ToolTimeoutError when the run is past its limit.
+
+        The agent looks at its limit only when it reads a line, so a silent program lives on (Script.java upstream).
+        """
+        self.lines.append(text)
+        logger.debug("(%s) %s on %s: %s", self.invocation.vm, self.tool, self.bench.host.name, text)
+        limit_s = self.invocation.limit_s
+        if limit_s is not None and self.elapsed_s > limit_s:
+            raise ToolTimeoutError(f"{self.tool} still ran after its limit of {limit_s:g} s")
+
+    def stage(self, text: str) -> None:
+        """Print one of virt-v2v's stage lines."""
+        self.progress(text)
+        self.say(f"[{self.elapsed_s:6.1f}] {text}")
+
+    def bar(self, step: int, steps: int) -> None:
+        """Print nbdcopy's progress bar, which ends in a carriage return and is a line to the agent."""
+        stars = _BAR_COLUMNS * step // steps
+        glyph = "█" if step == steps else _SPINNER[step % len(_SPINNER)]
+        self.say(f"{glyph} {100 * step // steps:3d}% [{'*' * stars}{'-' * (_BAR_COLUMNS - stars)}]")
+
+    def progress(self, phase: str, *, disk: int = 0, disks: int = 0, bytes_done: int = 0, bytes_total: int = 0) -> None:
+        """Tell the listener where the run stands."""
+        if self.bench.on_progress is not None:
+            event = ProgressEvent(
+                self.bench.host.name,
+                self.invocation.vm,
+                self.tool,
+                phase,
+                disk,
+                disks,
+                bytes_done,
+                bytes_total,
+                self.elapsed_s,
+            )
+            self.bench.on_progress(event)
+
+    def report(self, exit_status: int | None) -> None:
+        """Tell the listener that the run is over; None: it was killed."""
+        level = logging.INFO if exit_status == 0 else logging.WARNING
+        ended = "was killed" if exit_status is None else f"ended with exit code {exit_status}"
+        reason = "" if exit_status == 0 or not self.lines else f": {self._last_words()}"
+        logger.log(level, "(%s) %s on %s %s%s", self.invocation.vm, self.tool, self.bench.host.name, ended, reason)
+        if self.bench.on_tool_run is not None:
+            self.bench.on_tool_run(
+                ToolRun(
+                    self.bench.host.name,
+                    self.invocation.vm,
+                    self.invocation.shown_argv,
+                    self.environment,
+                    exit_status,
+                    self.elapsed_s,
+                    tuple(self.lines[-_KEPT_LINES:]),
+                    self.shell_splice,
+                )
+            )
+
+    def _last_words(self) -> str:
+        errors = [line for line in self.lines if "error" in line.lower()]
+        return (errors or self.lines)[-1]
