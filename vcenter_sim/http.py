@@ -1,4 +1,4 @@
-"""HTTPS around the service: bodies in (length or chunks, plain or gzip, capped), replies out, connections kept alive."""
+"""HTTPS around the service: bodies in (by length or chunks, plain or gzip, capped), replies out, keep-alive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import zlib
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
 from vcenter_sim import wire
@@ -26,6 +26,14 @@ IDLE_TIMEOUT_S = 1000.0  # longer than pyvmomi keeps pooled connections (900 s),
 SOAP_PATHS = ("/sdk", "/sdk/", "/sdk/vimService")
 
 
+class Stream(Protocol):
+    """What a body is read from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def readline(self, size: int, /) -> bytes: ...
+
+
 class BodyError(Exception):
     """A body that cannot be taken; carries the status to answer with."""
 
@@ -34,7 +42,7 @@ class BodyError(Exception):
         self.status = status
 
 
-def read_body(headers: Any, stream: BinaryIO) -> bytes:
+def read_body(headers: Any, stream: Stream) -> bytes:
     """The decoded request body; raises BodyError for one that is too large, malformed or of unknown length.
 
     `headers` is an `email.message.Message`, as http.server parses it.
@@ -54,7 +62,7 @@ def read_body(headers: Any, stream: BinaryIO) -> bytes:
     return raw
 
 
-def _read_length(length: str | None, stream: BinaryIO) -> bytes:
+def _read_length(length: str | None, stream: Stream) -> bytes:
     if length is None:
         raise BodyError(HTTPStatus.LENGTH_REQUIRED, "the request says no length")
     if not length.strip().isdecimal():
@@ -69,14 +77,14 @@ def _check_size(size: int) -> None:
         raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES} bytes")
 
 
-def _read_exactly(stream: BinaryIO, size: int) -> bytes:
+def _read_exactly(stream: Stream, size: int) -> bytes:
     data = stream.read(size)
     if len(data) != size:
         raise BodyError(HTTPStatus.BAD_REQUEST, "the body ended early")
     return data
 
 
-def _read_chunks(stream: BinaryIO) -> bytes:
+def _read_chunks(stream: Stream) -> bytes:
     body = bytearray()
     while True:
         line = stream.readline(1024).partition(b";")[0].strip()
@@ -207,7 +215,7 @@ class SoapServer(HTTPServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()

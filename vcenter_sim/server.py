@@ -109,6 +109,11 @@ class VcenterSim:
         return self._host, self._port
 
     @property
+    def running(self) -> bool:
+        """Whether it serves."""
+        return self._server is not None
+
+    @property
     def username(self) -> str:
         """The account that may log in."""
         return self._credentials.username

@@ -128,7 +128,7 @@ class Service:
         if method is None or call.info is None or call.this is None:
             log.warning("method %s is not there", call.method)
             raise faults.method_not_found(call.this, call.method)
-        self._authorise(call, session)
+        self._authorise(call, call.info.privId, session)
         this = self._world.inventory.find(call.this)
         if not issubclass(this.kind, call.info.type):
             raise faults.method_not_found(this.ref, call.method)
@@ -140,7 +140,8 @@ class Service:
         with self._world.inventory.lock:
             return wire.render_result(call, method(context))
 
-    def _authorise(self, call: Call, session: Session) -> None:
+    def _authorise(self, call: Call, needed: str | None, session: Session) -> None:
+        """Raise NotAuthenticated unless the session may call; `needed` is the method's privilege."""
         if session.username is not None:
             return
         if call.method == "Fetch":
@@ -153,9 +154,9 @@ class Service:
                 for path in (["*"] if spec.all else spec.pathSet)
             )
         else:
-            allowed = call.info.privId == "System.Anonymous"
+            allowed = needed == "System.Anonymous"
         if not allowed:
-            privilege = call.info.privId if call.info.privId != "System.Anonymous" else "System.View"
+            privilege = "System.View" if needed in (None, "System.Anonymous") else needed
             raise faults.not_authenticated(call.this or vim.ServiceInstance("ServiceInstance"), privilege)
 
 

@@ -16,8 +16,19 @@ from xml.parsers.expat import ExpatError, ParserCreate
 if TYPE_CHECKING:
     SoapAdapter: Any
     VmomiSupport: Any
-    _SoapDeserializer: TypeAlias = Any
-    _DataObject: TypeAlias = Any
+
+    class _DataObject:
+        """pyvmomi's base of data objects."""
+
+        _GetPropertyList: Any
+
+    class _SoapDeserializer:
+        """pyvmomi's reader of one typed XML element."""
+
+        stack: list[Any]
+        Deserialize: Any
+
+        def StartElementHandler(self, tag: str, attr: dict[str, str]) -> None: ...
 else:
     from pyVmomi import SoapAdapter, VmomiSupport
     from pyVmomi.SoapAdapter import SoapDeserializer as _SoapDeserializer
@@ -55,6 +66,9 @@ class Call:
 
 class _Arguments(_DataObject):
     """The children of the method element, taken for the fields of one data object."""
+
+    _fields: dict[str, Any]
+    _this: Reference | None
 
     def __init__(self, fields: dict[str, Any]) -> None:
         object.__setattr__(self, "_fields", fields)
@@ -369,7 +383,13 @@ def copy_of(value: DataObject) -> DataObject:
         return [copy_of(item) for item in value]
     if isinstance(value, _DataObject):
         fields = {info.name: copy_of(getattr(value, info.name)) for info in value._GetPropertyList()}
-        return type(value)(**{name: field for name, field in fields.items() if field not in (None, [])})
+        # No `in (None, [])`: a reference cannot be compared with a list.
+        kept = {
+            name: field
+            for name, field in fields.items()
+            if not (field is None or isinstance(field, list) and not field)
+        }
+        return type(value)(**kept)
     return value
 
 
