@@ -66,17 +66,14 @@ def datastores_of(devices: Sequence[Any]) -> list[Any]:
 def read_disks(devices: Sequence[Any], datastore_infos: Mapping[str, Any]) -> tuple[SourceDisk, ...]:
     """The virtual disks among `devices`, in the order of their labels' numbers.
 
-    `datastore_infos` has the `info` of each datastore by moref. A disk that cannot be read is left out.
+    `datastore_infos` has the `info` of each datastore by moref. What vCenter leaves out of a disk stays None.
     """
     controllers = {device.key: device for device in devices if isinstance(device, _device.VirtualController)}
-    disks = []
-    for device in devices:
-        if not isinstance(device, _device.VirtualDisk):
-            continue
-        try:
-            disks.append(_read_disk(device, controllers.get(device.controllerKey), datastore_infos))
-        except (AttributeError, TypeError, ValueError) as error:
-            log.warning("disk %s left out: %s", getattr(device, "key", "?"), error)
+    disks = [
+        _read_disk(device, controllers.get(device.controllerKey), datastore_infos)
+        for device in devices
+        if isinstance(device, _device.VirtualDisk)
+    ]
     return tuple(sorted(disks, key=lambda disk: label_number(disk.label)))
 
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 DEFAULT_PORT = 443
 VERSION_FILE = "/sdk/vimServiceVersions.xml"
 MAX_VERSION_FILE_BYTES = 1 << 20
+_NEEDED = ("sessionManager", "propertyCollector", "rootFolder")
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<name>[^\s:/\[\]@]+))(?::(?P<port>\d{1,5}))?")
 
 
@@ -157,6 +158,8 @@ def open_link(
     )
     try:
         content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+        if any(getattr(content, name, None) is None for name in _NEEDED):
+            raise VcenterUnreachableError("Unexpected answer of vCenter to RetrieveServiceContent: no service content")
         link = VcenterLink(stub, content, username, password)
         link.login()
     except BaseException:

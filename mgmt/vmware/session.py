@@ -266,6 +266,8 @@ class VcenterSession:
         if not datastores:
             raise CloneError(f"Unable to fetch datastores, could not clone VM {vm.name} for migration from VMware")
         source_host = source.get("runtime.host")
+        if source_host is None:
+            raise VcenterError(f"VM {vm.name} is on no host")
         spec = self._clone_spec(vm, source, datastores[0])
         folder = self._properties(self._datacenter, vim.Datacenter, ["vmFolder"]).get("vmFolder")
         task = self._link.call(source.reference.CloneVM_Task, folder, clone_name, spec)
@@ -296,7 +298,7 @@ class VcenterSession:
 
     def _move_to_host(self, clone: Any, clone_name: str, host: Any, host_name: str | None) -> None:
         placed = self._properties(clone, vim.VirtualMachine, ["runtime.host"]).get("runtime.host")
-        if placed == host:
+        if placed is not None and moref(placed) == moref(host):
             return
         try:
             task = self._link.call(clone.RelocateVM_Task, vim.vm.RelocateSpec(host=host))
