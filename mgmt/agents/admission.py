@@ -57,6 +57,11 @@ class Admitted:
     ms_host_list: str | None
 
 
+def host_key(guid: str | None) -> str:
+    """What identifies a host whose guid may or may not carry the resource suffix."""
+    return (guid or "").removesuffix(GUID_SUFFIX)
+
+
 def startup_of(commands: Sequence[Command]) -> StartupCommand | None:
     """The start-up command that speaks for the host, or None if there is none."""
     startups = [command for command in commands if isinstance(command, StartupCommand)]

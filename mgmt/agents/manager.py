@@ -11,10 +11,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mgmt.agents import hostrecords
-from mgmt.agents.admission import GUID_SUFFIX
+from mgmt.agents.admission import host_key
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.certificates import ssh_key_pair, tls_context
-from mgmt.agents.hub import Hub, NotAttachedError
+from mgmt.agents.core import Core, NotAttachedError
+from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
 from mgmt.agents.states import Event
@@ -83,18 +84,17 @@ class AgentManager:
         listener = self._open()
         try:
             self._release_hosts()
-            self._hub = Hub(
+            core = Core(
                 self._store,
                 self._providers,
                 self._settings,
                 self._journal,
                 node_id=self._node_id,
-                context=tls_context(self._ssl_dir, self._providers.utcnow()),
-                ssh_keys=ssh_key_pair(),
                 timer_poll_s=self._timer_poll_s,
                 on_up=self._host_up,
                 on_gone=self._host_gone,
             )
+            self._hub = Hub(core, tls_context(self._ssl_dir, self._providers.utcnow()), ssh_key_pair())
         except BaseException:
             listener.close()
             raise
@@ -137,7 +137,7 @@ class AgentManager:
         def submit() -> None:
             assert self._hub is not None
             try:
-                answers = self._hub.submit(
+                answers = self._hub.core.submit(
                     host_id, commands, wait_s=wait_s, stop_on_error=stop_on_error, correlation_id=correlation_id
                 )
             except Exception as error:  # it belongs to the caller's thread
@@ -174,14 +174,14 @@ class AgentManager:
             self._loop.call_soon_threadsafe(self._hub.disconnect, host_id, Event.SHUTDOWN_REQUESTED, reason)
 
     def wait_for_hosts_up(self, guids: Collection[str], timeout_s: float) -> bool:
-        """True once all hosts with these guids (resource suffix or not) are Up, False after `timeout_s` real seconds."""
-        wanted = {guid.removesuffix(GUID_SUFFIX) for guid in guids}
+        """True once the hosts with these guids (suffix or not) are Up, False after `timeout_s` real seconds."""
+        wanted = {host_key(guid) for guid in guids}
         with self._changed:
             return self._changed.wait_for(lambda: wanted <= set(self._up.values()), timeout_s)
 
     def _host_up(self, attachment: Attachment) -> None:
         with self._changed:
-            self._up[attachment.host_id] = attachment.guid.removesuffix(GUID_SUFFIX)
+            self._up[attachment.host_id] = host_key(attachment.guid)
             self._changed.notify_all()
 
     def _host_gone(self, attachment: Attachment) -> None:

@@ -1,0 +1,154 @@
+"""From a Startup request to the state Up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from mgmt.agents import hostrecords, pools
+from mgmt.agents.admission import Admitted, Refusal, admit, host_key, startup_of
+from mgmt.agents.attachment import Attachment
+from mgmt.agents.core import Core
+from mgmt.agents.link import AgentLink
+from mgmt.agents.requests import Pending, Requests
+from mgmt.agents.states import Event, NoTransitionError, Status
+from mgmt.agents.trace import NO_SEQUENCE
+from mgmt.agents.welcome import ConnectFailedError, Welcome
+from mgmt.protocol.commands import ReadyAnswer, ReadyCommand, StartupAnswer, StoragePoolInfo
+from mgmt.protocol.message import Request, Response
+from mgmt.protocol.records import Command
+
+logger = logging.getLogger(__name__)
+
+RANDOM_SEQUENCES = 32767
+
+
+class Connector:
+    """Attaches links to hosts."""
+
+    def __init__(self, core: Core, ssh_keys: tuple[str, str]) -> None:
+        self._core = core
+        self._ssh_keys = ssh_keys
+
+    def startup_received(self, link: AgentLink, request: Request) -> None:
+        """Answer a Startup request at once and begin to connect its host."""
+        answer = StartupAnswer(
+            hostId=0, hostName="", hostUuid="", pingInterval=self._core.settings.get_int("ping.interval"), result=True
+        )
+        link.send(Response.to(request, [answer], management_id=self._core.node_id, via=-1))
+        self._core.spawn(self._connect(link, request.commands))
+
+    async def _connect(self, link: AgentLink, commands: Sequence[Command]) -> None:
+        startup = startup_of(commands)
+        assert startup is not None
+        async with self._core.locks.held(host_key(startup.guid)):
+            if link.closed:
+                return
+            try:
+                admitted = await self._core.db(admit, self._core.providers, commands, self._core.node_id)
+            except (Refusal, NoTransitionError) as refusal:
+                self._refuse(link, str(refusal))
+                return
+            except Exception:
+                logger.exception("admitting the agent at %s failed", link.peer)
+                self._refuse(link, "com.cloud.utils.exception.CloudRuntimeException: Unable to update on DB")
+                return
+            before = admitted.previous_status
+            self._core.trace.move(
+                admitted.host_id, admitted.name, before, Status.CONNECTING, Event.AGENT_CONNECTED, link.peer
+            )
+            attachment = self._attach(link, admitted)
+            for command in commands:
+                self._core.trace.message(
+                    command, is_sent=False, host_id=attachment.host_id, host_name=attachment.host_name
+                )
+            try:
+                await self._welcome(attachment, admitted)
+            except ConnectFailedError as failure:
+                logger.warning("host %s cannot be used: %s", admitted.name, failure)
+                await self._core.detach(attachment, failure.event, str(failure))
+            except Exception:
+                logger.exception("welcoming host %s failed", admitted.name)
+                await self._core.detach(attachment, Event.AGENT_DISCONNECTED, "the server failed")
+
+    def _refuse(self, link: AgentLink, text: str) -> None:
+        logger.warning("the agent at %s is refused: %s", link.peer, text)
+        command = ReadyCommand(_details=text)
+        self._core.trace.message(command, is_sent=True, host_id=None, host_name=link.peer)
+        link.send(Request(sequence=NO_SEQUENCE, commands=(command,), stop_on_error=True, in_sequence=True))
+
+    def _attach(self, link: AgentLink, admitted: Admitted) -> Attachment:
+        older = self._core.attached.get(admitted.host_id)
+        if older is not None:
+            older.requests.close()
+            self._core.on_gone(older)
+            if older.link is not link:  # the host stays Up: its state follows the newer link
+                older.link.attachment = None
+                older.link.close()
+        attachment: Attachment
+
+        def write(pending: Pending, request: Request) -> None:
+            for command in pending.commands:
+                self._core.trace.message(
+                    command,
+                    is_sent=True,
+                    host_id=admitted.host_id,
+                    host_name=admitted.name,
+                    sequence=pending.sequence,
+                    correlation_id=pending.correlation_id,
+                )
+            link.send(request)
+
+        attachment = Attachment(
+            host_id=admitted.host_id,
+            host_uuid=admitted.uuid,
+            host_name=admitted.name,
+            guid=admitted.guid,
+            link=link,
+            requests=Requests(
+                admitted.host_id,
+                write,
+                self._core.timers,
+                node_id=self._core.node_id,
+                first_sequence=self._core.providers.random.randrange(RANDOM_SEQUENCES) << 48,
+            ),
+            status=Status.CONNECTING,
+            maintenance=admitted.is_in_maintenance,
+            last_ping=self._core.providers.clock.monotonic(),
+        )
+        self._core.attached[admitted.host_id] = attachment
+        link.attachment = attachment
+        return attachment
+
+    async def _welcome(self, attachment: Attachment, admitted: Admitted) -> None:
+        async def save_pool_size(pool_id: int, info: StoragePoolInfo) -> None:
+            await self._core.db(pools.save_pool_size, pool_id, info)
+
+        welcome = Welcome(
+            admitted=admitted,
+            providers=self._core.providers,
+            settings=self._core.settings,
+            pools=await self._core.db(pools.shared_pools, admitted.zone_id, admitted.cluster_id),
+            physical_network_ids=await self._core.db(hostrecords.physical_network_ids, admitted.zone_id),
+            ssh_keys=self._ssh_keys,
+            save_pool_size=save_pool_size,
+        )
+        conversation = self._core.conversation(attachment)
+        ready = await welcome.give(conversation)
+        await self._core.db(self._ready, attachment, ready)
+        attachment.status = Status.UP
+        self._core.trace.move(
+            attachment.host_id, attachment.host_name, Status.CONNECTING, Status.UP, Event.READY, "the host is ready"
+        )
+        if attachment.link.closed:
+            raise ConnectFailedError("the link is lost")
+        attachment.last_ping = self._core.providers.clock.monotonic()
+        conversation.tell(welcome.second_ready())
+        self._core.on_up(attachment)
+
+    def _ready(self, session: Session, attachment: Attachment, answer: ReadyAnswer | None) -> None:
+        if answer is not None:
+            hostrecords.save_ready_details(session, attachment.host_id, answer.detailsMap)
+        hostrecords.move(session, attachment.host_id, Event.READY, self._core.providers.utcnow())
