@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from mgmt.errors import CloudError
 from mgmt.imports.pipeline import ImportPipeline
@@ -332,7 +332,7 @@ class World:
     @property
     def events(self) -> list[tuple[str, str, str, str | None]]:
         return [
-            (event.state, event.level, event.description, event.resource_uuid) for event in self.rows(models.Event)
+            (row.state, row.level, row.description, row.resource_uuid) for row in self.rows(models.Event)
         ]
 
     @property
@@ -414,7 +414,7 @@ def _rows() -> list[Any]:
 
     def disk_offering(name: str, tags: str | None = None, size_bytes: int = 0, **values: Any) -> models.DiskOffering:
         return models.DiskOffering(
-            uuid=name,
+            uuid=name.lower(),
             name=name,
             display_text=name,
             tags=tags,
@@ -527,6 +527,10 @@ def world_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _without_sync(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")  # nothing here outlives the test
+
+
 @pytest.fixture
 def world(world_file: Path, tmp_path: Path) -> Iterator[World]:
     """A world of its own for one test; hosts answer well and vCenter has web01."""
@@ -536,6 +540,8 @@ def world(world_file: Path, tmp_path: Path) -> Iterator[World]:
     providers = Providers(clock=clock, ids=CountingIds(), random=random.Random(7))
     redactor = Redactor()
     store = Store(f"sqlite:///{path}", providers)
+    store.engine.dispose()
+    event.listen(store.engine, "connect", _without_sync)
     agents = Agents()
     vcenter = Vcenter(vms={"web01": source_vm()})
     services = ImportServices(
