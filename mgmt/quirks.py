@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 NULL_TASK_ERROR_TEXT = "null-task-error-text"
+LAST_PINGED_UNIT = "last-pinged-unit"
 
 KNOWN: Mapping[str, str] = {
     NULL_TASK_ERROR_TEXT: (
         "importVm failures before the import task exists end with a Java null-pointer text instead of the reason "
         "(UnmanagedVMsManagerImpl, ImportVmTasksManagerImpl.updateImportVMTaskErrorState)"
+    ),
+    LAST_PINGED_UNIT: (
+        "listHosts shows lastpinged as a date of January 1970: the stored number counts units of 1024 ms and is read "
+        "as milliseconds (HostVO.lastPinged, HostJoinDaoImpl)"
     ),
 }
 

@@ -108,6 +108,7 @@ class Host(Entity, Base):
     capabilities: Mapped[str | None]
     annotation: Mapped[str | None] = mapped_column(Text)
     last_annotated: Mapped[datetime | None]
+    annotated_by: Mapped[str | None]
     os_category_id: Mapped[int | None] = mapped_column(ForeignKey("guest_os_category.id"))
     host_tags: Mapped[str | None]
     is_tag_a_rule: Mapped[bool] = mapped_column(default=False)

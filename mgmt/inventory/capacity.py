@@ -1,0 +1,183 @@
+"""How much CPU, memory and storage there is, and how much of it instances and volumes have taken.
+
+Counts are computed from the records of instances and volumes, never kept. Upstream:
+server/.../capacity/CapacityManagerImpl.java and server/.../api/query/QueryManagerImpl (host and pool figures).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from mgmt.inventory.settings import GlobalSettings
+from mgmt.store.models import Cluster, Host, ImageStore, StoragePool, VmInstance, Volume
+
+MIB = 1024 * 1024
+# What an instance in these states holds of its host; a stopped one holds nothing.
+_HOLDING_STATES = ("Starting", "Running", "Stopping", "Migrating")
+_FREE_VOLUME_STATES = ("Destroy", "Expunging", "Expunged", "Removed")
+
+MEMORY = 0
+CPU = 1
+STORAGE = 2
+STORAGE_ALLOCATED = 3
+SECONDARY_STORAGE = 6
+CPU_CORE = 90
+_NAMES = {
+    MEMORY: "MEMORY",
+    CPU: "CPU",
+    STORAGE: "STORAGE",
+    STORAGE_ALLOCATED: "STORAGE_ALLOCATED",
+    SECONDARY_STORAGE: "SECONDARY_STORAGE",
+    CPU_CORE: "CPU_CORE",
+}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What instances hold of a host."""
+
+    cpu_mhz: int = 0
+    cpu_cores: int = 0
+    memory_bytes: int = 0
+
+
+NO_USAGE = Usage()
+
+
+def usage_by_host(session: Session, host_ids: Sequence[int]) -> dict[int, Usage]:
+    """What instances hold of each host; a host without any is missing."""
+    if not host_ids:
+        return {}
+    rows = session.execute(
+        select(
+            VmInstance.host_id,
+            func.sum(VmInstance.cpu_number * VmInstance.cpu_speed_mhz),
+            func.sum(VmInstance.cpu_number),
+            func.sum(VmInstance.memory_mb),
+        )
+        .where(VmInstance.host_id.in_(host_ids), VmInstance.state.in_(_HOLDING_STATES), VmInstance.removed.is_(None))
+        .group_by(VmInstance.host_id)
+    ).tuples()
+    return {
+        host_id: Usage(cpu_mhz=int(cpu_mhz), cpu_cores=int(cores), memory_bytes=int(memory_mb) * MIB)
+        for host_id, cpu_mhz, cores, memory_mb in rows
+        if host_id is not None
+    }
+
+
+def allocated_by_pool(session: Session, pool_ids: Sequence[int]) -> dict[int, int]:
+    """The bytes promised to volumes in each pool; a pool without volumes is missing."""
+    if not pool_ids:
+        return {}
+    rows = session.execute(
+        select(Volume.pool_id, func.sum(Volume.size_bytes))
+        .where(Volume.pool_id.in_(pool_ids), Volume.removed.is_(None), Volume.state.not_in(_FREE_VOLUME_STATES))
+        .group_by(Volume.pool_id)
+    ).tuples()
+    return {pool_id: int(size_bytes) for pool_id, size_bytes in rows if pool_id is not None}
+
+
+def percentage(part: float, whole: float) -> str:
+    """A share as hosts show it: `4.69%`, `25%`; nothing taken is `0.00%`, as recorded from the real server."""
+    if part == 0 or whole == 0:
+        return "0.00%"
+    return f"{decimal(part / whole * 100)}%"
+
+
+def decimal(value: float) -> str:
+    """A number with at most two decimals and no trailing zeros (Java's DecimalFormat "#.##")."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def capacities(
+    session: Session,
+    settings: GlobalSettings,
+    *,
+    zone_id: int | None = None,
+    pod_id: int | None = None,
+    cluster_id: int | None = None,
+) -> list[dict[str, Any]]:
+    """The `capacity` array of a zone, pod or cluster, when showcapacities asks for it."""
+
+    def inside(model: Any) -> ColumnElement[bool]:  # Any: the models share these columns, not a base class
+        if cluster_id is not None:
+            return model.cluster_id == cluster_id  # type: ignore[no-any-return]
+        if pod_id is not None:
+            return model.pod_id == pod_id  # type: ignore[no-any-return]
+        return model.zone_id == zone_id  # type: ignore[no-any-return]
+
+    result = _host_capacities(session, inside(Host))
+    result += _pool_capacities(session, settings, inside(StoragePool))
+    if zone_id is not None and pod_id is None and cluster_id is None:
+        total, used = session.execute(
+            select(func.sum(ImageStore.total_bytes), func.sum(ImageStore.used_bytes)).where(
+                ImageStore.zone_id == zone_id, ImageStore.removed.is_(None)
+            )
+        ).one()
+        result.append(_capacity(SECONDARY_STORAGE, int(used or 0), int(total or 0)))
+    return result
+
+
+def _host_capacities(session: Session, inside: ColumnElement[bool]) -> list[dict[str, Any]]:
+    rows = session.execute(
+        select(
+            Host.id,
+            Host.cpus,
+            Host.speed_mhz,
+            Host.ram_bytes,
+            Cluster.cpu_overcommit_ratio,
+            Cluster.memory_overcommit_ratio,
+        )
+        .join(Cluster, Host.cluster_id == Cluster.id)
+        .where(inside, Host.removed.is_(None), Host.type == "Routing")
+    ).all()
+    usage = usage_by_host(session, [row.id for row in rows]).values()
+    return [
+        _capacity(
+            MEMORY,
+            sum(each.memory_bytes for each in usage),
+            sum(int(row.ram_bytes * float(row.memory_overcommit_ratio)) for row in rows),
+        ),
+        _capacity(
+            CPU,
+            sum(each.cpu_mhz for each in usage),
+            sum(int(row.cpus * row.speed_mhz * float(row.cpu_overcommit_ratio)) for row in rows),
+        ),
+        _capacity(
+            CPU_CORE,
+            sum(each.cpu_cores for each in usage),
+            sum(int(row.cpus * float(row.cpu_overcommit_ratio)) for row in rows),
+        ),
+    ]
+
+
+def _pool_capacities(session: Session, settings: GlobalSettings, inside: ColumnElement[bool]) -> list[dict[str, Any]]:
+    pools = session.scalars(select(StoragePool).where(inside, StoragePool.removed.is_(None))).all()
+    allocated = allocated_by_pool(session, [pool.id for pool in pools])
+    total = sum(pool.capacity_bytes for pool in pools)
+    promised = sum(int(pool.capacity_bytes * overprovisioning_factor(settings, pool)) for pool in pools)
+    return [
+        _capacity(STORAGE, sum(pool.used_bytes for pool in pools), total),
+        _capacity(STORAGE_ALLOCATED, sum(allocated.values()), promised),
+    ]
+
+
+def overprovisioning_factor(settings: GlobalSettings, pool: StoragePool) -> float:
+    """The factor by which space of `pool` may be promised beyond what is there."""
+    return settings.get_float("storage.overprovisioning.factor", scope="StoragePool", scope_id=pool.id)
+
+
+def _capacity(kind: int, used: int, total: int) -> dict[str, Any]:
+    share = "0" if total == 0 else decimal(used / total * 100)
+    return {
+        "type": kind,
+        "name": _NAMES[kind],
+        "capacityused": used,
+        "capacitytotal": total,
+        "percentused": share or "0",
+    }

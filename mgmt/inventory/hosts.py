@@ -1,0 +1,308 @@
+"""Hosts: finding them, the fields of their answers, and what an administrator may change.
+
+Upstream: server/.../api/query/QueryManagerImpl.java and dao/HostJoinDaoImpl.java (list and fields),
+server/.../resource/ResourceManagerImpl.java (updateHost).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Select, false, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from mgmt.agents.states import TRANSITIONS, Status
+from mgmt.errors import InvalidParameterValueError
+from mgmt.inventory.capacity import NO_USAGE, Usage, decimal, percentage, usage_by_host
+from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_case, page
+from mgmt.store.models import GuestOsCategory, Host, ManagementServer, StoragePool
+
+HOST_DETAILS = ("all", "capacity", "events", "stats", "min")
+VOLUME_ENCRYPTION = "host.volume.encryption"
+INSTANCE_CONVERSION = "host.instance.conversion"
+UEFI = "host.uefi.enable"
+_HIDDEN_DETAILS = frozenset({"username", "password", VOLUME_ENCRYPTION, INSTANCE_CONVERSION})
+_WITH_DETAILS_MAP = frozenset({"KVM", "Custom", "External"})
+
+# The words of the hypervisor filter; any other one is ignored (HypervisorType.getType gives None).
+_HYPERVISORS = frozenset(
+    {
+        "xenserver", "kvm", "vmware", "hyperv", "virtualbox", "parralels", "baremetal", "simulator", "ovm", "ovm3",
+        "lxc", "custom", "external", "any",
+    }
+)  # fmt: skip
+_UNLINKED = frozenset({"Disconnected", "Alert", "Down", "Removed", "Error"})
+_EPOCH = datetime(1970, 1, 1)
+
+# ResourceState.java: what Enable and Disable do to a host's resource state.
+_RESOURCE_TRANSITIONS: Mapping[tuple[str, str], str] = {
+    ("Enabled", "Enable"): "Enabled",
+    ("Enabled", "Disable"): "Disabled",
+    ("Disabled", "Enable"): "Enabled",
+    ("Disabled", "Disable"): "Disabled",
+}
+
+
+class NoTransitionError(Exception):
+    """A change of resource state that the host's present one does not allow; the text is CloudStack's."""
+
+
+class HostStatsLike(Protocol):
+    """A host's load as its agent reported it; memory in KB, network in KB."""
+
+    @property
+    def cpu_utilization(self) -> float: ...
+    @property
+    def average_load(self) -> float: ...
+    @property
+    def used_memory_kbs(self) -> float: ...
+    @property
+    def network_read_kbs(self) -> float: ...
+    @property
+    def network_write_kbs(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What the answers of a page of hosts need beside their rows: gathered once for all of them."""
+
+    usage: Mapping[int, Usage] = field(default_factory=dict)
+    servers: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # msid -> uuid, name
+    with_local_pool: frozenset[int] = frozenset()
+    os_categories: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # id -> uuid, name
+    stats: Mapping[int, HostStatsLike] = field(default_factory=dict)
+    is_last_pinged_right: bool = False
+
+
+def find_hosts(session: Session, params: Mapping[str, Any], window: Window) -> tuple[list[Host], int]:
+    """The hosts that the parameters of listHosts ask for, and how many there are over all pages."""
+    statement = (
+        select(Host)
+        .where(Host.removed.is_(None))
+        .order_by(Host.id)
+        .options(joinedload(Host.zone), joinedload(Host.pod), joinedload(Host.cluster), selectinload(Host.details))
+    )
+    return page(session, _narrowed(session, statement, params), window)
+
+
+def _narrowed(session: Session, statement: Select[Host], params: Mapping[str, Any]) -> Select[Host]:
+    numbers = (("id", Host.id), ("zoneid", Host.zone_id), ("podid", Host.pod_id), ("clusterid", Host.cluster_id))
+    for key, column in numbers:
+        if params[key] is not None:
+            statement = statement.where(column == params[key])
+    words = (
+        ("name", Host.name),
+        ("type", Host.type),
+        ("state", Host.status),
+        ("resourcestate", Host.resource_state),
+        ("arch", Host.arch),
+    )
+    for key, text in words:
+        if params[key] is not None:
+            statement = statement.where(equals_ignoring_case(text, params[key]))
+    hypervisor = params["hypervisor"]
+    if hypervisor is not None and hypervisor.lower() in _HYPERVISORS:
+        statement = statement.where(equals_ignoring_case(Host.hypervisor_type, hypervisor))
+    if params["keyword"] is not None:
+        statement = statement.where(any_like_keyword((Host.name, Host.status, Host.type), params["keyword"]))
+    if params["managementserverid"] is not None:
+        msid = session.scalar(select(ManagementServer.msid).where(ManagementServer.id == params["managementserverid"]))
+        statement = statement.where(Host.management_server_id == msid if msid is not None else false())
+    return statement.where(*_impossible(params))
+
+
+def _impossible(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """Filters on what no host has here: out-of-band management and storage access groups."""
+    names = ("outofbandmanagementenabled", "outofbandmanagementpowerstate", "storageaccessgroup")
+    return [false()] if any(params[name] is not None for name in names) else []
+
+
+def gather_facts(
+    session: Session,
+    hosts: Sequence[Host],
+    *,
+    stats: Mapping[int, HostStatsLike] | None = None,
+    is_last_pinged_right: bool = False,
+) -> HostFacts:
+    """What `host_view` needs for these hosts, in a fixed number of queries."""
+    ids = [host.id for host in hosts]
+    category_ids = {host.os_category_id for host in hosts if host.os_category_id is not None}
+    servers = session.execute(select(ManagementServer.msid, ManagementServer.uuid, ManagementServer.name)).tuples()
+    local = select(StoragePool.host_id).where(
+        StoragePool.host_id.in_(ids), StoragePool.removed.is_(None), StoragePool.status == "Up"
+    )
+    categories: dict[int, tuple[str, str]] = {}
+    if category_ids:
+        rows = session.scalars(select(GuestOsCategory).where(GuestOsCategory.id.in_(category_ids)))
+        categories = {row.id: (row.uuid, row.name) for row in rows}
+    return HostFacts(
+        usage=usage_by_host(session, ids),
+        servers={msid: (uuid, name) for msid, uuid, name in servers},
+        with_local_pool=frozenset(host_id for host_id in session.scalars(local) if host_id is not None),
+        os_categories=categories,
+        stats=stats or {},
+        is_last_pinged_right=is_last_pinged_right,
+    )
+
+
+def host_view(host: Host, facts: HostFacts, details: Sequence[str] = ("all",)) -> dict[str, Any]:
+    """A host's answer in the wanted levels of detail (api-gateway 6.5)."""
+    wanted = frozenset(details)
+    is_all = "all" in wanted
+    host_details = {detail.name: detail.value for detail in host.details}
+    is_routing = host.type == "Routing"
+    cluster = host.cluster
+    cpu_factor = float(cluster.cpu_overcommit_ratio) if cluster else 1.0
+    view: dict[str, Any] = {
+        "id": host.uuid,
+        "name": host.name,
+        "state": host.status,
+        "disconnected": host.disconnected,
+        "type": host.type,
+        "ipaddress": host.private_ip_address,
+        "zoneid": host.zone.uuid,
+        "podid": host.pod.uuid if host.pod else None,
+        "version": host.version,
+        "hypervisor": host.hypervisor_type,
+        "cpusockets": host.cpu_sockets,
+        "cpunumber": int(host.cpus * cpu_factor) if is_routing else host.cpus,
+        "cpuspeed": host.speed_mhz,
+        "memoryallocated": 0,
+    }
+    if wanted & {"all", "capacity", "stats", "events"}:
+        view |= _names(host, facts)
+    if is_routing and (is_all or "capacity" in wanted):
+        view |= _capacity(host, facts.usage.get(host.id, NO_USAGE), cpu_factor)
+    if is_routing and (is_all or "stats" in wanted):
+        view |= _stats(facts.stats.get(host.id))
+    server = None if host.status in _UNLINKED else facts.servers.get(host.management_server_id or 0)
+    view |= {
+        "capabilities": host.capabilities,
+        "lastpinged": _last_pinged(host.last_ping, facts.is_last_pinged_right),
+        "managementserverid": server[0] if server else None,
+        "managementservername": server[1] if server else None,
+        "clusterid": cluster.uuid if cluster else None,
+        "islocalstorageactive": host.id in facts.with_local_pool,
+        "created": host.created,
+    }
+    if is_all or "events" in wanted:
+        view["events"] = possible_events(host.status)
+    view |= {
+        "hostha": {"haenable": False, "hastate": "Disabled"},
+        "outofbandmanagement": {"powerstate": "Disabled", "enabled": False},
+        "resourcestate": host.resource_state,
+        "ueficapability": _is_true(host_details.get(UEFI)),
+        "hasannotations": host.annotation is not None,
+        "annotation": host.annotation,
+        "lastannotated": host.last_annotated,
+        "username": host.annotated_by,
+    }
+    if is_all and is_routing and host.hypervisor_type in _WITH_DETAILS_MAP:
+        view["details"] = {name: value for name, value in host_details.items() if name not in _HIDDEN_DETAILS}
+        view["encryptionsupported"] = _is_true(host_details.get(VOLUME_ENCRYPTION))
+        if host.hypervisor_type == "KVM":
+            view["instanceconversionsupported"] = _is_true(host_details.get(INSTANCE_CONVERSION))
+    return view
+
+
+def _names(host: Host, facts: HostFacts) -> dict[str, Any]:
+    category = facts.os_categories.get(host.os_category_id or 0)
+    cluster = host.cluster
+    return {
+        "oscategoryid": category[0] if category else None,
+        "oscategoryname": category[1] if category else None,
+        "zonename": host.zone.name,
+        "podname": host.pod.name if host.pod else None,
+        "clustername": cluster.name if cluster else None,
+        "clustertype": cluster.cluster_type if cluster else None,
+    }
+
+
+def _capacity(host: Host, usage: Usage, cpu_factor: float) -> dict[str, Any]:
+    memory_factor = float(host.cluster.memory_overcommit_ratio) if host.cluster else 1.0
+    cpu_mhz = host.cpus * host.speed_mhz * cpu_factor
+    memory_bytes = host.ram_bytes * memory_factor
+    cpu_share = percentage(usage.cpu_mhz, cpu_mhz)
+    return {
+        "cpuallocated": cpu_share,
+        "cpuallocatedvalue": usage.cpu_mhz,
+        "cpuallocatedpercentage": cpu_share,
+        "cpuallocatedwithoverprovisioning": cpu_share,
+        "cpuwithoverprovisioning": decimal(cpu_mhz),
+        "memorytotal": host.ram_bytes,
+        "memorywithoverprovisioning": decimal(memory_bytes),
+        "memoryallocated": usage.memory_bytes,
+        "memoryallocatedpercentage": percentage(usage.memory_bytes, memory_bytes),
+        "memoryallocatedbytes": usage.memory_bytes,
+        "hosttags": host.host_tags,
+        "explicithosttags": host.host_tags,
+        "istagarule": host.is_tag_a_rule if host.host_tags else None,
+        "hahost": False,
+        "hypervisorversion": host.hypervisor_version,
+        "arch": host.arch,
+    }
+
+
+def _stats(stats: HostStatsLike | None) -> dict[str, Any]:
+    if stats is None:
+        return {}
+    return {
+        "cpuused": f"{decimal(stats.cpu_utilization)}%",
+        "cpuloadaverage": stats.average_load,
+        "networkkbsread": int(stats.network_read_kbs),
+        "networkkbswrite": int(stats.network_write_kbs),
+        "memoryused": int(stats.used_memory_kbs),
+    }
+
+
+def _last_pinged(last_ping: datetime | None, is_right: bool) -> datetime | None:
+    if last_ping is None or is_right:
+        return last_ping
+    # upstream keeps the time as milliseconds divided by 1024 and shows that as milliseconds (HostVO.lastPinged)
+    milliseconds = (last_ping - _EPOCH) // timedelta(milliseconds=1)
+    return _EPOCH + timedelta(milliseconds=milliseconds >> 10)
+
+
+def _is_true(value: str | None) -> bool:
+    return value is not None and value.lower() == "true"
+
+
+def possible_events(status: str) -> str:
+    """The agent events that a host in this state may meet, as listHosts shows them."""
+    return "; ".join(TRANSITIONS.get(Status(status), {}))
+
+
+def host_text(host: Host) -> str:
+    """The host as Java's `HostVO.toString` writes it into error texts."""
+    fields = {"id": host.id, "name": host.name, "type": host.type, "uuid": host.uuid}
+    return "Host " + json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def change_allocation_state(host: Host, allocation_state: str) -> None:
+    """Enable or disable `host`.
+
+    Raises InvalidParameterValueError for another word (case counts), NoTransitionError when the host's resource state,
+    such as Maintenance, does not allow it.
+    """
+    if allocation_state not in ("Enable", "Disable"):
+        raise InvalidParameterValueError(
+            f"Invalid allocation state: {allocation_state}, only Enable/Disable are allowed"
+        )
+    next_state = _RESOURCE_TRANSITIONS.get((host.resource_state, allocation_state))
+    if next_state is None:
+        raise NoTransitionError(
+            f"No next resource state found for current state = {host.resource_state} event = {allocation_state}"
+        )
+    host.resource_state = next_state
+
+
+def change_os_category(session: Session, host: Host, category_id: int) -> None:
+    """Set the OS category that is preferred on `host`; the category `None` takes it away."""
+    category = session.get(GuestOsCategory, category_id)
+    if category is None:
+        raise InvalidParameterValueError("Please specify a valid guest OS category.")
+    host.os_category_id = None if category.name.lower() == "none" else category.id
