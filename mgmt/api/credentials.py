@@ -74,11 +74,11 @@ class CredentialCache:
 
     def by_api_key(self, api_key: str) -> Credentials | None:
         """The live user with this API key (case counts), None when there is none."""
-        return self._get(("key", api_key), User.api_key == api_key)
+        return self._get(("key", api_key))
 
     def by_user(self, user_id: int) -> Credentials | None:
         """The live user with this internal number, None when it is gone."""
-        return self._get(("user", user_id), User.id == user_id)
+        return self._get(("user", user_id))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -86,16 +86,17 @@ class CredentialCache:
             self._generation += 1
             self._entries.clear()
 
-    def _get(self, key: tuple[str, object], condition: Any) -> Credentials | None:
+    def _get(self, key: tuple[str, object]) -> Credentials | None:
         now = self._clock.monotonic()
         entry = self._entries.get(key)
         if entry is not None and now - entry[0] <= MAX_AGE_S:
             return entry[1]
         generation = self._generation
         with self._store.session() as session:
-            user = session.scalar(select(User).where(condition, User.removed.is_(None)))
+            column = User.api_key if key[0] == "key" else User.id
+            user = session.scalar(select(User).where(column == key[1], User.removed.is_(None)))
             if user is None or (key[0] == "key" and user.api_key != key[1]):
-                return None
+                return None  # a database may compare without case; an API key has one spelling
             credentials = load_credentials(session, user)
         with self._lock:
             # A change committed while we read must win over what we read.

@@ -6,14 +6,14 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.task import WSGITask
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -22,8 +22,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_THREADS = 8
 MAX_BODY_BYTES = 16 * 1024 * 1024
-REQUEST_GRACE_S = 3
-JOIN_TIMEOUT_S = 5.0
+JOIN_TIMEOUT_S = 3.0
 _DATE_HEADER = re.compile(rb"\r\nDate: [^\r]*")
 
 
@@ -39,27 +38,79 @@ class _Channel(HTTPChannel):
     task_class = _Task
 
 
-class _Workers(ThreadedTaskDispatcher):
-    """Worker threads that can be waited for, and a queue that does not warn when it holds something."""
+class _Worker(threading.Thread):
+    """One worker thread. Its gate opens when a task, or None for the end, has been laid into `task`."""
+
+    def __init__(self, workers: _Workers, number: int) -> None:
+        super().__init__(name=f"http-{number}", daemon=True)
+        self._workers = workers
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.task: Any = None
+
+    def run(self) -> None:
+        while (task := self._workers.next_task(self)) is not None:
+            try:
+                task.service()
+            except Exception:
+                logger.exception("an HTTP connection failed")
+
+
+class _Workers:
+    """waitress's task dispatcher, waking the worker that became idle last.
+
+    waitress's own wakes the one that has been idle longest, so that every request meets cold caches: with eight threads
+    a request cost half as much CPU again.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
-        self._workers: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._all: list[_Worker] = []
+        self._idle: list[_Worker] = []
+        self._backlog: deque[Any] = deque()
+        self._is_stopping = False
 
-    def start_new_thread(self, target: Callable[[int], object], thread_no: int) -> None:
-        worker = threading.Thread(target=target, name=f"http-{thread_no}", args=(thread_no,), daemon=True)
-        self._workers.append(worker)
-        worker.start()
+    def start(self, count: int) -> None:
+        self._all = [_Worker(self, number) for number in range(count)]
+        for worker in self._all:
+            worker.start()
 
     def add_task(self, task: Any) -> None:
-        with self.lock:
-            self.queue.append(task)
-            self.queue_cv.notify()
+        """Called by waitress with a connection that has a request to answer."""
+        with self._lock:
+            if not self._idle:
+                self._backlog.append(task)
+                return
+            worker = self._idle.pop()
+            worker.task = task
+        worker.gate.release()
+
+    def next_task(self, worker: _Worker) -> Any:
+        """Wait for work; None when the worker is to end."""
+        with self._lock:
+            if self._is_stopping:
+                return None
+            if self._backlog:
+                return self._backlog.popleft()
+            self._idle.append(worker)
+        worker.gate.acquire()
+        task, worker.task = worker.task, None
+        return task
 
     def stop(self) -> None:
-        self.shutdown(timeout=REQUEST_GRACE_S)
-        for worker in self._workers:
+        """Let workers end what they are at, cancel what waits, and wait for them."""
+        with self._lock:
+            self._is_stopping = True
+            idle, self._idle = self._idle, []
+            waiting, self._backlog = self._backlog, deque()
+        for worker in idle:
+            worker.gate.release()
+        for task in waiting:
+            task.cancel()
+        for worker in self._all:
             worker.join(JOIN_TIMEOUT_S)
+            if worker.is_alive():
+                logger.warning("an HTTP request did not end within %.0f s", JOIN_TIMEOUT_S)
 
 
 class HttpServer:
@@ -95,7 +146,7 @@ class HttpServer:
 
     def start(self) -> None:
         """Begin to answer; connections made before have been waiting."""
-        self._workers.set_thread_count(self._thread_count)
+        self._workers.start(self._thread_count)
         self._loop = threading.Thread(target=self._run, name="http-loop", daemon=True)
         self._loop.start()
 
