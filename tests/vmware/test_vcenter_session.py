@@ -162,6 +162,37 @@ def test_record_by_moref(lab: Any) -> None:
     assert caught.value.fault == "ManagedObjectNotFound"
 
 
+def test_vm_in_a_vapp_has_no_path(own_lab: Any) -> None:
+    """A VM without a folder, as in a vApp, has no path."""
+    with own_lab.connector.connect(own_lab.credentials()) as session:
+        vm = session.find_vm("db01")
+        assert vm is not None and vm.moref is not None and vm.path == "vm"
+        own_lab.sim.inventory.find_vm("db01").compute(parent=lambda: None)
+        assert session.vm_record(vm.moref).path is None
+
+
+def test_mark_of_another_deployment(own_lab: Any) -> None:
+    """A datacenter with the custom value cloud.zone=true is managed elsewhere; with another value it is not."""
+    inventory = own_lab.sim.inventory
+    (manager,) = inventory.of_kind(vim.CustomFieldsManager)
+    (datacenter,) = inventory.of_kind(vim.Datacenter)
+    definition = vim.CustomFieldsManager.FieldDef(key=77, name="cloud.zone", type=str, managedObjectType=vim.Datacenter)
+    manager.set(field=[*manager["field"], definition])
+    for value, expected in (("true", True), ("false", False)):
+        datacenter.set(value=[vim.CustomFieldsManager.StringValue(key=77, value=value)])
+        with own_lab.connector.connect(own_lab.credentials()) as session:
+            assert session.is_managed_elsewhere() is expected
+
+
+def test_pages_are_followed(lab: Any) -> None:
+    """However small vCenter's pages are, all VMs are read."""
+    with lab.connector.connect(lab.credentials()) as session:
+        whole = session.list_vms()
+        session._collector = Collector(session._link, page_size=3)
+        assert session.list_vms() == whole
+    assert "ContinueRetrievePropertiesEx" in [entry.name for entry in lab.journal.entries()]
+
+
 def test_an_ended_session_is_renewed(own_lab: Any) -> None:
     """When vCenter forgets the session, the client logs in again and goes on."""
     with own_lab.connector.connect(own_lab.credentials()) as session:
