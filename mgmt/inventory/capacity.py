@@ -62,7 +62,7 @@ def usage_by_host(session: Session, host_ids: Sequence[int]) -> dict[int, Usage]
         )
         .where(VmInstance.host_id.in_(host_ids), VmInstance.state.in_(_HOLDING_STATES), VmInstance.removed.is_(None))
         .group_by(VmInstance.host_id)
-    ).tuples()
+    )
     return {
         host_id: Usage(cpu_mhz=int(cpu_mhz), cpu_cores=int(cores), memory_bytes=int(memory_mb) * MIB)
         for host_id, cpu_mhz, cores, memory_mb in rows
@@ -78,7 +78,7 @@ def allocated_by_pool(session: Session, pool_ids: Sequence[int]) -> dict[int, in
         select(Volume.pool_id, func.sum(Volume.size_bytes))
         .where(Volume.pool_id.in_(pool_ids), Volume.removed.is_(None), Volume.state.not_in(_FREE_VOLUME_STATES))
         .group_by(Volume.pool_id)
-    ).tuples()
+    )
     return {pool_id: int(size_bytes) for pool_id, size_bytes in rows if pool_id is not None}
 
 

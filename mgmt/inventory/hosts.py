@@ -131,7 +131,7 @@ def gather_facts(
     """What `host_view` needs for these hosts, in a fixed number of queries."""
     ids = [host.id for host in hosts]
     category_ids = {host.os_category_id for host in hosts if host.os_category_id is not None}
-    servers = session.execute(select(ManagementServer.msid, ManagementServer.uuid, ManagementServer.name)).tuples()
+    servers = session.execute(select(ManagementServer.msid, ManagementServer.uuid, ManagementServer.name))
     local = select(StoragePool.host_id).where(
         StoragePool.host_id.in_(ids), StoragePool.removed.is_(None), StoragePool.status == "Up"
     )

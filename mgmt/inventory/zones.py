@@ -82,7 +82,7 @@ def mixed_arch_zones(session: Session, zone_ids: Sequence[int]) -> set[int]:
     """The zones whose clusters have more than one CPU architecture."""
     rows = session.execute(
         select(Cluster.zone_id, Cluster.arch).where(Cluster.zone_id.in_(zone_ids), Cluster.removed.is_(None)).distinct()
-    ).tuples()
+    )
     seen: set[int] = set()
     return {zone_id for zone_id, _ in rows if zone_id in seen or seen.add(zone_id)}  # type: ignore[func-returns-value]
 
