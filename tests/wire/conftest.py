@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from mgmt.agents.attachment import Attachment
 from mgmt.agents.manager import AgentManager
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.observe.journal import Journal
@@ -220,6 +222,46 @@ class Edge:
     journal: Journal
     clock: HandClock
     agents: list[HandAgent] = field(default_factory=list)
+    callers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(thread_name_prefix="callers"))
+
+    guid = GUID
+    created = CREATED
+    peer_closed = PeerClosed
+    startup = staticmethod(routing_startup)
+    good_answer = staticmethod(good_answer)
+
+    def ask(self, command: Command, **options: Any) -> Future[Answer]:
+        """The future answer of the attached host to a command that another thread sends."""
+        return self.callers.submit(self.manager.send, self.host_id(), command, **options)
+
+    def attached(self) -> Attachment:
+        """The attachment of the host, to look at."""
+        assert self.manager._hub is not None
+        return self.manager._hub.core.attached[self.host_id()]
+
+    def add_cluster(self, name: str, **fields: Any) -> int:
+        """Another cluster of the pod; returns its number."""
+        with self.store.session() as session:
+            cluster = Cluster(uuid=f"{name}-uuid", name=name, zone_id=1, pod_id=1, **fields)
+            session.add(cluster)
+            session.flush()
+            return cluster.id
+
+    def add_pool(self, name: str, *, path: str, **fields: Any) -> None:
+        """Another storage pool of the zone."""
+        defaults = {"pool_type": "NetworkFilesystem", "host_address": "10.9.9.2", "created": CREATED}
+        with self.store.session() as session:
+            session.add(StoragePool(uuid=f"{name}-uuid", name=name, zone_id=1, path=path, **(defaults | fields)))
+
+    def set_local_storage(self, is_enabled: bool) -> None:
+        """Switch local storage of the zone."""
+        with self.store.session() as session:
+            session.get_one(Zone, 1).local_storage_enabled = is_enabled
+
+    def set_resource_state(self, state: str) -> None:
+        """Change the host's resource state."""
+        with self.store.session() as session:
+            session.get_one(Host, self.host_id()).resource_state = state
 
     def connect(self) -> socket.socket:
         """A bare TCP connection."""
@@ -344,4 +386,5 @@ def edge(clock: HandClock) -> Iterator[Edge]:
         for agent in edge.agents:
             agent.close()
         manager.stop()
+        edge.callers.shutdown()
         store.close()
