@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vcenter_sim import wire
 from vcenter_sim.types import DataObject, Reference, vim
 
 _devices = vim.vm.device
@@ -165,4 +166,4 @@ def controller_kind(controller: DataObject) -> str:
 
 def set_fields(value: DataObject) -> list[str]:
     """The names of a data object's fields that hold something."""
-    return [info.name for info in value._GetPropertyList() if getattr(value, info.name) not in (None, [])]
+    return [name for name in wire.property_names(type(value)) if wire.is_set(getattr(value, name))]

@@ -122,6 +122,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's where 
 _NAME = validate.And(
     validate.Length(min=1, max=80), validate.Regexp(r"[^\x00-\x1f\x7f]+\Z", error="Has control characters.")
 )
+_FOLDER = r"[^/]+(/[^/]+)*"
+_MAC = validate.Regexp(r"([0-9a-f]{2}:){5}[0-9a-f]{2}\Z", error="Not a MAC address in lower case with colons.")
 
 
 class _Entry(Schema):
@@ -201,7 +203,7 @@ class _Nic(_Entry):
     type = fields.String(
         load_default="vmxnet3", validate=validate.OneOf(["vmxnet3", "vmxnet2", "e1000", "e1000e", "pcnet32"])
     )
-    mac = fields.String(load_default=None, validate=validate.Regexp(r"([0-9a-f]{2}:){5}[0-9a-f]{2}\Z"))
+    mac = fields.String(load_default=None, validate=_MAC)
     ip_addresses = fields.List(fields.IP(), load_default=list)
 
 
@@ -209,7 +211,7 @@ class _Vm(_Entry):
     record = VmEntry
     name = fields.String(required=True, validate=_NAME)
     host = fields.String(required=True)
-    folder = fields.String(load_default="", validate=validate.Regexp(r"[^/].*[^/]\Z|[^/]?\Z", error="Has empty parts."))
+    folder = fields.String(load_default="", validate=validate.Regexp(rf"({_FOLDER})?\Z", error="Has empty parts."))
     resource_pool = fields.String(load_default=None)
     datastore = fields.String(load_default=None)
     power = fields.String(load_default="poweredOff", validate=validate.OneOf(["poweredOn", "poweredOff", "suspended"]))
@@ -239,6 +241,8 @@ class _Vm(_Entry):
             raise ValidationError("A template is always poweredOff.", "power")
         if data["cpus"] % data["cores_per_socket"]:
             raise ValidationError("The number of CPUs is no multiple of it.", "cores_per_socket")
+        if sum(disk.controller == "ide" for disk in data["disks"]) > 4:
+            raise ValidationError("IDE carries no more than 4 disks.", "disks")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
@@ -258,7 +262,9 @@ class _Datacenter(_Entry):
     networks = fields.List(fields.Nested(_Network), load_default=list)
     clusters = fields.List(fields.Nested(_Cluster), load_default=list)
     hosts = fields.List(fields.Nested(_Host), load_default=list)
-    folders = fields.List(fields.String(), load_default=list)
+    folders = fields.List(
+        fields.String(validate=validate.Regexp(rf"{_FOLDER}\Z", error="Has empty parts.")), load_default=list
+    )
     vms = fields.List(fields.Nested(_Vm), load_default=list)
 
 
@@ -328,36 +334,53 @@ def _repeated(place: str, names: list[str]) -> list[tuple[str, str]]:
 def _dangling(index: int, datacenter: DatacenterEntry) -> Iterator[tuple[str, str]]:
     """Names in one datacenter that name nothing, or two things."""
     place = f"datacenters[{index}]"
-    hosts = {host.name for host in datacenter.hosts}
-    pools: dict[str, set[str]] = {host: set() for host in hosts}
-    for cluster in datacenter.clusters:
-        for host in cluster.hosts:
-            hosts.add(host.name)
-            pools[host.name] = set(cluster.resource_pools)
-    datastores = {entry.name for entry in datacenter.datastores}
-    networks = {entry.name for entry in datacenter.networks}
-    all_hosts = [host.name for cluster in datacenter.clusters for host in cluster.hosts]
-    yield from _repeated(f"{place}.hosts", [host.name for host in datacenter.hosts])
-    if len(set(all_hosts) | {host.name for host in datacenter.hosts}) != len(all_hosts) + len(datacenter.hosts):
-        yield f"{place}.clusters", "A host name stands there twice."
-    for name, entries in (("datastores", datacenter.datastores), ("networks", datacenter.networks)):
-        yield from _repeated(f"{place}.{name}", [entry.name for entry in entries])
-    yield from _repeated(f"{place}.clusters", [cluster.name for cluster in datacenter.clusters])
-    in_folders: set[tuple[str, str]] = set()
+    in_clusters = [host.name for cluster in datacenter.clusters for host in cluster.hosts]
+    hosts = [*in_clusters, *(host.name for host in datacenter.hosts)]
+    if len({name.lower() for name in hosts}) != len(hosts):
+        yield f"{place}.hosts", "A host name stands twice in the datacenter."
+    yield from _repeated(f"{place}.datastores", [entry.name for entry in datacenter.datastores])
+    yield from _repeated(f"{place}.networks", [entry.name for entry in datacenter.networks])
+    yield from _repeated(f"{place}.clusters", [entry.name for entry in datacenter.clusters])
+    network_names = {entry.name.lower() for entry in datacenter.networks}
+    for number, network in enumerate(datacenter.networks):
+        if network.switch is not None and network.switch.lower() in network_names:
+            yield f"{place}.networks[{number}].switch", f"There is a network named {network.switch!r}."
+    yield from _misplaced_vms(place, datacenter)
     for number, vm in enumerate(datacenter.vms):
-        where = f"{place}.vms[{number}]"
-        if vm.host not in hosts:
-            yield f"{where}.host", f"There is no host {vm.host!r} in the datacenter."
-        elif vm.resource_pool is not None and vm.resource_pool not in pools[vm.host]:
-            yield f"{where}.resource_pool", f"The host's cluster has no resource pool {vm.resource_pool!r}."
-        if vm.datastore is not None and vm.datastore not in datastores:
-            yield f"{where}.datastore", f"There is no datastore {vm.datastore!r}."
-        if (vm.folder.lower(), vm.name.lower()) in in_folders:
-            yield f"{where}.name", f"There is one named {vm.name!r} in the folder already."
-        in_folders.add((vm.folder.lower(), vm.name.lower()))
-        for position, disk in enumerate(vm.disks):
-            if disk.datastore is not None and disk.datastore not in datastores:
-                yield f"{where}.disks[{position}].datastore", f"There is no datastore {disk.datastore!r}."
-        for position, nic in enumerate(vm.nics):
-            if nic.network not in networks:
-                yield f"{where}.nics[{position}].network", f"There is no network {nic.network!r}."
+        yield from _dangling_in_vm(f"{place}.vms[{number}]", vm, datacenter)
+
+
+def _misplaced_vms(place: str, datacenter: DatacenterEntry) -> Iterator[tuple[str, str]]:
+    """VMs whose name another VM or a folder has in the same folder."""
+    folders: set[str] = set()
+    for path in [*datacenter.folders, *(vm.folder for vm in datacenter.vms)]:
+        parts = path.lower().split("/")
+        folders.update("/".join(parts[:length]) for length in range(1, len(parts) + 1))
+    taken: set[str] = set()
+    for number, vm in enumerate(datacenter.vms):
+        path = f"{vm.folder}/{vm.name}".lower().lstrip("/")
+        if path in taken:
+            yield f"{place}.vms[{number}].name", f"There is one named {vm.name!r} in the folder already."
+        if path in folders:
+            yield f"{place}.vms[{number}].name", "There is a folder of that name already."
+        taken.add(path)
+
+
+def _dangling_in_vm(where: str, vm: VmEntry, datacenter: DatacenterEntry) -> Iterator[tuple[str, str]]:
+    """What one VM refers to and the datacenter does not have."""
+    pools = {host.name: set(cluster.resource_pools) for cluster in datacenter.clusters for host in cluster.hosts}
+    pools.update((host.name, set()) for host in datacenter.hosts)
+    if vm.host not in pools:
+        yield f"{where}.host", f"There is no host {vm.host!r} in the datacenter."
+    elif vm.resource_pool is not None and vm.resource_pool not in pools[vm.host]:
+        yield f"{where}.resource_pool", f"The host's cluster has no resource pool {vm.resource_pool!r}."
+    datastores = {entry.name for entry in datacenter.datastores}
+    if vm.datastore is not None and vm.datastore not in datastores:
+        yield f"{where}.datastore", f"There is no datastore {vm.datastore!r}."
+    for position, disk in enumerate(vm.disks):
+        if disk.datastore is not None and disk.datastore not in datastores:
+            yield f"{where}.disks[{position}].datastore", f"There is no datastore {disk.datastore!r}."
+    networks = {entry.name for entry in datacenter.networks}
+    for position, nic in enumerate(vm.nics):
+        if nic.network not in networks:
+            yield f"{where}.nics[{position}].network", f"There is no network {nic.network!r}."

@@ -6,7 +6,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
 import zlib
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
 from vcenter_sim import wire
+from vcenter_sim.providers import RealClock
 from vcenter_sim.service import Service
 from vcenter_sim.sessions import COOKIE_NAME
 
@@ -257,6 +257,7 @@ class SoapServer(HTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError as error:
                 log.debug("closing a connection: %s", error)
-        deadline = time.monotonic() + timeout_s
+        clock = RealClock()  # whatever clock the tasks run on, connections end in real time
+        deadline_s = clock.monotonic() + timeout_s
         for _, thread in connections:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, deadline_s - clock.monotonic()))

@@ -237,7 +237,26 @@ def _checked(method: str, info: PropertyInfo, value: Any) -> Any:
                 raise WireError(f"{method}: {info.name} holds a {type(item).__name__}")
     elif value is None and not info.flags & VmomiSupport.F_OPTIONAL:
         raise WireError(f"{method}: the parameter {info.name} is missing")
+    missing = _missing_field(info.name, value)
+    if missing is not None:
+        raise WireError(f"{method}: {missing} is missing")
     return value
+
+
+def _missing_field(place: str, value: Any) -> str | None:
+    """The place of the first required field that is unset anywhere in an argument."""
+    if isinstance(value, list):
+        return next(filter(None, (_missing_field(f"{place}[{index}]", item) for index, item in enumerate(value))), None)
+    if not isinstance(value, _DataObject):
+        return None
+    for info in value._GetPropertyList():
+        below = getattr(value, info.name)
+        if below is None and not info.flags & VmomiSupport.F_OPTIONAL and info.type is not object:
+            return f"{place}.{info.name}"
+        missing = _missing_field(f"{place}.{info.name}", below)
+        if missing is not None:
+            return missing
+    return None
 
 
 def version_of(soap_action: str | None) -> str:
@@ -383,14 +402,14 @@ def copy_of(value: DataObject) -> DataObject:
         return [copy_of(item) for item in value]
     if isinstance(value, _DataObject):
         fields = {info.name: copy_of(getattr(value, info.name)) for info in value._GetPropertyList()}
-        # No `in (None, [])`: a reference cannot be compared with a list.
-        kept = {
-            name: field
-            for name, field in fields.items()
-            if not (field is None or isinstance(field, list) and not field)
-        }
+        kept = {name: field for name, field in fields.items() if is_set(field)}
         return type(value)(**kept)
     return value
+
+
+def is_set(value: Any) -> bool:
+    """Whether a field holds something: neither None nor an empty list (a reference cannot be compared with a list)."""
+    return value is not None and not (isinstance(value, list) and not value)
 
 
 def reference_base() -> ManagedType:

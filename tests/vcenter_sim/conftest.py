@@ -56,7 +56,7 @@ def connect() -> Iterator[Callable[..., Any]]:
     yield connect
     for vcenter, instance in opened:
         if vcenter.running:
-            with contextlib.suppress(vim.fault.NotAuthenticated):
+            with contextlib.suppress(vim.fault.NotAuthenticated, OSError, http.client.HTTPException):
                 instance.RetrieveContent().sessionManager.Logout()
         instance._stub.DropConnections()
 
