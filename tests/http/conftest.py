@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -44,7 +46,6 @@ from mgmt.commands.fields import (
     Uuid,
 )
 from mgmt.commands.services import Services
-from mgmt.errors import ServerApiError
 from mgmt.inventory.passwords import hash_password
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
@@ -86,6 +87,12 @@ class ListZonesParams(ListParams):
     managementserverid = Uuid("server", entity="managementserver", since="4.21.0")
 
 
+class ListHostsParams(ListParams):
+    id = Uuid("id", entity="host")
+    domainid = Uuid("domain", entity="domain")
+    managementserverid = Uuid("server", entity="managementserver", since="4.21.0")
+
+
 class UpdateHostParams(Params):
     id = Uuid("id", entity="zone", required=True)
     name = Str("name", since="4.15")
@@ -94,7 +101,7 @@ class UpdateHostParams(Params):
 
 
 class ProbeParams(ListParams):
-    text = Str("text", required=True)
+    text = Str("text")
     number = Integer("number")
     size = Long("size")
     flag = Boolean("flag", default=False)
@@ -118,6 +125,7 @@ class Recorder:
         self.bound: list[Bound] = []
         self.result: Result = Success()
         self.error: Exception | None = None
+        self.hides_zones = False
         self.gate: Callable[[], None] = lambda: None
 
     def call(self, bound: Bound) -> Result:
@@ -136,6 +144,7 @@ def make_commands(recorder: Recorder) -> tuple[Declaration, ...]:
     def list_zones(call: Call, bound: Bound) -> Result:
         zones = [each for each in call.db.query(Zone) if bound["name"] in (None, each.name)]
         zones = [each for each in zones if bound["id"] in (None, each.id)]
+        zones = [] if recorder.hides_zones else zones
         items = [{"id": each.uuid, "name": each.name, "dns2": None} for each in zones]
         window = items[bound.paging.offset :][: bound.paging.limit]
         return Listing(window, len(items))
@@ -145,9 +154,21 @@ def make_commands(recorder: Recorder) -> tuple[Declaration, ...]:
     def update_host(call: Call, bound: Bound) -> Result:
         return recorder.call(bound)
 
-    @command("listHosts", params=ListParams, response=ZoneOut, description="hosts", object_name="host",
+    @command("listHosts", params=ListHostsParams, response=ZoneOut, description="hosts", object_name="host",
              is_list=True, roles=ADMIN_ONLY)  # fmt: skip
     def list_hosts(call: Call, bound: Bound) -> Result:
+        return recorder.call(bound)
+
+    @command(
+        "listUsers",
+        params=ListHostsParams,
+        response=ZoneOut,
+        description="users",
+        object_name="user",
+        is_list=True,
+        roles=ALL_ROLES,
+    )
+    def list_users(call: Call, bound: Bound) -> Result:
         return recorder.call(bound)
 
     @command("listEvents", params=ProbeParams, response=ZoneOut, description="probe", object_name="event",
@@ -178,7 +199,7 @@ def make_commands(recorder: Recorder) -> tuple[Declaration, ...]:
     def loose(call: Call, bound: Bound) -> Result:
         return Fields({"a": 1, "b": None})
 
-    return (list_zones, update_host, list_hosts, list_events, import_vm, stop_vm, odd_name, loose)
+    return (list_zones, update_host, list_hosts, list_users, list_events, import_vm, stop_vm, odd_name, loose)
 
 
 class StillClock:
@@ -264,19 +285,19 @@ def _fill(store: Store) -> dict[str, tuple[str, str]]:
                     account_id=account.id,
                     state=state,
                     created=CREATED,
-                    password_hash=hash_password("password", random.Random(1)),
+                    password_hash=_password_hash(),
                     firstname="F",
                     lastname="L",
                     timezone="UTC",
                     api_key=keys[name][0],
                     secret_key=keys[name][1],
-                )  # fmt: skip
+                )
             )
     return keys
 
 
-@pytest.fixture
-def edge() -> Iterator[Edge]:
+@contextmanager
+def open_edge() -> Iterator[Edge]:
     """An HTTP edge over a fresh memory database, with jobs running."""
     clock = StillClock()
     providers = Providers(clock=clock, random=random.Random(7))
@@ -299,3 +320,21 @@ def edge() -> Iterator[Edge]:
     yield Edge(services, recorder, clock, app, keys)
     jobs.stop(5)
     store.close()
+
+
+@pytest.fixture(scope="session")
+def edge_factory() -> Callable[[], AbstractContextManager[Edge]]:
+    """Opens edges for modules that share one between their tests."""
+    return open_edge
+
+
+@pytest.fixture
+def edge() -> Iterator[Edge]:
+    """An HTTP edge of the test's own."""
+    with open_edge() as opened:
+        yield opened
+
+
+@cache
+def _password_hash() -> str:
+    return hash_password("password", random.Random(1))
