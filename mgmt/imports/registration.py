@@ -69,8 +69,7 @@ class Registration:
             f"Failed to import volumes while importing vm: {name}.", lambda s: self._add_volumes(s, vm_id, disks)
         )
         self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self._add_nics(s, vm_id, nics))
-        with self.services.store.session() as session:
-            self._add_usage(session, vm_id, size)
+        self._publish_usage(vm_id, size)
         return vm_id
 
     def _place_disks(self) -> list[PlacedDisk]:
@@ -255,6 +254,18 @@ class Registration:
                 return mac
 
     # Usage, and the way back ----------------------------------------------------------------------------------------
+
+    def _publish_usage(self, vm_id: int, size: Size) -> None:
+        with self.services.store.session() as session:
+            instance_name = session.get_one(VmInstance, vm_id).instance_name
+            try:
+                self._add_usage(session, vm_id, size)
+            except CloudError as error:
+                raise ServerApiError(
+                    INTERNAL_ERROR,
+                    f"VM import failed for unmanaged vm {instance_name} during publishing usage records",
+                    row="3.8-9",
+                ) from error
 
     def _add_usage(self, session: Session, vm_id: int, size: Size) -> None:
         vm = session.get_one(VmInstance, vm_id)

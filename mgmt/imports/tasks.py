@@ -163,11 +163,8 @@ def list_tasks(
 def task_views(session: Session, tasks: Sequence[ImportVmTask], now: datetime.datetime) -> list[dict[str, Any]]:
     """The tasks as listImportVmTasks shows them; `id` is declared upstream but never set."""
     wanted = {task.vm_id for task in tasks if task.vm_id is not None}
-    vms = dict(
-        session.execute(
-            select(VmInstance.id, VmInstance.uuid).where(VmInstance.id.in_(wanted), VmInstance.removed.is_(None))
-        ).tuples()
-    )
+    living = select(VmInstance.id, VmInstance.uuid).where(VmInstance.id.in_(wanted), VmInstance.removed.is_(None))
+    vms = dict(session.execute(living).all())
     return [_view(task, vms, now) for task in tasks]
 
 

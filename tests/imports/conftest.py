@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from mgmt.errors import CloudError
 from mgmt.imports.pipeline import ImportPipeline
@@ -331,9 +330,7 @@ class World:
 
     @property
     def events(self) -> list[tuple[str, str, str, str | None]]:
-        return [
-            (row.state, row.level, row.description, row.resource_uuid) for row in self.rows(models.Event)
-        ]
+        return [(row.state, row.level, row.description, row.resource_uuid) for row in self.rows(models.Event)]
 
     @property
     def trace(self) -> list[str]:
@@ -365,9 +362,7 @@ def _rows() -> list[Any]:
     ]
 
     def cluster(name: str, zone: models.Zone, hypervisor: str = "KVM") -> models.Cluster:
-        return models.Cluster(
-            uuid=name, name=name, zone=zone, pod=pods[zone is zone2], hypervisor_type=hypervisor
-        )
+        return models.Cluster(uuid=name, name=name, zone=zone, pod=pods[zone is zone2], hypervisor_type=hypervisor)
 
     clusters = {
         "C1": cluster("C1", zone1),
@@ -493,7 +488,12 @@ def _rows() -> list[Any]:
         uuid="TPL", name="TPL", display_text="TPL", guest_os=systems[0], account=accounts[0], created=NOW
     )
     linked = models.VmwareDatacenter(
-        uuid="DC", name="lab-dc", vcenter_host="vc-lab:8443", username="linked-user", password="linked-Secret-7", zone=zone1
+        uuid="DC",
+        name="lab-dc",
+        vcenter_host="vc-lab:8443",
+        username="linked-user",
+        password="linked-Secret-7",
+        zone=zone1,
     )
     return [
         *pods,
@@ -512,36 +512,44 @@ def _rows() -> list[Any]:
     ]
 
 
+@dataclass(frozen=True)
+class SharedStore:
+    """One database for all tests (its compiled statements stay), and the state it is set back to before each."""
+
+    store: Store
+    start: sqlite3.Connection
+
+    def reset(self) -> None:
+        """Put the world back as it was made."""
+        with closing(self.store.engine.raw_connection()) as connection:
+            self.start.backup(connection.driver_connection)
+
+
 @pytest.fixture(scope="session")
-def world_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with the world in it, for tests to copy."""
-    path = tmp_path_factory.mktemp("imports") / "world.db"
-    store = Store(f"sqlite:///{path}", Providers())
+def shared_store() -> Iterator[SharedStore]:
+    """The database with the world in it."""
+    store = Store("sqlite://", Providers())
     with store.session() as session:
         for row in _rows():
             session.add(row)
             session.flush()
         local = session.scalars(select(models.StoragePool).where(models.StoragePool.name == "L1")).one()
         local.host_id = session.scalars(select(models.Host.id).where(models.Host.name == "K1")).one()
+    with closing(sqlite3.connect(":memory:")) as start:
+        with closing(store.engine.raw_connection()) as connection:
+            connection.driver_connection.backup(start)
+        yield SharedStore(store, start)
     store.close()
-    return path
-
-
-def _without_sync(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA synchronous=OFF")  # nothing here outlives the test
 
 
 @pytest.fixture
-def world(world_file: Path, tmp_path: Path) -> Iterator[World]:
-    """A world of its own for one test; hosts answer well and vCenter has web01."""
-    path = tmp_path / "world.db"
-    shutil.copy(world_file, path)
+def world(shared_store: SharedStore) -> World:
+    """A world as it was made; hosts answer well and vCenter has web01."""
+    shared_store.reset()
     clock = ManualClock()
     providers = Providers(clock=clock, ids=CountingIds(), random=random.Random(7))
     redactor = Redactor()
-    store = Store(f"sqlite:///{path}", providers)
-    store.engine.dispose()
-    event.listen(store.engine, "connect", _without_sync)
+    store = shared_store.store
     agents = Agents()
     vcenter = Vcenter(vms={"web01": source_vm()})
     services = ImportServices(
@@ -562,8 +570,7 @@ def world(world_file: Path, tmp_path: Path) -> Iterator[World]:
             result=True, convertedInstance=converted(command, made)
         ),
     }
-    yield made
-    store.close()
+    return made
 
 
 @pytest.fixture

@@ -65,8 +65,10 @@ CASES: list[tuple[str, dict[str, Any], int, str]] = [
         "P1",
         {"forceconverttopool": True},
         530,
-        "The parameter forceconverttopool is set to true, but a primary storage pool has not been provided for "
-        "conversion",
+        (
+            "The parameter forceconverttopool is set to true, but a primary storage pool has not been provided for "
+            "conversion"
+        ),
     ),
     ("P2", {"convertinstancepoolid": 9999}, 530, "Cannot find a storage pool with ID 9999"),
     (
@@ -143,9 +145,7 @@ def test_order_of_checks(world: Any, row: str, changes: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("odd_clusters")
 def test_cluster_texts(world: Any) -> None:
     """A cluster of another hypervisor and a disabled one have their texts; the disabled one shows in its own form."""
-    assert (
-        world.refused(clusterid="HV").text == "VM import is currently not supported for hypervisor [Hyperv]."
-    )
+    assert world.refused(clusterid="HV").text == "VM import is currently not supported for hypervisor [Hyperv]."
     number = world.id_of("OFF")
     assert (
         world.refused(clusterid="OFF").text
@@ -158,9 +158,7 @@ def test_row_5_root_admin(world: Any) -> None:
     pipeline = ImportPipeline(world.services, world.request(clusterid=9999), world.requester(account_type=2))
     with pytest.raises(PermissionDeniedError) as caught:
         pipeline.run()
-    assert caught.value.text == (
-        "Cannot perform this operation, caller account [admin-account] is not ROOT Admin."
-    )
+    assert caught.value.text == ("Cannot perform this operation, caller account [admin-account] is not ROOT Admin.")
     assert (caught.value.row, caught.value.job_errorcode()) == ("5", 530)
 
 

@@ -94,8 +94,10 @@ def test_H5a_other_zone() -> None:
     """A host of another zone does not convert."""
     assert refusal(CONVERSION_HOST, choice(replace(K1, zone_id=2))) == (
         "H5",
-        f"Cannot perform the conversion on the host {SHOWN_K1} as it is not in the same zone as the destination "
-        "cluster",
+        (
+            f"Cannot perform the conversion on the host {SHOWN_K1} as it is not in the same zone as the destination "
+            "cluster"
+        ),
     )
 
 
@@ -150,8 +152,10 @@ def test_H13_no_host_vddk() -> None:
     """The text for VDDK names the host detail."""
     assert refusal(CONVERSION_HOST, choice(cluster_hosts=())) == (
         "H13",
-        f"Could not find any suitable KVM host in cluster {SHOWN_C1} with 'host.vddk.support' configured to perform "
-        "the VDDK-based instance conversion",
+        (
+            f"Could not find any suitable KVM host in cluster {SHOWN_C1} with 'host.vddk.support' configured to perform "
+            "the VDDK-based instance conversion"
+        ),
     )
 
 

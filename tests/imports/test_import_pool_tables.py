@@ -76,8 +76,10 @@ def test_P1_force_without_pool() -> None:
     """Direct conversion needs a pool."""
     assert refusal(CONVERSION_POOL, PoolRequest(None, None, True)) == (
         "P1",
-        "The parameter forceconverttopool is set to true, but a primary storage pool has not been provided for "
-        "conversion",
+        (
+            "The parameter forceconverttopool is set to true, but a primary storage pool has not been provided for "
+            "conversion"
+        ),
     )
 
 
@@ -126,8 +128,7 @@ def test_V2a_root_offering_not_supported() -> None:
     """With VDDK the pool must have the root offering's tags."""
     assert refusal(VDDK_POOL, VddkPool(True, N1, offerings(GOLD), Trace()), InvalidParameterValueError) == (
         "V2",
-        "The root disk offering 'D2' is not supported by the selected conversion storage pool 'N1'. "
-        f"{SECOND_SENTENCE}",
+        f"The root disk offering 'D2' is not supported by the selected conversion storage pool 'N1'. {SECOND_SENTENCE}",
     )
 
 
@@ -142,8 +143,7 @@ def test_V4a_data_offering_not_supported() -> None:
     facts = VddkPool(True, N1, offerings(PLAIN, disk1=GOLD), Trace())
     assert refusal(VDDK_POOL, facts, InvalidParameterValueError) == (
         "V4",
-        "The data disk offering 'D2' is not supported by the selected conversion storage pool 'N1'. "
-        f"{SECOND_SENTENCE}",
+        f"The data disk offering 'D2' is not supported by the selected conversion storage pool 'N1'. {SECOND_SENTENCE}",
     )
 
 
@@ -184,8 +184,7 @@ def test_T3_no_secondary_storage() -> None:
     """Without a pool and NFS secondary storage there is no place; the zone shows as a number."""
     assert refusal(TEMPORARY_LOCATION, location(image_store=None)) == (
         "T3",
-        "Could not find an NFS secondary storage pool on zone 1 to use as a temporary location for instance "
-        "conversion",
+        "Could not find an NFS secondary storage pool on zone 1 to use as a temporary location for instance conversion",
     )
 
 
@@ -195,8 +194,10 @@ def test_T4_out_of_scope(pool: PoolFacts, force: bool) -> None:
     """The pool must reach the destination cluster."""
     assert refusal(TEMPORARY_LOCATION, location(pool, force)) == (
         "T4",
-        f"Cannot use the storage pool {pool.name} for the instance conversion as it is not in the scope of the cluster "
-        "C1",
+        (
+            f"Cannot use the storage pool {pool.name} for the instance conversion as it is not in the scope of the cluster "
+            "C1"
+        ),
     )
 
 
@@ -204,8 +205,10 @@ def test_T4b_conversion_host_in_other_cluster() -> None:
     """A cluster's pool must reach the conversion host."""
     assert refusal(TEMPORARY_LOCATION, location(N1, convert_host=replace(K2, cluster_id=99))) == (
         "T4b",
-        "Cannot use the storage pool N1 for the instance conversion as the host K2 for conversion is in a different "
-        "cluster",
+        (
+            "Cannot use the storage pool N1 for the instance conversion as the host K2 for conversion is in a different "
+            "cluster"
+        ),
     )
 
 
@@ -214,8 +217,10 @@ def test_T5a_local_pool(facts: Location) -> None:
     """A local pool needs one host for both roles, and force."""
     assert refusal(TEMPORARY_LOCATION, facts) == (
         "T5",
-        "Please select the same host as convert and importing host and set forceconvertopool to true to use a local "
-        "storage pool for conversion",
+        (
+            "Please select the same host as convert and importing host and set forceconvertopool to true to use a local "
+            "storage pool for conversion"
+        ),
     )
 
 
@@ -223,8 +228,10 @@ def test_T6a_no_nfs() -> None:
     """Only NFS serves as a temporary place."""
     assert refusal(TEMPORARY_LOCATION, location(S1)) == (
         "T6",
-        "The storage pool S1 is not supported for temporary conversion location,only NFS storage pools are supported "
-        "when forceconverttopool is set to false",
+        (
+            "The storage pool S1 is not supported for temporary conversion location,only NFS storage pools are supported "
+            "when forceconverttopool is set to false"
+        ),
     )
 
 

@@ -14,7 +14,6 @@ from mgmt.imports.pipeline import NULL_TASK_TEXT
 from mgmt.protocol.commands import (
     CheckConvertInstanceAnswer,
     CheckConvertInstanceCommand,
-    ConvertInstanceAnswer,
     ConvertInstanceCommand,
     ImportConvertedInstanceAnswer,
     ImportConvertedInstanceCommand,
@@ -129,7 +128,10 @@ def test_removed_host_is_not_found(world: Any) -> None:
     world.change("K1", removed=datetime(2026, 1, 1))
     number = world.id_of("K1")
     assert world.reason(convertinstancehostid="K1") == ("H1", f"Cannot find host with ID {number} for conversion")
-    assert world.reason(importinstancehostid="K1") == ("I1", f"Cannot find host with ID {number} to import the instance")
+    assert world.reason(importinstancehostid="K1") == (
+        "I1",
+        f"Cannot find host with ID {number} to import the instance",
+    )
 
 
 # The check command (3.2)
@@ -150,8 +152,10 @@ def test_check_command_not_answered(world: Any, error: Exception) -> None:
     world.agents.script(CheckConvertInstanceCommand, error)
     assert world.reason(convertinstancehostid="K1") == (
         "3.2",
-        f"Failed to check  conversion support on the host {shown(world, 'K1')} for converting instance web01 from "
-        "VMware to KVM due to: gone",
+        (
+            f"Failed to check  conversion support on the host {shown(world, 'K1')} for converting instance web01 from "
+            "VMware to KVM due to: gone"
+        ),
     )
 
 
@@ -334,9 +338,7 @@ def test_ovf_export_by_the_server(world: Any, make_source: Any, supported: bool,
 
 def test_vddk_ignores_ovf_support(world: Any) -> None:
     """With VDDK the host needs no ovftool."""
-    world.agents.script(
-        CheckConvertInstanceCommand, CheckConvertInstanceAnswer(result=True, ovfExportSupported=False)
-    )
+    world.agents.script(CheckConvertInstanceCommand, CheckConvertInstanceAnswer(result=True, ovfExportSupported=False))
     world.run()
 
 
@@ -411,9 +413,7 @@ def test_A4_unknown_pool(world: Any, make_converted: Any) -> None:
         return ImportConvertedInstanceAnswer(result=True, convertedInstance=instance)
 
     world.agents.script(ImportConvertedInstanceCommand, answer)
-    assert failed(world) == (
-        "Storage pool for disk null(1-2000) with datastore: elsewhere not found in zone ID: Z1"
-    )
+    assert failed(world) == ("Storage pool for disk null(1-2000) with datastore: elsewhere not found in zone ID: Z1")
 
 
 @pytest.mark.parametrize("kind", [ConvertInstanceCommand, ImportConvertedInstanceCommand])
