@@ -21,7 +21,7 @@ HYPERVISOR_TYPE = "VMware"
 
 @dataclass(frozen=True, kw_only=True)
 class SourceDisk:
-    """A virtual disk. `file_name` is `[datastore] folder/file.vmdk`; `chain_info` is the disk chain as JSON text."""
+    """A virtual disk. `image_path` is `[datastore] folder/file.vmdk`; `chain_info` is the disk chain as JSON text."""
 
     disk_id: str | None
     label: str | None
