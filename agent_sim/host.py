@@ -153,6 +153,11 @@ class HostDescription:
     mounts_undeclared_exports: bool = True
     domains: tuple[Domain, ...] = ()
 
+    @property
+    def full_guid(self) -> str:
+        """The guid with which the agent's Startup names the host: with its resource's name."""
+        return f"{self.guid}-{RESOURCE_NAME}"
+
 
 # -- YAML
 

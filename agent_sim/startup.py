@@ -10,7 +10,6 @@ from agent_sim.capabilities import Capabilities
 from agent_sim.host import HostDescription
 from mgmt.protocol.commands import Command, StartupRoutingCommand, StartupStorageCommand, StoragePoolInfo
 
-RESOURCE_NAME = "LibvirtComputingResource"
 
 
 @dataclass
@@ -44,7 +43,7 @@ def startup_commands(
     common: dict[str, Any] = {  # texts, for fields of several types
         "dataCenter": properties.zone,
         "pod": properties.pod,
-        "guid": f"{host.guid}-{RESOURCE_NAME}",
+        "guid": host.full_guid,
         "name": host.name,
         "version": host.agent_version,
         "resourceName": RESOURCE_NAME,

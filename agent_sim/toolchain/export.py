@@ -10,7 +10,7 @@ from agent_sim.toolchain.interface import MASK
 from agent_sim.toolchain.ovf import write_ovf_directory
 from agent_sim.toolchain.run import Run, ToolFailure
 from agent_sim.toolchain.source import SourceMachine
-from agent_sim.toolchain.vsphere import NotFoundError, VcenterLookupError, VcenterReader
+from agent_sim.toolchain.vsphere import NotFoundError, VcenterLookupError, vcenter_reader
 
 _STEPS = 10
 
@@ -24,7 +24,7 @@ async def run_ovftool(run: Run, words: tuple[str, ...]) -> None:
     vcenter, _, inventory_path = rest.partition("/")
     shown = f"vi://{name}:{MASK}@{rest}"
     await run.advance(1.0)
-    reader = VcenterReader(vcenter, unquote(name), unquote(secret))
+    reader = await run.bench.blocking(vcenter_reader, vcenter, unquote(name), unquote(secret))
     try:
         machine = await run.bench.blocking(reader.find_by_path, inventory_path)
     except NotFoundError:

@@ -20,8 +20,8 @@ from agent_sim.toolchain.vsphere import (
     LoginRefusedError,
     NotFoundError,
     VcenterLookupError,
-    VcenterReader,
     VcenterUnreachableError,
+    vcenter_reader,
 )
 
 _COPY_STEPS = 10
@@ -132,7 +132,7 @@ async def _find_guest(run: Run, address: VpxAddress, password: str, guest: str) 
         raise _libvirt(f"Path '{path}' does not specify a {('datacenter', 'compute resource')[len(address.parts)]}")
     datacenter, compute = address.parts[0], address.parts[-2] if len(address.parts) > 2 else address.parts[1]
     host = address.parts[-1] if len(address.parts) > 2 else None
-    reader = VcenterReader(address.vcenter, address.username, password)
+    reader = await run.bench.blocking(vcenter_reader, address.vcenter, address.username, password)
     try:
         return await run.bench.blocking(reader.find_on_host, datacenter, compute, host, guest)
     except NotFoundError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import math
 import queue
 import socket
 import threading
@@ -16,21 +18,30 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent_sim import Fleet, HostDescription, load_hosts
+from agent_sim import Fleet, HostDescription, ProgressEvent, ToolRun, load_hosts
 from mgmt.protocol.commands import (
     Answer,
     Command,
+    ConvertInstanceCommand,
+    ImportConvertedInstanceCommand,
+    ModifyStoragePoolCommand,
+    NfsTO,
     PingAnswer,
     PingRoutingCommand,
+    PrimaryDataStoreTO,
     ReadyCommand,
+    RemoteInstanceTO,
     StartupAnswer,
     StartupRoutingCommand,
+    StorageFilerTO,
 )
 from mgmt.protocol.link import LinkError, TlsLink, server_context
 from mgmt.protocol.message import Request, Response, decode
+from vcenter_sim.server import VcenterSim
 
 LAB = Path(__file__).parents[3] / "fixtures" / "hosts" / "lab.yaml"
 NODE_ID = 345050284381
+PASSWORD = "VMware1!lab"
 
 
 class Connection:
@@ -113,10 +124,8 @@ class Connection:
         return self.ask(command)[0]
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # it may be closed already
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it is closed already
         self.thread.join(5)
 
 
@@ -167,10 +176,8 @@ class ScriptedServer:
 
     def stop(self) -> None:
         # shutdown wakes the accepting thread, which close alone does not
-        try:
+        with contextlib.suppress(OSError):  # not every system has listeners that can be shut down
             self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # not every system has listeners that can be shut down
         self._listener.close()
         self._thread.join(5)
         for connection in self.connections:
@@ -196,9 +203,7 @@ def server_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     folder = tmp_path_factory.mktemp("certificate")
     (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return folder / "cert.pem", folder / "key.pem"
 
@@ -229,3 +234,134 @@ def make_fleet(server: ScriptedServer, tmp_path: Path) -> Iterator[Callable[...,
     yield make
     for fleet in fleets:
         fleet.stop()
+
+
+POOL = "dc9afbc9-aec9-30ff-81c8-9a9aa1485c68"
+
+
+def primary(uuid: str = POOL, path: str = "/export/primary") -> PrimaryDataStoreTO:
+    return PrimaryDataStoreTO(uuid=uuid, name="p", id=3, poolType="NetworkFilesystem", host="192.0.2.20", path=path)
+
+
+def secondary() -> NfsTO:
+    return NfsTO(_url="nfs://192.0.2.20/export/secondary", _role="Image", uuid="7d5b0b0a-0b1e-4a86-9a5f-0a9a8f0f3c11")
+
+
+class Lab:
+    """A running fleet with what its listeners heard."""
+
+    def __init__(self, server, make_fleet, hosts, vcenter, **options) -> None:
+        self.runs: list[ToolRun] = []
+        self.events: list[ProgressEvent] = []
+        self.on_event: Callable[[ProgressEvent], None] | None = None
+        self.vcenter = "{}:{}".format(*vcenter.address)
+        self.fleet = make_fleet(
+            hosts,
+            **{"time_scale": math.inf, "on_tool_run": self.runs.append, "on_progress": self._progress, **options},
+        )
+        self.agents = {}
+        for _ in hosts:
+            connection = server.next_agent()
+            self.agents[connection.startup[0].name] = connection
+        assert self.fleet.wait_until_ready(10)
+
+    def _progress(self, event: ProgressEvent) -> None:
+        self.events.append(event)
+        if self.on_event is not None:
+            self.on_event(event)
+
+    def add_pool(self, host: str, uuid: str = POOL, path: str = "/export/primary"):
+        filer = StorageFilerTO(id=3, uuid=uuid, host="192.0.2.20", path=path, port=2049, type="NetworkFilesystem")
+        answer = self.agents[host].ask(ModifyStoragePoolCommand(add=True, pool=filer, localPath=f"/mnt//{uuid}"))[0]
+        assert answer.result, answer.details
+        return answer
+
+    def convert_command(self, vm: str, *, location, **fields):
+        source = RemoteInstanceTO(
+            hypervisorType="VMware",
+            instanceName=vm,
+            vcenterUsername="administrator@vsphere.local",
+            vcenterPassword=fields.pop("password", PASSWORD),
+            vcenterHost=fields.pop("vcenter", self.vcenter),
+            datacenterName="lab-dc",
+            clusterName=fields.pop("cluster", "esx-cluster"),
+            hostName=fields.pop("esx", "esx1.lab.example"),
+            instancePath=fields.pop("path", None),
+        )
+        return ConvertInstanceCommand(
+            sourceInstance=source,
+            originalVMName=vm,
+            conversionTemporaryLocation=location,
+            **{"wait": 10800, "destinationHypervisorType": "KVM", **fields},
+        )
+
+    def import_command(self, vm: str, convert_uuid: str, pools: list[str], *, location, force: bool = False):
+        return ImportConvertedInstanceCommand(
+            sourceInstance=RemoteInstanceTO(hypervisorType="VMware", instanceName=vm),
+            destinationStoragePools=pools,
+            conversionTemporaryLocation=location,
+            temporaryConvertUuid=convert_uuid,
+            forceConvertToPool=force,
+        )
+
+    primary = staticmethod(primary)
+    secondary = staticmethod(secondary)
+
+    # -- for labs of one host
+
+    @property
+    def agent(self) -> Connection:
+        return next(iter(self.agents.values()))
+
+    @property
+    def hypervisor(self):
+        return self.fleet.agents[0].hypervisor
+
+    def convert(self, vm: str, **fields) -> Answer:
+        """Convert by VDDK into the primary pool."""
+        return self.agent.ask(self.convert_command(vm, **{"location": primary(), "useVddk": True, **fields}))[0]
+
+    def files(self, path: str = "/export/primary") -> list[str]:
+        return sorted(entry.name for entry in self.export(path).iterdir())
+
+    def export(self, path: str) -> Path:
+        return self.fleet.export_directory("192.0.2.20", path)
+
+    def last_run(self, program: str) -> ToolRun:
+        return [run for run in self.runs if program in " ".join(run.argv[:3])][-1]
+
+
+@pytest.fixture(scope="session")
+def vcenter() -> Iterator[VcenterSim]:
+    """The lab's vCenter; tests only read it."""
+    sim = VcenterSim(LAB.parents[1] / "vcenters" / "lab.yaml")
+    sim.start()
+    yield sim
+    sim.stop()
+
+
+@pytest.fixture
+def make_lab(server: ScriptedServer, make_fleet: Callable[..., Fleet], vcenter: VcenterSim) -> Callable[..., Lab]:
+    """A running fleet of the given hosts that heard its Ready."""
+
+    def make(hosts: list[HostDescription], **options: Any) -> Lab:
+        return Lab(server, make_fleet, hosts, vcenter, **options)
+
+    return make
+
+
+@pytest.fixture
+def make_conversions(make_lab: Callable[..., Lab]) -> Callable[..., Lab]:
+    """A lab of one host with the primary pool mounted."""
+
+    def make(host: HostDescription, **options: Any) -> Lab:
+        lab = make_lab([host], **options)
+        lab.add_pool(host.name)
+        return lab
+
+    return make
+
+
+@pytest.fixture
+def conversions(make_conversions: Callable[..., Lab], lab_hosts: list[HostDescription]) -> Lab:
+    return make_conversions(lab_hosts[0])

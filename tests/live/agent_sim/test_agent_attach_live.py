@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import queue
-
-import pytest
-
 from agent_sim.agent import Phase
-from mgmt.protocol.commands import CheckHealthCommand, ShutdownCommand
 
 
 def test_lab_hosts_attach_and_report_vddk(server, lab_hosts, make_fleet) -> None:
