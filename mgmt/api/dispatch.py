@@ -258,6 +258,8 @@ class Dispatcher:
     ) -> ApiAnswer:
         with self._services.store.session() as session:
             bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
+        if declaration.precheck is not None:
+            declaration.precheck(call, bound)
         custom = raw.get("customjobid")
         job_uuid = submit_job(declaration, call, bound, custom_job_uuid=custom if isinstance(custom, str) else None)
         fields = {"jobid": job_uuid}
