@@ -153,8 +153,8 @@ def test_H13_no_host_vddk() -> None:
     assert refusal(CONVERSION_HOST, choice(cluster_hosts=())) == (
         "H13",
         (
-            f"Could not find any suitable KVM host in cluster {SHOWN_C1} with 'host.vddk.support' configured to perform "
-            "the VDDK-based instance conversion"
+            f"Could not find any suitable KVM host in cluster {SHOWN_C1} with 'host.vddk.support' configured to "
+            "perform the VDDK-based instance conversion"
         ),
     )
 

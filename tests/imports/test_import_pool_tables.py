@@ -195,8 +195,8 @@ def test_T4_out_of_scope(pool: PoolFacts, force: bool) -> None:
     assert refusal(TEMPORARY_LOCATION, location(pool, force)) == (
         "T4",
         (
-            f"Cannot use the storage pool {pool.name} for the instance conversion as it is not in the scope of the cluster "
-            "C1"
+            f"Cannot use the storage pool {pool.name} for the instance conversion as it is not in the scope of the "
+            "cluster C1"
         ),
     )
 
@@ -206,8 +206,8 @@ def test_T4b_conversion_host_in_other_cluster() -> None:
     assert refusal(TEMPORARY_LOCATION, location(N1, convert_host=replace(K2, cluster_id=99))) == (
         "T4b",
         (
-            "Cannot use the storage pool N1 for the instance conversion as the host K2 for conversion is in a different "
-            "cluster"
+            "Cannot use the storage pool N1 for the instance conversion as the host K2 for conversion is in a "
+            "different cluster"
         ),
     )
 
@@ -218,8 +218,8 @@ def test_T5a_local_pool(facts: Location) -> None:
     assert refusal(TEMPORARY_LOCATION, facts) == (
         "T5",
         (
-            "Please select the same host as convert and importing host and set forceconvertopool to true to use a local "
-            "storage pool for conversion"
+            "Please select the same host as convert and importing host and set forceconvertopool to true to use a "
+            "local storage pool for conversion"
         ),
     )
 
@@ -229,8 +229,8 @@ def test_T6a_no_nfs() -> None:
     assert refusal(TEMPORARY_LOCATION, location(S1)) == (
         "T6",
         (
-            "The storage pool S1 is not supported for temporary conversion location,only NFS storage pools are supported "
-            "when forceconverttopool is set to false"
+            "The storage pool S1 is not supported for temporary conversion location,only NFS storage pools are "
+            "supported when forceconverttopool is set to false"
         ),
     )
 

@@ -259,7 +259,7 @@ def test_vmware_destination(world: Any) -> None:
     assert world.reason(clusterid="V1") == (
         "H13",
         (
-            f'Could not find any suitable VMware host in cluster Cluster {{id: "{world.id_of("V1")}", name: "V1", uuid: '
-            "\"V1\"} with 'host.vddk.support' configured to perform the VDDK-based instance conversion"
+            f'Could not find any suitable VMware host in cluster Cluster {{id: "{world.id_of("V1")}", name: "V1", '
+            "uuid: \"V1\"} with 'host.vddk.support' configured to perform the VDDK-based instance conversion"
         ),
     )
