@@ -19,6 +19,8 @@ from marshmallow import Schema, ValidationError, fields, post_load, pre_load, va
 
 from agent_sim.properties import AgentProperties, PropertiesError
 
+RESOURCE_NAME = "LibvirtComputingResource"
+
 GIB = 1024**3
 _NAMESPACE = uuid.UUID("6f1d1a52-0f0e-4c55-9d1f-0a4f3d9c7b10")
 _DEBIAN_FAMILY = ("debian", "ubuntu")

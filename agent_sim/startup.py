@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_sim.capabilities import Capabilities
-from agent_sim.host import HostDescription
+from agent_sim.host import RESOURCE_NAME, HostDescription
 from mgmt.protocol.commands import Command, StartupRoutingCommand, StartupStorageCommand, StoragePoolInfo
-
 
 
 @dataclass

@@ -124,6 +124,12 @@ class VcenterSim:
         return self._credentials.password
 
     @property
+    def datacenter(self) -> str:
+        """The name of the first datacenter."""
+        with self._inventory.lock:
+            return next(managed.name for managed in self._inventory.of_kind(vim.Datacenter))
+
+    @property
     def thumbprint_sha1(self) -> str:
         """The certificate's SHA-1 thumbprint as VDDK wants it: `AA:BB:..`."""
         return self._certificate.thumbprint_sha1

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from agent_sim.fleet import Fleet, generated_hosts, load_hosts
-from agent_sim.host import HostError
+from agent_sim.host import HostFileError
 from mgmt.cli.serve import start_logging
 from mgmt.cli.signals import stop_signals
 
@@ -52,7 +52,7 @@ def agents(
         hosts = (
             load_hosts(hosts_file) if hosts_file else generated_hosts(count or 0, zone=zone, pod=pod, cluster=cluster)
         )
-    except HostError as error:
+    except HostFileError as error:
         raise click.ClickException(str(error)) from error
     with ExitStack() as stack:
         folder = work_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cloudstack-mock-agents-")))

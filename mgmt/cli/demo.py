@@ -55,8 +55,10 @@ class DiskProgress:
 
     def show(self, event: ProgressEvent) -> None:
         """Show one step of a conversion; called from the agents' thread."""
-        text = f"{event.host}: {event.phase} {event.vm}, disk {event.disk_index + 1}/{event.disk_count}"
-        key = (event.vm, event.phase, event.disk_index)
+        if event.disk_index == 0:
+            return
+        text = f"{event.host}: {event.tool} {event.vm}, disk {event.disk_index}/{event.disk_count}"
+        key = (event.vm, event.tool, event.disk_index)
         is_new = key not in self._tasks
         if is_new:
             self._tasks[key] = self._bars.add_task(text, total=event.bytes_total)

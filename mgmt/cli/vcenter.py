@@ -9,7 +9,7 @@ import click
 from mgmt.cli.serve import start_logging
 from mgmt.cli.signals import stop_signals
 from mgmt.fixtures import fixtures_dir
-from vcenter_sim.inventory import InventoryError
+from vcenter_sim.document import InventoryError
 from vcenter_sim.server import VcenterSim
 
 
