@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 from sqlalchemy.orm import Session, joinedload
 
 from mgmt.errors import InvalidParameterValueError
@@ -52,14 +52,18 @@ def _visible(caller: CallerLike, scope: Scope, network_filter: str | None) -> Co
     if wanted not in _FILTERS:
         raise InvalidParameterValueError(f"Invalid value of networkfilter: {network_filter}")
     owned = and_(Network.acl_type != _DOMAIN_ACL, scope.clause(Network.account_id, Network.domain_id))
-    of_domain: ColumnElement[bool] = Network.acl_type == _DOMAIN_ACL
-    sees_all_domains = is_admin(caller) and scope.domain_path is None and not scope.account_ids
-    if not sees_all_domains:
-        paths = ["/" + "".join(f"{part}/" for part in parts) for parts in _prefixes(caller.domain_path)]
-        seen: ColumnElement[bool] = Domain.path.in_(paths)
+    seen: ColumnElement[bool]
+    if is_admin(caller) and scope == Scope(projects=scope.projects):
+        seen = true()  # a root admin's listall
+    elif scope.domain_id is not None:
+        seen = Domain.id == scope.domain_id
+    elif scope.domain_path is not None and scope.domain_path != caller.domain_path:
+        seen = Domain.path.startswith(scope.domain_path, autoescape=True)
+    else:
+        seen = Domain.path.in_(["/" + "".join(f"{part}/" for part in parts) for parts in _prefixes(caller.domain_path)])
         if scope.domain_path is not None:
             seen = or_(seen, Domain.path.startswith(scope.domain_path, autoescape=True))
-        of_domain = and_(of_domain, Network.domain_id.in_(select(Domain.id).where(seen)))
+    of_domain = and_(Network.acl_type == _DOMAIN_ACL, Network.domain_id.in_(select(Domain.id).where(seen)))
     if wanted == "account":
         return owned
     if wanted in ("domain", "shared"):
