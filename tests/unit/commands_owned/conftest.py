@@ -308,7 +308,7 @@ def _volumes(b: Builder) -> None:
             "admin",
             {"volume_type": "DATADISK", "device_id": 1, "disk_offering_id": ids["D1offering"], "template_id": None},
         ),
-        ("u1root", "u1vm", "user1", {"state": "Allocated", "pool_id": ids["zonepool"]}),
+        ("u1root", "u1vm", "user1", {"state": "Allocated", "pool_id": ids["zonepool"], "path": "u1.qcow2"}),
         ("subroot", "subvm", "subuser", {"template_id": ids["dummy"], "pool_id": None}),
         ("u1expunged", "u1gone", "user1", {"state": "Expunged"}),
         ("gone", "um1", "admin", {"removed": START, "state": "Destroy"}),

@@ -43,12 +43,20 @@ def keys(result):
         ("user1", "featured", ["builtin"]),
         ("dadmin", "all", ["builtin", "community", "private", "unready"]),
         ("dadmin", "self", []),
+        ("system", "self", ["systemvm", "builtin"]),
+        ("system", "selfexecutable", ["builtin"]),
         ("other", "executable", ["builtin", "community", "unready"]),
     ],
 )
 def test_template_filters(world, by, word, expected):
     """Each word of templatefilter lets its templates through; templates of absent hypervisors and ISOs never come."""
     assert keys(world.run(list_templates, by, templatefilter=word, zoneid=world.ids["zone"])) == expected
+
+
+def test_own_templates_of_a_domain(world):
+    """A domain admin who names a domain gets the templates owned in his own domains, and no others."""
+    given = {"domainid": world.ids["D1"], "zoneid": world.ids["zone"]}
+    assert keys(world.run(list_templates, "dadmin", templatefilter="self", **given)) == ["private", "unready"]
 
 
 def test_one_entry_for_each_zone(world):
