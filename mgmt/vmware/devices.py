@@ -90,7 +90,7 @@ def _read_disk(disk: Any, controller: Any, datastore_infos: Mapping[str, Any]) -
     store = getattr(backing, "datastore", None)
     info = None if store is None else datastore_infos.get(moref(store))
     nas = getattr(info, "nas", None) if isinstance(info, vim.host.NasDatastoreInfo) else None
-    capacity_bytes = disk.capacityInBytes
+    capacity_bytes = int(disk.capacityInBytes) if disk.capacityInBytes is not None else None  # pyvmomi: its own long
     return SourceDisk(
         disk_id=disk.diskObjectId,
         label=_label(disk),
