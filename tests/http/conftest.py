@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from mgmt.api.app import create_wsgi
@@ -54,10 +55,18 @@ from mgmt.observe.redaction import Redactor
 from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store.database import Store
-from mgmt.store.models import Account, Domain, ManagementServer, Role, User, Zone
+from mgmt.store.models import (
+    Account,
+    Domain,
+    ManagementServer,
+    Role,
+    User,
+    Zone,
+)
 
 CREATED = datetime(2026, 3, 1, 10, 15, 30)
 VERSION = "4.22.0.0-SNAPSHOT"
+START_S = 1795395426.0  # 2026-11-23T00:57:06+0000
 MANAGEMENT_SERVER_UUID = "73fbcaa8-c53b-4175-90dd-2257954d5ca5"
 
 ROOT_UUID = "472f002c-e6d2-11f1-b0c4-02fc00000001"
@@ -126,11 +135,11 @@ class Recorder:
         self.result: Result = Success()
         self.error: Exception | None = None
         self.hides_zones = False
-        self.gate: Callable[[], None] = lambda: None
+        self.gate: Callable[[Call], None] = lambda call: None
 
-    def call(self, bound: Bound) -> Result:
+    def call(self, call: Call, bound: Bound) -> Result:
         self.bound.append(bound)
-        self.gate()
+        self.gate(call)
         if self.error is not None:
             raise self.error
         return self.result
@@ -152,12 +161,12 @@ def make_commands(recorder: Recorder) -> tuple[Declaration, ...]:
     @command("updateHost", params=UpdateHostParams, response=ZoneOut, description="host", object_name="host",
              roles=ADMIN_ONLY)  # fmt: skip
     def update_host(call: Call, bound: Bound) -> Result:
-        return recorder.call(bound)
+        return recorder.call(call, bound)
 
     @command("listHosts", params=ListHostsParams, response=ZoneOut, description="hosts", object_name="host",
              is_list=True, roles=ADMIN_ONLY)  # fmt: skip
     def list_hosts(call: Call, bound: Bound) -> Result:
-        return recorder.call(bound)
+        return recorder.call(call, bound)
 
     @command(
         "listUsers",
@@ -169,12 +178,12 @@ def make_commands(recorder: Recorder) -> tuple[Declaration, ...]:
         roles=ALL_ROLES,
     )
     def list_users(call: Call, bound: Bound) -> Result:
-        return recorder.call(bound)
+        return recorder.call(call, bound)
 
     @command("listEvents", params=ProbeParams, response=ZoneOut, description="probe", object_name="event",
              is_list=True, roles=ALL_ROLES)  # fmt: skip
     def list_events(call: Call, bound: Bound) -> Result:
-        return recorder.call(bound)
+        return recorder.call(call, bound)
 
     @command("importVm", params=ConfigureParams, response=ZoneOut, description="job", object_name="virtualmachine",
              is_async=True, roles=ALL_ROLES, java_class="org.apache.cloudstack.api.command.admin.vm.ImportVmCmd",
@@ -182,18 +191,18 @@ def make_commands(recorder: Recorder) -> tuple[Declaration, ...]:
                              resource_type="VirtualMachine"))  # fmt: skip
     def import_vm(call: Call, bound: Bound) -> Result:
         assert call.session is None and call.job_uuid
-        return recorder.call(bound)
+        return recorder.call(call, bound)
 
     @command("stopVirtualMachine", params=Params, response=ZoneOut, description="job", object_name="virtualmachine",
              is_async=True, roles=ALL_ROLES, job_instance_type="VirtualMachine",
              java_class="org.apache.cloudstack.api.command.admin.vm.StopVMCmdByAdmin")  # fmt: skip
     def stop_vm(call: Call, bound: Bound) -> Result:
-        return recorder.call(bound)
+        return recorder.call(call, bound)
 
     @command("updateVMAffinityGroup", params=UpdateHostParams, response=ZoneOut, description="odd name",
              object_name="virtualmachine", response_name="updatevirtualmachineresponse")  # fmt: skip
     def odd_name(call: Call, bound: Bound) -> Result:
-        return recorder.call(bound)
+        return recorder.call(call, bound)
 
     @command("getLoose", params=Params, response=None, description="fields", roles=ALL_ROLES)
     def loose(call: Call, bound: Bound) -> Result:
@@ -206,7 +215,7 @@ class StillClock:
     """A clock that a test moves; it stands still otherwise."""
 
     def __init__(self) -> None:
-        self.time_s = 1795395426.0  # 2026-11-23T00:57:06+0000
+        self.time_s = START_S
 
     def now(self) -> float:
         return self.time_s
@@ -322,17 +331,42 @@ def open_edge() -> Iterator[Edge]:
     store.close()
 
 
+def _reset(edge: Edge, users: list[tuple[Any, ...]]) -> None:
+    """Bring an edge back to its first state: opening one anew takes a tenth of a second."""
+    services = edge.services
+    raw = services.store.engine.raw_connection()
+    db = raw.driver_connection
+    assert db is not None
+    for table in ("async_job", "event", "configuration"):
+        db.execute(f"DELETE FROM {table}")
+    db.execute("DELETE FROM data_center WHERE uuid != ?", (ZONE_UUID,))
+    db.executemany("UPDATE user SET state = ?, secret_key = ?, timezone = ? WHERE id = ?", users)
+    db.commit()
+    raw.close()
+    services.settings.reload(services.store)
+    edge.recorder.__init__()  # type: ignore[misc]
+    edge.clock.time_s = START_S
+    edge.keys.update({name: (f"{name}-key", f"{name}-secret") for name in USER_UUIDS})
+    dispatcher = edge.app.extensions["dispatcher"]
+    dispatcher.sessions._sessions.clear()
+    dispatcher._credentials.clear()
+    services.journal._entries.clear()
+
+
 @pytest.fixture(scope="session")
-def edge_factory() -> Callable[[], AbstractContextManager[Edge]]:
-    """Opens edges for modules that share one between their tests."""
-    return open_edge
+def _session_edge() -> Iterator[tuple[Edge, list[tuple[Any, ...]]]]:
+    with open_edge() as edge:
+        with edge.services.store.session() as db:
+            users = [tuple(row) for row in db.execute(select(User.state, User.secret_key, User.timezone, User.id))]
+        yield edge, users
 
 
 @pytest.fixture
-def edge() -> Iterator[Edge]:
-    """An HTTP edge of the test's own."""
-    with open_edge() as opened:
-        yield opened
+def edge(_session_edge: tuple[Edge, list[tuple[Any, ...]]]) -> Iterator[Edge]:
+    """An HTTP edge in its first state."""
+    edge, users = _session_edge
+    yield edge
+    _reset(edge, users)
 
 
 @cache

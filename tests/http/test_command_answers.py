@@ -18,6 +18,7 @@ from mgmt.errors import (
     ResourceAllocationError,
     ServerApiError,
 )
+from mgmt.store.models import Zone
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 USER_TEXT = "Internal error executing command, please contact your system administrator"
@@ -38,8 +39,8 @@ ITEM = {
         (Listing([], 2), '{"count":2}'),
         (Listing([{"id": "i"}], 7), '{"count":7,"host":[{"id":"i"}]}'),
         (Listing([{"id": "i"}], 7, object_name="VMwareDC", omit_count=True), '{"VMwareDC":[{"id":"i"}]}'),
-        (Item(ITEM), '{"host":{"id":"i","name":"a<b>&\\"\'=\\\\/é漢😀","details":{"k":"v","b":true,"l":["x","y"]},'
-                     '"tags":[{"key":"env","value":"prod"},{"key":"t"}],"created":"2026-03-01T10:15:30+0000"}}'),
+        (Item(ITEM), ('{"host":{"id":"i","name":"a<b>&\\"\'=\\\\/é漢😀","details":{"k":"v","b":true,"l":["x","y"]},'
+                     '"tags":[{"key":"env","value":"prod"},{"key":"t"}],"created":"2026-03-01T10:15:30+0000"}}')),
         (Item({"a": 1, "b": 2.5, "c": 1.0, "d": False, "e": [], "f": {}, "g": ["x", None]}),
          '{"host":{"a":1,"b":2.5,"c":1.0,"d":false,"e":[],"f":{},"g":["x"]}}'),
         (Fields({"jobstatus": 0, "jobresult": None}), '{"jobstatus":0}'),
@@ -60,9 +61,9 @@ def test_json_answers(edge: Any, result: Any, body: str) -> None:
     [
         (Listing([], 0), ""),
         (Listing([{"id": "i"}, {"id": "j"}], 7), "<count>7</count><host><id>i</id></host><host><id>j</id></host>"),
-        (Item(ITEM), "<host><id>i</id><name>a&lt;b&gt;&amp;&quot;&apos;=\\/é漢😀</name>"
+        (Item(ITEM), ("<host><id>i</id><name>a&lt;b&gt;&amp;&quot;&apos;=\\/é漢😀</name>"
                      "<details>{k=v, b=true, l=[x, y]}</details><tags><key>env</key><value>prod</value></tags>"
-                     "<tags><key>t</key></tags><created>2026-03-01T10:15:30+0000</created></host>"),
+                     "<tags><key>t</key></tags><created>2026-03-01T10:15:30+0000</created></host>")),
         (Item({"details": {}, "tags": [], "x": ["p", "q"], "flag": True, "sub": {"m": 1}}),
          "<host><details>{}</details><x>p</x><x>q</x><flag>true</flag><sub><m>1</m></sub></host>"),
         (Fields({"a": "b", "c": True}), "<a>b</a><c>true</c>"),
@@ -132,16 +133,13 @@ def test_unexpected_exception_shows_nothing_of_itself(edge: Any, caplog: pytest.
 
 def test_failed_command_leaves_no_rows(edge: Any) -> None:
     """The transaction of a command that raises is rolled back."""
-    from mgmt.store.models import Zone
 
-    declaration = edge.services.commands["listHosts"]
-
-    def handler(call: Any, bound: Any) -> Any:
+    def add_a_zone(call: Any) -> None:
         call.db.add(Zone(uuid="z", name="half made"))
         call.db.flush()
-        raise CloudRuntimeError("too late")
 
-    object.__setattr__(declaration, "handler", handler)
+    edge.recorder.gate = add_a_zone
+    edge.recorder.error = CloudRuntimeError("too late")
     assert edge.get("listHosts").status_code == 530
     with edge.services.store.session() as db:
         assert db.query(Zone).filter_by(name="half made").count() == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,13 +13,6 @@ D1_UUID = "fee9d313-0f5d-4582-a527-5772ac5bc06b"
 UNVERIFIED_REQUEST = "unable to verify user credentials and/or request signature"
 UNVERIFIED_SESSION = "unable to verify user credentials"
 LAX = "HttpOnly;SameSite=Lax"
-
-
-@pytest.fixture(scope="module")
-def shared(edge_factory: Any) -> Iterator[Any]:
-    """One edge for the tests that leave nothing behind."""
-    with edge_factory() as edge:
-        yield edge
 
 
 def login(edge: Any, cookie: str | None = None, **parameters: str) -> Any:
@@ -50,9 +42,9 @@ def error(answer: Any) -> tuple[int, str]:
     return body["errorcode"], body["errortext"]
 
 
-def test_login_answers_with_the_recorded_fields_and_cookies(shared: Any) -> None:
+def test_login_answers_with_the_recorded_fields_and_cookies(edge: Any) -> None:
     """A login answers all fields as text but the timeout, and sets JSESSIONID and sessionkey."""
-    answer = login(shared)
+    answer = login(edge)
     session, key = cookies_of(answer)
     assert answer.status == "200 OK"
     assert len(key) == 27
@@ -82,33 +74,33 @@ def test_login_answers_with_the_recorded_fields_and_cookies(shared: Any) -> None
     assert answer.headers["Expires"] == "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
-def test_only_root_admins_are_told_the_management_server(shared: Any) -> None:
+def test_only_root_admins_are_told_the_management_server(edge: Any) -> None:
     """A user's login has no managementserverid."""
-    answer = login(shared, username="user1", domain="/d1")
+    answer = login(edge, username="user1", domain="/d1")
     assert answer.status_code == 200
     assert "managementserverid" not in answer.json["loginresponse"]
 
 
-def test_login_needs_post(shared: Any) -> None:
+def test_login_needs_post(edge: Any) -> None:
     """GET on login is 405 with a plain text under the asked content type."""
-    answer = shared.client().get("/client/api?command=login&username=admin&password=password&response=json")
+    answer = edge.client().get("/client/api?command=login&username=admin&password=password&response=json")
     assert answer.status == "405 Method Not Allowed"
     assert answer.data == b"Please use HTTP POST to authenticate using this API"
     assert answer.headers["Content-Type"] == "application/json;charset=utf-8"
     assert "JSESSIONID" in answer.headers["Set-Cookie"]
 
 
-def test_login_without_user_name_answers_null(shared: Any) -> None:
+def test_login_without_user_name_answers_null(edge: Any) -> None:
     """A login without username is 531 with the body `null`."""
-    answer = shared.client().post("/client/api", data={"command": "login", "password": "x", "response": "json"})
+    answer = edge.client().post("/client/api", data={"command": "login", "password": "x", "response": "json"})
     assert (answer.status, answer.data) == ("531 531", b"null")
 
 
 @pytest.mark.parametrize("domain", [{}, {"domain": "/"}, {"domain": ""}, {"domainid": "1"}, {"domainId": "1"},
                                     {"domainid": "472f002c-e6d2-11f1-b0c4-02fc00000001"}])  # fmt: skip
-def test_root_domain_may_be_named_in_many_ways(shared: Any, domain: dict[str, str]) -> None:
+def test_root_domain_may_be_named_in_many_ways(edge: Any, domain: dict[str, str]) -> None:
     """No, an empty and the root path name the ROOT domain, so do its ids."""
-    assert login(shared, **domain).status_code == 200
+    assert login(edge, **domain).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -131,9 +123,9 @@ def test_root_domain_may_be_named_in_many_ways(shared: Any, domain: dict[str, st
          "Please contact the administrator."),
     ],
 )  # fmt: skip
-def test_refused_logins(shared: Any, parameters: dict[str, str], status: int, text: str) -> None:
+def test_refused_logins(edge: Any, parameters: dict[str, str], status: int, text: str) -> None:
     """A refused login has the recorded code and text, no cserrorcode and a new JSESSIONID."""
-    answer = login(shared, **parameters)
+    answer = login(edge, **parameters)
     assert error(answer) == (status, text)
     assert "cserrorcode" not in answer.json["loginresponse"]
     assert [each.split("=")[0] for each in answer.headers.getlist("Set-Cookie")] == ["JSESSIONID"]
@@ -172,32 +164,32 @@ def test_a_right_signature_does_not_help_a_session_without_key(edge: Any) -> Non
     assert error(call(edge, session, key, None, apiKey=api_key, signature="x")) == (401, UNVERIFIED_SESSION)
 
 
-def test_session_cookie_without_node_suffix_is_set_again(shared: Any) -> None:
+def test_session_cookie_without_node_suffix_is_set_again(edge: Any) -> None:
     """JSESSIONID works without `.node0`, and the answer sets the full cookie."""
-    session, key = cookies_of(login(shared))
-    answer = call(shared, session.removesuffix(".node0"), key, key)
+    session, key = cookies_of(login(edge))
+    answer = call(edge, session.removesuffix(".node0"), key, key)
     assert answer.status_code == 200
     assert answer.headers["Set-Cookie"] == f"JSESSIONID={session}; Path=/client"
     assert answer.headers["Expires"] == "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
-def test_session_without_command_is_swallowed(shared: Any) -> None:
+def test_session_without_command_is_swallowed(edge: Any) -> None:
     """A session request without command is an empty 200 in XML, and the session lives on."""
-    session, key = cookies_of(login(shared))
-    answer = shared.client().get(
+    session, key = cookies_of(login(edge))
+    answer = edge.client().get(
         f"/client/api?sessionkey={key}&response=json",
         headers={"Cookie": f"JSESSIONID={session}; sessionkey={key}"},
     )
     assert (answer.status_code, answer.data) == (200, b"")
     assert answer.headers["Content-Type"] == "text/xml;charset=utf-8"
-    assert call(shared, session, key, key).status_code == 200
+    assert call(edge, session, key, key).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["frobnicate", "", "listzones", "föö漢", "foo\r\nX-Evil: 1"])
-def test_unknown_command_in_a_session_of_the_root_admin(shared: Any, name: str) -> None:
+def test_unknown_command_in_a_session_of_the_root_admin(edge: Any, name: str) -> None:
     """Unknown commands are 432; line breaks and characters beyond Latin-1 are blanks in X-Description only."""
-    session, key = cookies_of(login(shared))
-    answer = call(shared, session, key, key, command=name)
+    session, key = cookies_of(login(edge))
+    answer = call(edge, session, key, key, command=name)
     text = f"Unknown API command: {name}"
     assert answer.json == {"errorresponse": {"uuidList": [], "errorcode": 432, "cserrorcode": 9999, "errortext": text}}
     assert answer.status == "432 432"
@@ -205,17 +197,17 @@ def test_unknown_command_in_a_session_of_the_root_admin(shared: Any, name: str) 
 
 
 @pytest.mark.parametrize("name", ["frobnicate", "updateHost"])
-def test_session_of_a_user_is_denied_by_its_own_id(shared: Any, name: str) -> None:
-    """A user's session gets the same text for a denied and for an unknown command, before any parameter is looked at."""
-    session, key = cookies_of(login(shared, username="user1", domain="/D1"))
-    answer = call(shared, session, key, key, command=name)
+def test_session_of_a_user_is_denied_by_its_own_id(edge: Any, name: str) -> None:
+    """A user's session gets the same text for a denied and an unknown command, before any parameter is looked at."""
+    session, key = cookies_of(login(edge, username="user1", domain="/D1"))
+    answer = call(edge, session, key, key, command=name)
     text = (
         f"The API [{name}] does not exist or is not available for the account for user id "
         "[f357d19a-3b0f-40bd-a3e9-7582f02b8e97]."
     )
     assert error(answer) == (432, text)
     assert list(answer.json) == ["errorresponse"]
-    assert call(shared, session, key, key).status_code == 200
+    assert call(edge, session, key, key).status_code == 200
 
 
 def test_every_login_ends_the_session_it_comes_in(edge: Any) -> None:
@@ -262,12 +254,12 @@ def test_logout_expires_what_the_request_carried(edge: Any) -> None:
     assert error(call(edge, session, key, key)) == (401, UNVERIFIED_REQUEST)
 
 
-def test_logout_without_session(shared: Any) -> None:
+def test_logout_without_session(edge: Any) -> None:
     """Logout without a session is 431 in both formats."""
     text = "Session not found for the logout process."
-    answer = shared.client().post("/client/api", data={"command": "logout", "response": "json"})
+    answer = edge.client().post("/client/api", data={"command": "logout", "response": "json"})
     assert error(answer) == (431, text)
-    document = shared.client().get("/client/api?command=logout").get_data(as_text=True)
+    document = edge.client().get("/client/api?command=logout").get_data(as_text=True)
     assert document == (
         '<?xml version="1.0" encoding="UTF-8"?><logoutresponse><errorcode>431</errorcode>'
         f"<cserrorcode>9999</cserrorcode><errortext>{text}</errortext></logoutresponse>"
