@@ -439,7 +439,7 @@ def test_the_whole_way_to_the_lab(world: World, lab: Any) -> None:
     shown = world.run(
         vmware.list_vmware_dc_vms, existingvcenterid=row.id, hostname="esx1.lab.example", instancename="app01"
     ).items[0]
-    assert (shown["cpunumber"], shown["memory"], shown["powerstate"]) == (2, 8192, "PowerOn")
+    assert (shown["cpunumber"], shown["memory"], shown["powerstate"]) == (2, 4096, "PowerOn")
     assert [disk["capacity"] for disk in shown["disk"]] == [40 << 30, 16 << 30]
     assert shown["nic"][0]["ipaddresses"] == ["198.51.100.21"]
     hosts = world.run(vmware.list_vmware_dc_hosts, existingvcenterid=row.id)
