@@ -90,11 +90,11 @@ def _read_disk(disk: Any, controller: Any, datastore_infos: Mapping[str, Any]) -
     store = getattr(backing, "datastore", None)
     info = None if store is None else datastore_infos.get(moref(store))
     nas = getattr(info, "nas", None) if isinstance(info, vim.host.NasDatastoreInfo) else None
-    capacity_bytes = int(disk.capacityInBytes) if disk.capacityInBytes is not None else None  # pyvmomi: its own long
+    size_bytes = disk.capacityInKB * 1024 if disk.capacityInBytes is None else disk.capacityInBytes
     return SourceDisk(
         disk_id=disk.diskObjectId,
         label=_label(disk),
-        capacity_bytes=disk.capacityInKB * 1024 if capacity_bytes is None else capacity_bytes,
+        capacity_bytes=int(size_bytes),  # pyvmomi's `long` is a subclass that encoders refuse
         position=disk.unitNumber,
         image_path=image_path,
         file_base_name=file_base_name(image_path),
