@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
         _GetPropertyList: Any
 
+    class _SoapSerializer:
+        """pyvmomi's writer of one value."""
+
+        outermostAttrs: str
+        Serialize: Any
+        SerializeFaultDetail: Any
+
+        def __init__(self, writer: Any, version: str, nsMap: dict[str, str]) -> None: ...
+
+        def _QName(self, typ: Any, defNS: str) -> tuple[str, str]: ...
+
     class _SoapDeserializer:
         """pyvmomi's reader of one typed XML element."""
 
@@ -32,6 +43,7 @@ if TYPE_CHECKING:
 else:
     from pyVmomi import SoapAdapter, VmomiSupport
     from pyVmomi.SoapAdapter import SoapDeserializer as _SoapDeserializer
+    from pyVmomi.SoapAdapter import SoapSerializer as _SoapSerializer
     from pyVmomi.VmomiSupport import DataObject as _DataObject
 
 from vcenter_sim.types import DataObject, Fault, ManagedType, Reference, vim
@@ -122,6 +134,15 @@ def method_info(name: str) -> MethodInfo | None:
 def managed_method(name: str) -> Any:
     """The method as a value, the form that `TaskInfo.name` has."""
     return VmomiSupport.GetWsdlMethod(NAMESPACE, name)
+
+
+class _Writer(_SoapSerializer):
+    """pyvmomi's serialiser with the names that vCenter, and so every other client, uses."""
+
+    def _QName(self, typ: Any, defNS: str) -> tuple[str, str]:
+        attribute, name = super()._QName(typ, defNS)
+        # A reference in a value of type Any: pyvmomi writes (and reads) ManagedObject, Go and Java know only this.
+        return attribute, name + "Reference" if typ is VmomiSupport.ManagedObject else name
 
 
 class _EnvelopeReader:
@@ -281,7 +302,7 @@ def offered_versions() -> list[str]:
 
 def _serialise(value: Any, info: PropertyInfo, version: str) -> str:
     writer = StringIO()
-    serialiser = SoapAdapter.SoapSerializer(writer, version, _namespace_prefixes())
+    serialiser = _Writer(writer, version, _namespace_prefixes())
     serialiser.outermostAttrs = ""  # pyvmomi adds a versionId attribute that no vCenter sends
     serialiser.Serialize(value, info)
     return writer.getvalue()
@@ -321,7 +342,7 @@ def render_fault(fault: Fault, version: str) -> bytes:
     bare = type(fault)(**{info.name: getattr(fault, info.name) for info in fault._GetPropertyList()})
     bare.msg = None  # the text stands in faultstring
     writer = StringIO()
-    serialiser = SoapAdapter.SoapSerializer(writer, version, _namespace_prefixes())
+    serialiser = _Writer(writer, version, _namespace_prefixes())
     serialiser.outermostAttrs = f' xmlns="{ns}"'
     serialiser.SerializeFaultDetail(bare, _field(f"{name}Fault", object))
     return _envelope(
@@ -354,13 +375,20 @@ def is_data_object(value: Any) -> bool:
 
 
 def typed(info: PropertyInfo, value: Any) -> Any:
-    """The value with a plain list turned into the declared array type, as a value of type Any must be."""
-    if isinstance(value, list) and not isinstance(value, VmomiSupport.Array):
-        array = info.type if issubclass(info.type, VmomiSupport.Array) else None
-        if array is None:
+    """The value in the very type that the property declares.
+
+    A plain list becomes the declared array, a text the declared enumeration, a number the declared width: in a value
+    of type Any they would travel as something else (`xsd:string`, `xsd:int`) that Java and Go clients cannot take.
+    """
+    if isinstance(value, VmomiSupport.Array) or value is None:
+        return value
+    declared = info.type
+    if isinstance(value, list):
+        if not issubclass(declared, VmomiSupport.Array):
             raise TypeError(f'"{info.name}" is no array')
-        return array(value)
-    return value
+        return declared(value)
+    narrowed = issubclass(declared, VmomiSupport.Enum) or (issubclass(declared, int) and type(value) is int)
+    return declared(value) if narrowed and type(value) is not declared else value
 
 
 def checked_value(holder: ManagedType, name: str, value: Any) -> Any:
@@ -370,6 +398,9 @@ def checked_value(holder: ManagedType, name: str, value: Any) -> Any:
         raise TypeError(f"{holder.__name__} has no property {name}")
     if value is None:
         return None
+    if isinstance(value, list) and issubclass(info.type, list) and info.type.Item is str:
+        # pyvmomi clients in the same process turn `type[]` properties into `string[]` ones when they read them.
+        value = [VmomiSupport.GetWsdlName(item) if isinstance(item, type) else item for item in value]
     VmomiSupport.CheckField(info, value)
     return typed(info, value)
 

@@ -256,3 +256,36 @@ def test_copies_are_equal_and_apart(values: dict[str, int]) -> None:
     for ours, theirs in zip(copied.device, original.device, strict=True):
         assert ours is not theirs
         assert ours.deviceInfo is not theirs.deviceInfo
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "written"),
+    [
+        (vim.VirtualMachine, "parent", vim.Folder("group-v1"), 'xsi:type="ManagedObjectReference" type="Folder"'),
+        (vim.Folder, "childEntity", [vim.Folder("group-v1")], 'xsi:type="ArrayOfManagedObjectReference"'),
+        (vim.VirtualMachine, "overallStatus", "green", 'xsi:type="ManagedEntityStatus"'),
+        (vim.VirtualMachine, "name", "n", 'xsi:type="xsd:string"'),
+        (vim.VirtualMachine, "alarmActionsEnabled", True, 'xsi:type="xsd:boolean"'),
+        (vim.vm.device.VirtualDisk, "capacityInBytes", 2**40, 'xsi:type="xsd:long"'),
+        (vim.vm.device.VirtualDisk, "key", 2000, 'xsi:type="xsd:int"'),
+        (vim.vm.device.VirtualController, "device", [1], 'xsi:type="ArrayOfInt"'),
+        (vim.Folder, "childType", [vim.Folder], 'xsi:type="ArrayOfString"'),
+        (vim.dvs.DistributedVirtualPortgroup, "portKeys", ["1"], 'xsi:type="ArrayOfString"'),
+        (vim.vm.ConfigInfo, "bootOptions", vim.vm.BootOptions(), 'xsi:type="VirtualMachineBootOptions"'),
+    ],
+)
+def test_values_of_type_any_name_the_types_that_vcenter_names(kind: Any, name: str, value: Any, written: str) -> None:
+    """Java and Go clients decode by xsi:type: it must be the declared one, as from a real vCenter."""
+    assert written in wire.text_of(wire.checked_value(kind, name, value))
+
+
+def test_a_client_in_the_same_process_does_not_disturb_the_type_tables() -> None:
+    """pyvmomi's attribute access rewrites `type[]` in the shared tables; values can still be stored after that."""
+    info = vim.Folder._GetPropertyInfo("childType")
+    before = info.type
+    info.type = VmomiSupport.GetVmodlType("string[]")
+    try:
+        value = wire.checked_value(vim.Folder, "childType", [vim.Folder, vim.VirtualMachine])
+        assert list(value) == ["Folder", "VirtualMachine"]
+    finally:
+        info.type = before
