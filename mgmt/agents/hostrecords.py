@@ -67,7 +67,8 @@ def physical_network_ids(session: Session, zone_id: int) -> list[int]:
 
 def resource_states(session: Session, host_ids: Iterable[int]) -> dict[int, str]:
     """The resource state (`Enabled`, `Disabled`, `Maintenance`, ...) of each host."""
-    return dict(session.execute(select(Host.id, Host.resource_state).where(Host.id.in_(host_ids))).tuples().all())
+    rows = session.execute(select(Host.id, Host.resource_state).where(Host.id.in_(host_ids)))
+    return {host_id: resource_state for host_id, resource_state in rows}  # noqa: C416 - rows are no pairs for dict()
 
 
 def release_all(session: Session, node_id: int, now: datetime) -> list[tuple[int, Status, Status]]:

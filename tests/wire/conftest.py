@@ -263,6 +263,15 @@ class Edge:
         with self.store.session() as session:
             session.get_one(Host, self.host_id()).resource_state = state
 
+    def settings_for_recording(self, recording: list[dict[str, Any]]) -> None:
+        """Give zone, cluster and settings the values that the recorded server had."""
+        startup = recording[0]["content"][0]["com.cloud.agent.api.StartupRoutingCommand"]
+        answer = recording[1]["content"][0]["com.cloud.agent.api.StartupAnswer"]
+        with self.store.session() as session:
+            session.get_one(Cluster, 1).name = startup["cluster"]
+        self.set("ping.interval", str(answer["pingInterval"]))
+        self.set("host", "192.0.2.2")
+
     def connect(self) -> socket.socket:
         """A bare TCP connection."""
         sock = socket.create_connection(self.manager.address, timeout=BOUND_S)
