@@ -12,6 +12,7 @@ from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations
 from mgmt.commands.services import Services
 from mgmt.config import Settings
+from mgmt.inventory.limits import release_all
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
 from mgmt.observe.journal import Journal
@@ -44,6 +45,8 @@ class ManagementServer:
 
     def start(self) -> None:
         """Accept agents, run jobs and answer HTTP requests."""
+        with self.services.store.session() as session:
+            release_all(session)  # what a killed server's imports had claimed of resource limits
         self.agents.start()
         self.services.jobs.start()
         self.http.start()

@@ -123,7 +123,7 @@ def event_views(session: Session, events: Sequence[Event]) -> list[dict[str, Any
 def _by_id(session: Session, statement: Any, key: Any, ids: set[int]) -> dict[int, str]:
     if not ids:
         return {}
-    return {internal_id: name for internal_id, name in session.execute(statement.where(key.in_(ids)))}
+    return dict(session.execute(statement.where(key.in_(ids))).all())
 
 
 def _view(
