@@ -140,13 +140,9 @@ class ScriptedServer:
         self._known: dict[str, int] = {}
         self._arrived: queue.Queue[Connection] = queue.Queue()
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._listener.getsockname()
         self._thread = threading.Thread(target=self._accept, name="scripted-server", daemon=True)
         self._thread.start()
-
-    @property
-    def address(self) -> tuple[str, int]:
-        host, port = self._listener.getsockname()
-        return host, port
 
     def _accept(self) -> None:
         while True:
