@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import (
@@ -43,6 +44,7 @@ VMWARE = "VMWARE"
 UNMANAGED = "UNMANAGED"
 KVM_SOURCES = ("EXTERNAL", "SHARED", "LOCAL")
 SOURCES = (UNMANAGED, VMWARE, *KVM_SOURCES)
+INSTANCE_NAME_FLAG = "vm.instancename.flag"
 DESTINATION_HYPERVISORS = ("VMware", "KVM")
 
 _HOST_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -125,6 +127,8 @@ def resolve(session: Session, request: ImportRequest, requester: Requester, serv
     offering = _offering(session, request.serviceofferingid)
     display_name = request.displayname or request.name
     host_name = _host_name(request, display_name, cluster.hypervisor_type)
+    if cluster.hypervisor_type == "VMware" and services.settings.get_bool(INSTANCE_NAME_FLAG):
+        _check_host_name_is_free(session, request.name, host_name, zone)
     return Plan(
         cluster=cluster,
         zone_id=zone.id,
@@ -247,6 +251,18 @@ def _host_name(request: ImportRequest, display_name: str, hypervisor_type: str) 
     if not _HOST_NAME.fullmatch(derived):
         raise InvalidParameterValueError(_BAD_DERIVED_NAME, row="13")
     return derived
+
+
+def _check_host_name_is_free(session: Session, name: str, host_name: str, zone: models.Zone) -> None:
+    vm = models.VmInstance
+    taken = select(vm.id).where(
+        vm.zone_id == zone.id, vm.name == host_name, vm.removed.is_(None), vm.state != "Expunging"
+    )
+    if session.scalar(taken.limit(1)) is not None:
+        raise InvalidParameterValueError(
+            f"Failed to import VM: {name}. There already exists a VM by the hostname: {host_name} in zone: {zone.uuid}",
+            row="13a",
+        )
 
 
 def _check_vcenter_parameters(request: ImportRequest) -> None:

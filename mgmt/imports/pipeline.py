@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import selectinload
-
 from mgmt.errors import (
     INTERNAL_ERROR,
     CloudError,
@@ -36,20 +33,11 @@ from mgmt.imports.checks import (
     resolve_vmware,
 )
 from mgmt.imports.conversion import Conversion, sanitise
-from mgmt.imports.facts import HostFacts, ImageStoreFacts, PoolFacts
-from mgmt.imports.hosts import CONVERSION_HOST, IMPORT_HOST, HostChoice
+from mgmt.imports.facts import HostFacts
 from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
 from mgmt.imports.offerings import check_numbers
-from mgmt.imports.pools import (
-    DESTINATION_FIT,
-    DESTINATION_POOLS,
-    NFS,
-    TEMPORARY_LOCATION,
-    DestinationFit,
-    Destinations,
-    Location,
-    pools_for_disks,
-)
+from mgmt.imports.placement import choose_hosts, place
+from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.registration import Registration
 from mgmt.imports.request import ImportRequest, Requester
@@ -59,7 +47,6 @@ from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.inventory.events import record_event
 from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
-from mgmt.inventory.lookup import get_live
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import NULL_TASK_ERROR_TEXT
 from mgmt.store import models
@@ -208,7 +195,7 @@ class ImportPipeline:
 
     def _try_block(self, plan: Plan, vmware: VmwarePlan) -> int:
         with self._step("choose hosts"):
-            convert_host, import_host = self._choose_hosts(plan)
+            convert_host, import_host = choose_hosts(self.services, self.request, plan.cluster, self.trace)
         conversion = Conversion(
             agents=self.services.agents,
             convert_host=convert_host,
@@ -223,7 +210,9 @@ class ImportPipeline:
                 checked.ovfExportSupported and not self.request.forcemstoimportvmfiles
             )
         with self._step("place"):
-            location, pools = self._place(plan, vmware, convert_host, import_host)
+            location, pools = place(
+                self.services, self.request, plan.cluster, vmware, (convert_host, import_host), self.trace
+            )
         self._create_task(plan, vmware.credentials, convert_host, import_host)
         source = self._find_source(plan, vmware)
         with self._step("reserve limits"):
@@ -262,80 +251,6 @@ class ImportPipeline:
             instance = sanitise(converted, source)
             self.task.importing(import_host)
         return self._register(plan, vmware, nic_rules, instance)
-
-    def _choose_hosts(self, plan: Plan) -> tuple[HostFacts, HostFacts]:
-        cluster = plan.cluster
-        with self.services.store.session() as session:
-            rows = session.scalars(
-                select(models.Host)
-                .where(
-                    models.Host.cluster_id == cluster.id,
-                    models.Host.removed.is_(None),
-                    models.Host.hypervisor_type == cluster.hypervisor_type,
-                )
-                .options(selectinload(models.Host.details))
-                .order_by(models.Host.id)
-            )
-            usable = tuple(host for host in map(HostFacts.of, rows) if host.is_usable)
-            asked = {
-                host_id: HostFacts.of(row)
-                for host_id in (self.request.convertinstancehostid, self.request.importinstancehostid)
-                if host_id is not None and (row := get_live(session, models.Host, host_id)) is not None
-            }
-
-        def facts(host_id: int | None, convert_host: HostFacts | None = None) -> HostChoice:
-            return HostChoice(
-                cluster=cluster,
-                asked_id=host_id,
-                asked=asked.get(host_id) if host_id is not None else None,
-                use_vddk=self.request.usevddk,
-                cluster_hosts=usable,
-                choose=self.services.providers.random.choice,
-                convert_host=convert_host,
-            )
-
-        convert_host = self.trace.decide(CONVERSION_HOST, facts(self.request.convertinstancehostid))
-        import_host = self.trace.decide(IMPORT_HOST, facts(self.request.importinstancehostid, convert_host))
-        return convert_host, import_host
-
-    def _place(
-        self, plan: Plan, vmware: VmwarePlan, convert_host: HostFacts, import_host: HostFacts
-    ) -> tuple[PoolFacts | ImageStoreFacts, tuple[PoolFacts, ...]]:
-        cluster, pool_model = plan.cluster, models.StoragePool
-        with self.services.store.session() as session:
-            store = session.scalar(
-                select(models.ImageStore)
-                .where(
-                    models.ImageStore.removed.is_(None),
-                    models.ImageStore.protocol == "nfs",
-                    models.ImageStore.zone_id == cluster.zone_id,
-                )
-                .order_by(models.ImageStore.id)
-                .limit(1)
-            )
-            image_store = ImageStoreFacts.of(store) if store else None
-            rows = session.scalars(
-                select(pool_model)
-                .where(
-                    pool_model.removed.is_(None),
-                    pool_model.pool_type == NFS,
-                    or_(
-                        (pool_model.scope == "CLUSTER") & (pool_model.cluster_id == cluster.id),
-                        (pool_model.scope == "ZONE")
-                        & (pool_model.zone_id == cluster.zone_id)
-                        & or_(pool_model.hypervisor.is_(None), pool_model.hypervisor.in_(("KVM", "Any"))),
-                    ),
-                )
-                .order_by(pool_model.id)
-            )
-            candidates = tuple(PoolFacts.of(row) for row in rows)
-        force = self.request.forceconverttopool
-        location = self.trace.decide(
-            TEMPORARY_LOCATION, Location(cluster, convert_host, import_host, vmware.pool, force, image_store)
-        )
-        pools = self.trace.decide(DESTINATION_POOLS, Destinations(cluster, force, vmware.pool, candidates))
-        self.trace.decide(DESTINATION_FIT, DestinationFit(pools, vmware.offerings, self.trace))
-        return location, pools
 
     def _create_task(
         self, plan: Plan, credentials: VcenterCredentials, convert_host: HostFacts, import_host: HostFacts

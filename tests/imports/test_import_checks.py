@@ -279,3 +279,17 @@ def test_owner(world: Any) -> None:
     assert vm.account_id == world.id_of("bob-account")
     users = {user.username: user.id for user in world.rows(models.User)}
     assert vm.user_id == users["bob"]
+
+
+def test_row_13a_host_name_of_a_vmware_destination(world: Any) -> None:
+    """With the setting on, a VMware destination refuses a host name that the zone has; a KVM one never does."""
+    world.run(hostname="web01")
+    world.set("vm.instancename.flag", "true")
+    error = world.refused(clusterid="V1")
+    assert (error.row, error.text) == (
+        "13a",
+        "Failed to import VM: web01. There already exists a VM by the hostname: web01 in zone: Z1",
+    )
+    assert world.refused(clusterid="V1", hostname="other").row == "H13"
+    world.change("l2", network_domain="other")
+    assert world.refused(forced=True).row == "2.7-6"
