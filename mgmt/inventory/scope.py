@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, and_, false, select, true
+from sqlalchemy import ColumnElement, and_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
@@ -98,10 +98,7 @@ class Scope:
         if self.projects is not None:
             owners = select(Account.id).where(Account.type == PROJECT)
             conditions.append(account_id.in_(owners) if self.projects else account_id.not_in(owners))
-        return and_(true(), *conditions) if conditions else true()
-
-
-NOTHING: ColumnElement[bool] = false()
+        return and_(true(), *conditions)
 
 
 def decide_scope(caller: CallerLike, request: ScopeRequest) -> Scope:
