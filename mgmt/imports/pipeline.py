@@ -47,6 +47,7 @@ from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.inventory.events import record_event
 from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
+from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import NULL_TASK_ERROR_TEXT
 from mgmt.store import models
@@ -78,20 +79,27 @@ class ImportPipeline:
 
     def __post_init__(self) -> None:
         self.task = TaskRecorder(self.services.store, self.services.providers)
-        self.undo = UndoList(self.services.journal, self.services.redactor)
+        # Texts for callers lose this import's own secrets only. The server's redactor knows every secret, a login's
+        # password like `password` among them, and would tear holes into CloudStack's sentences.
+        self._redactor = Redactor()
+        self.undo = UndoList(self.services.journal, self._redactor)
         self._claims: list[tuple[int, ...]] = []
 
     # The frame ----------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Import the VM; raises a CloudError with CloudStack's text and, where a table row fired, its id."""
-        self.services.redactor.register(self.request.password)
+        self._keep_secret(self.request.password)
         try:
             return self._run()
         except CloudError as error:
-            error.text = self.services.redactor.text(error.text)
+            error.text = self._redactor.text(error.text)
             error.args = (error.text,)
             raise
+
+    def _keep_secret(self, secret: str | None) -> None:
+        self.services.redactor.register(secret)
+        self._redactor.register(secret)
 
     def _run(self) -> int:
         with self._step("resolve"):
@@ -105,7 +113,7 @@ class ImportPipeline:
                 self._fail_unmanaged(plan)
             with self.services.store.session() as session:
                 vmware = resolve_vmware(session, plan, self.request, self.services, self.trace)
-            self.services.redactor.register(vmware.credentials.password)
+            self._keep_secret(vmware.credentials.password)
         vm_id = self._import_from_vmware(plan, vmware)
         self._event(plan, "Completed", "INFO", vm_id)
         return vm_id
@@ -157,7 +165,7 @@ class ImportPipeline:
 
     def _handled(self, plan: Plan, error: CloudError) -> CloudError:
         """What the failure handler makes of a CloudRuntimeException of the try block."""
-        text = self.services.redactor.text(error.text)
+        text = self._redactor.text(error.text)
         logger.error("importing VM %s failed: %s (row %s)", self.request.name, text, error.row)
         if self.task.exists:
             self.task.failed(text)
@@ -183,7 +191,7 @@ class ImportPipeline:
                 type=EVENT_TYPE,
                 level=level,
                 state=state,
-                description=self.services.redactor.text(self.request.event_description),
+                description=self._redactor.text(self.request.event_description),
                 user_id=self.requester.user_id if state == "Started" else plan.owner.user_id,
                 account_id=plan.owner.account_id,
                 domain_id=plan.owner.domain_id,

@@ -97,3 +97,14 @@ def test_linked_datacenter(world: Any, caplog: pytest.LogCaptureFixture) -> None
     assert error.text.endswith("*****")
     assert database_text(world).count("linked-Secret-7") == 1
     assert "linked-Secret-7" not in world.journal_text() + caplog.text + repr(world.pipelines)
+
+
+def test_other_secrets_leave_the_texts_alone(world: Any) -> None:
+    """A login with the word `password` for a password masks no word of CloudStack's texts."""
+    world.services.redactor.register("password")
+    assert world.refused(username=None).text == (
+        "Please set all the information for a vCenter IP/Name, datacenter, username and password"
+    )
+    world.vcenter.failures["connect"] = VcenterUnreachableError("incorrect user name or password.")
+    assert world.refused().text.endswith("incorrect user name or password.")
+    assert world.task.description.endswith("incorrect user name or password.")
