@@ -15,10 +15,13 @@ from mgmt.errors import INTERNAL_ERROR, ServerApiError
 ROOT_ADMIN_ROLE = "Admin"
 NOT_FOUND_TEXT = "Api Discovery plugin was unable to find an api by that name or process any apis"
 
+JOB_ID = "id of the latest job that acts on the object"
+JOB_STATUS = "status of the latest job that acts on the object"
+
 # Every response object has these two of its base class.
 _BASE_FIELDS: tuple[dict[str, Any], ...] = (
-    {"name": "jobid", "description": "id of the latest job that acts on the object", "type": "string"},
-    {"name": "jobstatus", "description": "status of the latest job that acts on the object", "type": "integer"},
+    {"name": "jobid", "description": JOB_ID, "type": "string"},
+    {"name": "jobstatus", "description": JOB_STATUS, "type": "integer"},
 )
 
 
@@ -36,6 +39,8 @@ class ApiParameterResponse(Response):
     required = Out("boolean", "whether the command needs the parameter")
     since = Out("string", "release that brought the parameter")
     related = Out("string", "commands whose answers carry values for the parameter")
+    jobid = Out("string", JOB_ID)
+    jobstatus = Out("integer", JOB_STATUS)
 
 
 class ApiResponseResponse(Response):
@@ -45,6 +50,8 @@ class ApiResponseResponse(Response):
     description = Out("string", "what the field tells")
     type = Out("string", "type of the field")
     response = Out("set", "fields of the objects in the field")
+    jobid = Out("string", JOB_ID)
+    jobstatus = Out("integer", JOB_STATUS)
 
 
 class ApiDiscoveryResponse(Response):
@@ -58,6 +65,8 @@ class ApiDiscoveryResponse(Response):
     params = Out("set", "parameters of the command", nested=ApiParameterResponse)
     response = Out("set", "fields of the answer", nested=ApiResponseResponse)
     type = Out("string", "type of the response field")
+    jobid = Out("string", JOB_ID)
+    jobstatus = Out("integer", JOB_STATUS)
 
 
 @command(
