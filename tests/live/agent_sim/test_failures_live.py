@@ -375,7 +375,8 @@ def test_ovftool_failures(conversions) -> None:
 
 def test_ovftool_missing_is_upstreams_null_pointer(make_conversions, lab_hosts) -> None:
     """Without ovftool the answer is the recorded stack trace, and the folder stays."""
-    lab = make_conversions(lab_hosts[1])
+    tools = dataclasses.replace(lab_hosts[0].tools, ovftool=None)
+    lab = make_conversions(dataclasses.replace(lab_hosts[0], tools=tools))
     answer = ovf(lab)
     assert answer.details.startswith(
         'java.lang.NullPointerException: Cannot invoke "java.lang.Process.exitValue()" because "this._process" is null'
