@@ -48,6 +48,10 @@ func run() error {
 		return fmt.Errorf("-password must be given")
 	}
 
+	// Before anything is made or said: from the ready line on, a signal must find the clean end.
+	stop := make(chan os.Signal, 2)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+
 	dir := *temp
 	if dir == "" {
 		made, err := os.MkdirTemp("", "vcsim-")
@@ -84,8 +88,6 @@ func run() error {
 	}
 	fmt.Println(string(line))
 
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop <- syscall.SIGTERM
