@@ -14,12 +14,12 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mgmt.agents.pools import save_local_pools
+from mgmt.agents.pools import SharedPool, save_local_pools, shared_pools
 from mgmt.agents.states import Event, Status, next_status
 from mgmt.protocol.commands import StartupCommand, StartupRoutingCommand, StartupStorageCommand
 from mgmt.protocol.records import Command
 from mgmt.providers import Providers
-from mgmt.store.models import Cluster, Host, HostDetail, Pod, Zone
+from mgmt.store.models import Cluster, Host, HostDetail, PhysicalNetwork, Pod, Zone
 
 P = TypeVar("P", Zone, Pod, Cluster)
 
@@ -41,7 +41,7 @@ def _runtime_refusal(text: str) -> Refusal:
 
 @dataclass(frozen=True)
 class Admitted:
-    """The host that an agent stands for, now in state Connecting."""
+    """The host that an agent stands for, now in state Connecting, and what its welcome needs to know."""
 
     host_id: int
     uuid: str
@@ -55,6 +55,8 @@ class Admitted:
     has_default_place: bool
     connection_transferred: bool
     ms_host_list: str | None
+    pools: tuple[SharedPool, ...]
+    physical_network_ids: tuple[int, ...]
 
 
 def host_key(guid: str | None) -> str:
@@ -93,6 +95,7 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
     session.add(host)
     session.flush()
     put_details(session, host.id, startup.hostDetails)
+    networks = select(PhysicalNetwork.id).where(PhysicalNetwork.zone_id == zone.id)
     storages = [command for command in commands if isinstance(command, StartupStorageCommand)]
     save_local_pools(session, providers, host, zone, storages)
     return Admitted(
@@ -108,6 +111,8 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
         has_default_place=DEFAULT_PLACE in (startup.dataCenter, startup.pod),
         connection_transferred=startup.connectionTransferred,
         ms_host_list=startup.msHostList,
+        pools=shared_pools(session, zone.id, cluster.id),
+        physical_network_ids=tuple(session.scalars(networks.order_by(PhysicalNetwork.id))),
     )
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from mgmt.agents import hostrecords, pools
+from mgmt.agents import hostrecords
 from mgmt.agents.admission import Admitted, Refusal, admit, host_key, startup_of
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.core import Core
 from mgmt.agents.link import AgentLink
+from mgmt.agents.pools import save_pool_size
 from mgmt.agents.requests import Pending, Requests
 from mgmt.agents.states import Event, NoTransitionError, Status
 from mgmt.agents.trace import NO_SEQUENCE
@@ -123,21 +124,15 @@ class Connector:
         return attachment
 
     async def _welcome(self, attachment: Attachment, admitted: Admitted) -> None:
-        async def save_pool_size(pool_id: int, info: StoragePoolInfo) -> None:
-            await self._core.db(pools.save_pool_size, pool_id, info)
-
         welcome = Welcome(
             admitted=admitted,
             providers=self._core.providers,
             settings=self._core.settings,
-            pools=await self._core.db(pools.shared_pools, admitted.zone_id, admitted.cluster_id),
-            physical_network_ids=await self._core.db(hostrecords.physical_network_ids, admitted.zone_id),
             ssh_keys=self._ssh_keys,
-            save_pool_size=save_pool_size,
         )
         conversation = self._core.conversation(attachment)
         ready = await welcome.give(conversation)
-        await self._core.db(self._ready, attachment, ready)
+        await self._core.db(self._ready, attachment.host_id, ready, welcome.pool_sizes)
         attachment.status = Status.UP
         self._core.trace.move(
             attachment.host_id, attachment.host_name, Status.CONNECTING, Status.UP, Event.READY, "the host is ready"
@@ -148,7 +143,11 @@ class Connector:
         conversation.tell(welcome.second_ready())
         self._core.on_up(attachment)
 
-    def _ready(self, session: Session, attachment: Attachment, answer: ReadyAnswer | None) -> None:
+    def _ready(
+        self, session: Session, host_id: int, answer: ReadyAnswer | None, pool_sizes: dict[int, StoragePoolInfo]
+    ) -> None:
+        for pool_id, info in pool_sizes.items():
+            save_pool_size(session, pool_id, info)
         if answer is not None:
-            hostrecords.save_ready_details(session, attachment.host_id, answer.detailsMap)
-        hostrecords.move(session, attachment.host_id, Event.READY, self._core.providers.utcnow())
+            hostrecords.save_ready_details(session, host_id, answer.detailsMap)
+        hostrecords.move(session, host_id, Event.READY, self._core.providers.utcnow())

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from mgmt.agents.admission import put_details
 from mgmt.agents.states import Event, NoTransitionError, Status, next_status
-from mgmt.store.models import Host, HostDetail, PhysicalNetwork
+from mgmt.store.models import Host, HostDetail
 
 VDDK_SUPPORT = "host.vddk.support"
 VDDK_FACTS = ("vddk.lib.dir", "host.vddk.lib.dir", "host.vddk.version")
@@ -57,12 +57,6 @@ def save_pings(session: Session, pings: Mapping[int, datetime]) -> None:
     """Store when hosts were last heard of."""
     for host_id, at in pings.items():
         session.execute(update(Host).where(Host.id == host_id).values(last_ping=at))
-
-
-def physical_network_ids(session: Session, zone_id: int) -> list[int]:
-    """The zone's physical networks."""
-    in_zone = select(PhysicalNetwork.id).where(PhysicalNetwork.zone_id == zone_id)
-    return list(session.scalars(in_zone.order_by(PhysicalNetwork.id)))
 
 
 def resource_states(session: Session, host_ids: Iterable[int]) -> dict[int, str]:

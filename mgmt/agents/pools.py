@@ -35,7 +35,7 @@ def name_uuid(text: str) -> str:
     return str(uuid.UUID(bytes=digest, version=3))
 
 
-def shared_pools(session: Session, zone_id: int, cluster_id: int) -> list[SharedPool]:
+def shared_pools(session: Session, zone_id: int, cluster_id: int) -> tuple[SharedPool, ...]:
     """The pools that are shared by the cluster's or the zone's KVM hosts, in the order of their ids."""
     in_cluster = (StoragePool.scope == "CLUSTER") & (StoragePool.cluster_id == cluster_id)
     in_zone = (StoragePool.scope == "ZONE") & or_(
@@ -47,7 +47,7 @@ def shared_pools(session: Session, zone_id: int, cluster_id: int) -> list[Shared
         .where(in_cluster | in_zone)
         .order_by(StoragePool.id)
     )
-    return [SharedPool(pool.id, pool.uuid, modify_pool_command(pool)) for pool in pools]
+    return tuple(SharedPool(pool.id, pool.uuid, modify_pool_command(pool)) for pool in pools)
 
 
 def modify_pool_command(pool: StoragePool) -> ModifyStoragePoolCommand:

@@ -8,8 +8,7 @@ that nobody waits for, Ready.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mgmt.agents.admission import Admitted
@@ -61,22 +60,20 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Welcome:
-    """The welcome of one host; `save_pool_size` and the rest of the world are handed in."""
+    """The welcome of one host; `pool_sizes` fills up with what the host's answers say, by pool id."""
 
     admitted: Admitted
     providers: Providers
     settings: AgentSettings
-    pools: Sequence[SharedPool]
-    physical_network_ids: Sequence[int]
     ssh_keys: tuple[str, str]
-    save_pool_size: Callable[[int, StoragePoolInfo], Awaitable[None]]
+    pool_sizes: dict[int, StoragePoolInfo] = field(default_factory=dict)
 
     async def give(self, host: Host) -> ReadyAnswer | None:
         """Run the whole exchange; returns the ReadyAnswer if the answer was one. Raises ConnectFailedError."""
         try:
             if not self.admitted.connection_transferred:
                 await self._check_network(host)
-                for pool in self.pools:
+                for pool in self.admitted.pools:
                     await self._mount(host, pool)
                 self._tell_the_rest(host)
             return await self._ready(host)
@@ -86,7 +83,7 @@ class Welcome:
     async def _check_network(self, host: Host) -> None:
         if self.admitted.has_default_place:
             raise ConnectFailedError("the zone of a host that says `default` cannot be found by that name")
-        networks = [PhysicalNetworkSetupInfo(physicalNetworkId=number) for number in self.physical_network_ids]
+        networks = [PhysicalNetworkSetupInfo(physicalNetworkId=number) for number in self.admitted.physical_network_ids]
         answer = await host.ask(CheckNetworkCommand(networkInfoList=networks))
         if not isinstance(answer, CheckNetworkAnswer):
             raise ConnectFailedError(f"CheckNetworkCommand was answered by {java_class(answer)}")
@@ -103,7 +100,7 @@ class Welcome:
             )
         if answer.poolInfo is None or answer.poolInfo.localPath is None:
             raise ConnectFailedError(f"the answer for storage pool {pool.uuid} has no local path")
-        await self.save_pool_size(pool.pool_id, answer.poolInfo)
+        self.pool_sizes[pool.pool_id] = answer.poolInfo
 
     def _tell_the_rest(self, host: Host) -> None:
         interval_s = self.providers.random.randrange(CLEANUP_INTERVAL_S.start, CLEANUP_INTERVAL_S.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -325,6 +327,10 @@ class Edge:
         with self.store.session() as session:
             self.settings.set(session, name, value)
 
+    def wait_for_last_move(self, before: str, after: str, event: str) -> None:
+        """Return once that is the last change of state in the journal, which is written after the database."""
+        self.wait_for(lambda: self.moves()[-1:] == [(before, after, event)], f"{before} -> {after} by {event}")
+
     def moves(self) -> list[tuple[object, object, object]]:
         """(before, after, event) of every journalled change of state."""
         return [
@@ -376,12 +382,21 @@ def clock() -> HandClock:
     return HandClock()
 
 
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with a world in it, to be copied: making the tables takes longer than most tests."""
+    path = tmp_path_factory.mktemp("world") / "world.db"
+    store = Store(f"sqlite:///{path}", Providers())
+    furnish(store)
+    store.close()
+    return path
+
+
 @pytest.fixture
-def edge(clock: HandClock) -> Iterator[Edge]:
+def edge(clock: HandClock, furnished: Path, tmp_path: Path) -> Iterator[Edge]:
     """An agent manager that listens on a port of the system's choice."""
     providers = Providers(clock=clock)
-    store = Store("sqlite://", providers)
-    furnish(store)
+    store = Store(f"sqlite:///{shutil.copy(furnished, tmp_path / 'world.db')}", providers)
     settings = GlobalSettings(store)
     journal = Journal(clock, Redactor())
     manager = AgentManager(

@@ -156,7 +156,7 @@ def test_a_silent_host_that_is_not_well_goes_to_alert(edge: Any, answer: Answer)
     agent.answer(agent.receive_request(CheckHealthCommand), answer)
     agent.wait_closed()
     edge.wait_for_status("Alert")
-    assert edge.moves()[-1] == ("Up", "Alert", "PingTimeout")
+    edge.wait_for_last_move("Up", "Alert", "PingTimeout")
 
 
 def test_a_host_that_does_not_answer_the_health_check_goes_to_alert(edge: Any) -> None:
@@ -190,7 +190,7 @@ def test_a_disconnected_host_that_stays_away_goes_to_alert(edge: Any) -> None:
     edge.wait_for_status("Disconnected")
     edge.clock.advance(1801)
     edge.wait_for_status("Alert")
-    assert edge.moves()[-1] == ("Disconnected", "Alert", "WaitedTooLong")
+    edge.wait_for_last_move("Disconnected", "Alert", "WaitedTooLong")
 
 
 def test_a_stopped_agent_leaves_its_host_disconnected(edge: Any) -> None:
@@ -219,6 +219,7 @@ def test_a_cut_link_leaves_alert_and_the_host_comes_back(edge: Any) -> None:
     edge.wait_for_status("Alert")
     edge.wait_for(lambda: not edge.manager.is_attached(edge.host_id()), "the loss")
     up(edge)
+    edge.wait_for_last_move("Connecting", "Up", "Ready")
     assert [after for _, after, _ in edge.moves()] == ["Connecting", "Up", "Alert", "Connecting", "Up"]
     assert edge.host().disconnected is None
 
@@ -230,7 +231,6 @@ def test_a_disconnect_on_demand(edge: Any) -> None:
     agent.wait_closed()
     edge.wait_for_status("Disconnected")
     edge.manager.disconnect(edge.host_id(), "reconnectHost")
-    assert isinstance(agent.seen[-1], type(agent.seen[-1]))
     up(edge)
 
 

@@ -144,8 +144,9 @@ def test_a_failing_welcome_ends_in_alert(edge: Any, monkeypatch: pytest.MonkeyPa
     def broken(*_: object) -> None:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr("mgmt.agents.connector.pools.shared_pools", broken)
+    monkeypatch.setattr("mgmt.agents.connector.hostrecords.save_ready_details", broken)
     agent = edge.agent()
     agent.request(edge.startup())
-    agent.wait_closed()
+    with pytest.raises(edge.peer_closed):
+        agent.serve_until_ready()
     edge.wait_for_status("Alert")

@@ -301,7 +301,7 @@ def test_a_stopping_server_tells_whoever_waits(edge: Any) -> None:
         asked.result(5)
     agent.wait_closed()
     assert edge.status() == "Disconnected"
-    assert edge.moves()[-1] == ("Up", "Disconnected", "ManagementServerDown")
+    edge.wait_for_last_move("Up", "Disconnected", "ManagementServerDown")
     with pytest.raises(AgentUnavailableError, match="Disconnected"):
         edge.manager.send(edge.host_id(), CheckHealthCommand())
     edge.manager.disconnect(edge.host_id(), "too late")
