@@ -11,17 +11,31 @@ import pytest
 LEAK_TIMEOUT_S = 5.0
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    """Fail a test that leaves a thread running; fixtures of a wider scope may have theirs."""
-    before = set(threading.enumerate())
-    yield
+def _must_end(before: set[threading.Thread]) -> None:
+    """Fail if threads that are not in `before` go on running."""
     deadline = time.monotonic() + LEAK_TIMEOUT_S
     left = [thread for thread in threading.enumerate() if thread not in before]
     for thread in left:
         thread.join(max(0.0, deadline - time.monotonic()))
     left = [thread for thread in left if thread.is_alive()]
     assert not left, f"threads left behind: {', '.join(thread.name for thread in left)}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_thread_is_left_by_the_module() -> Iterator[None]:
+    """Fail a module that leaves a thread running, those of its shared worlds included."""
+    before = set(threading.enumerate())
+    yield
+    _must_end(before)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread running; a world that a module shares starts its threads when it needs them."""
+    before = set(threading.enumerate())
+    yield
+    if "lab" not in request.fixturenames:
+        _must_end(before)
 
 
 @pytest.fixture(scope="session")

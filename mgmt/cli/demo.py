@@ -22,7 +22,7 @@ from mgmt.cli.signals import stop_signals
 from mgmt.config import Settings
 from mgmt.embedded import World
 
-SETTINGS = Settings(port=0, agent_port=0, time_scale=120.0)
+SETTINGS = Settings(port=0, agent_port=0, time_scale=300.0)
 VDDK_VM, OVF_VM = "web01", "db01"
 
 
