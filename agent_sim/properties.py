@@ -125,6 +125,12 @@ class AgentProperties:
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values = dict(values or {})
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AgentProperties) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
     @classmethod
     def from_text(cls, text: str) -> AgentProperties:
         """Read the text form; raises PropertiesError."""
