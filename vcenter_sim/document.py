@@ -22,6 +22,8 @@ class InventoryError(ValueError):
 
 @dataclass(frozen=True)
 class DatastoreEntry:
+    """A datastore; `remote_host` and `remote_path` for NFS only."""
+
     name: str
     type: str
     capacity_gb: int
@@ -32,6 +34,8 @@ class DatastoreEntry:
 
 @dataclass(frozen=True)
 class NetworkEntry:
+    """A portgroup; a distributed one names its switch."""
+
     name: str
     type: str
     vlan: int
@@ -40,6 +44,8 @@ class NetworkEntry:
 
 @dataclass(frozen=True)
 class HostEntry:
+    """An ESXi host."""
+
     name: str
     cores: int
     cpu_mhz: int
@@ -49,6 +55,8 @@ class HostEntry:
 
 @dataclass(frozen=True)
 class ClusterEntry:
+    """A cluster with its hosts and the resource pools below its root pool."""
+
     name: str
     hosts: list[HostEntry]
     resource_pools: list[str]
@@ -56,6 +64,8 @@ class ClusterEntry:
 
 @dataclass(frozen=True)
 class DiskEntry:
+    """A virtual disk; without `datastore` it is where the VM is."""
+
     size_gb: float
     datastore: str | None
     controller: str
@@ -64,6 +74,8 @@ class DiskEntry:
 
 @dataclass(frozen=True)
 class NicEntry:
+    """A network adapter; `ip_addresses` are what the running guest reports."""
+
     network: str
     type: str
     mac: str | None
@@ -72,6 +84,8 @@ class NicEntry:
 
 @dataclass(frozen=True)
 class VmEntry:
+    """A VM or template; without `datastore` it is on the datacenter's first one."""
+
     name: str
     host: str
     folder: str
@@ -99,6 +113,8 @@ class VmEntry:
 
 @dataclass(frozen=True)
 class DatacenterEntry:
+    """A datacenter; `hosts` are those outside clusters."""
+
     name: str
     datastores: list[DatastoreEntry]
     networks: list[NetworkEntry]

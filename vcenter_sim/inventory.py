@@ -79,6 +79,7 @@ class Inventory:
         self._objects: dict[str, Managed] = {}
         self._numbers = itertools.count(1)
         self._listeners: set[threading.Event] = set()
+        self._macs: set[str] = set()
         self._mac_numbers = itertools.count(1)
         self._disk_numbers = itertools.count(1)
         self._port_numbers = itertools.count(1)
@@ -87,14 +88,18 @@ class Inventory:
         """An identifier that no object had before, such as `vm-42`."""
         return f"{prefix}{next(self._numbers)}"
 
+    def take_mac(self, mac: str) -> None:
+        """Keep a MAC address from being given out."""
+        self._macs.add(mac.lower())
+
     def new_mac(self) -> str:
-        """A MAC address of VMware's generated range that no adapter had before."""
+        """A MAC address of VMware's range for vCenter that no adapter had before."""
         with self.lock:
-            taken = {mac.lower() for vm in self.vms for mac in mac_addresses(vm)}
             while True:
                 number = next(self._mac_numbers)
                 mac = f"00:50:56:{0x80 | (number >> 16 & 0x3F):02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
-                if mac not in taken:
+                if mac not in self._macs:
+                    self._macs.add(mac)
                     return mac
 
     def new_disk_number(self) -> int:
@@ -190,19 +195,20 @@ class Inventory:
         """Put an object into a folder."""
         with self.lock:
             child.set(parent=folder.ref)
-            folder.set(childEntity=[*folder["childEntity"], child.ref])
+            folder["childEntity"].append(child.ref)  # in place: checking the whole list anew each time is quadratic
             self.changed()
 
     def orphan(self, child: Managed) -> None:
         """Take an object out of its folder."""
         with self.lock:
             folder = self.find(child["parent"])
-            folder.set(childEntity=[ref for ref in folder["childEntity"] if ref != child.ref])
+            folder["childEntity"].remove(child.ref)
             self.changed()
 
     def child_named(self, folder: Managed, name: str) -> Managed | None:
         """The direct child of that name, compared as vCenter does: ignoring case; None when there is none."""
-        return next((child for child in self.children(folder) if child.name.lower() == name.lower()), None)
+        wanted = name.lower()
+        return next((child for child in self.children(folder) if child.name.lower() == wanted), None)
 
     def ancestor(self, managed: Managed, kind: ManagedType) -> Managed:
         """The nearest object of a class on the way up to the root; raises ManagedObjectNotFound."""
@@ -213,15 +219,6 @@ class Inventory:
             parent = current["parent"]
             current = self._objects.get(parent._GetMoId()) if parent is not None else None
         raise faults.not_found(managed.ref)
-
-
-def mac_addresses(vm: Managed) -> list[str]:
-    """The MAC addresses of a VM's network adapters."""
-    return [
-        device.macAddress
-        for device in vm["config"].hardware.device
-        if isinstance(device, vim.vm.device.VirtualEthernetCard)
-    ]
 
 
 _CHILD_PROPERTIES: dict[ManagedType, tuple[str, ...]] = {

@@ -1,9 +1,9 @@
-"""Virtual machines as managed objects: making, cloning, moving, switching and destroying them."""
+"""Virtual machines as managed objects: making, switching, changing and destroying them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from vcenter_sim import devices, faults, wire
@@ -160,7 +160,7 @@ def _runtime(inventory: Inventory, host: Managed, cpus: int, power: str) -> Data
         consolidationNeeded=False,
         suspendInterval=0,
         bootTime=utc(inventory.clock) if power == "poweredOn" else None,
-        maxCpuUsage=_max_cpu_usage(host, cpus),
+        maxCpuUsage=max_cpu_usage(host, cpus),
     )
 
 
@@ -243,15 +243,16 @@ def _summary(vm: Managed) -> DataObject:
 def _datastores(vm: Managed) -> list[Reference]:
     """The home datastore first, then those of the disks."""
     home = vm["config"].files.vmPathName.partition("]")[0].removeprefix("[")
-    refs = {disk.backing.datastore._GetMoId(): disk.backing.datastore for disk in _disks(vm)}
+    refs = {disk.backing.datastore._GetMoId(): disk.backing.datastore for disk in disks_of(vm)}
     return sorted(refs.values(), key=lambda ref: not _names(vm, ref, home))
 
 
 def _names(vm: Managed, ref: Reference, home: str) -> bool:
-    return any(disk.backing.datastore == ref and disk.backing.fileName.startswith(f"[{home}]") for disk in _disks(vm))
+    return any(disk.backing.datastore == ref and disk.backing.fileName.startswith(f"[{home}]") for disk in disks_of(vm))
 
 
-def _disks(vm: Managed) -> list[DataObject]:
+def disks_of(vm: Managed) -> list[DataObject]:
+    """The VM's disks."""
     return devices.disks_of(vm["config"].hardware.device)
 
 
@@ -294,72 +295,6 @@ def guest_of(vm: Managed) -> Guest:
     """What runs in the VM whenever it is switched on."""
     assert isinstance(vm.memo, Guest)
     return vm.memo
-
-
-@dataclass(frozen=True)
-class DiskPlacement:
-    """Where a clone's disk goes, by the key of the source's disk; None leaves the source's choice."""
-
-    datastore: Managed | None = None
-    thin: bool | None = None
-
-
-def clone(
-    inventory: Inventory,
-    source: Managed,
-    name: str,
-    place: Place,
-    placements: dict[int, DiskPlacement],
-    *,
-    template: bool,
-) -> Managed:
-    """A powered-off copy: same hardware, but new UUIDs, MAC addresses, file names and disk object ids."""
-    config = source["config"]
-    disks = []
-    for number, device in enumerate(_disks(source)):
-        wanted = placements.get(device.key, DiskPlacement())
-        datastore = wanted.datastore or place.datastore
-        suffix = f"_{number}" if number else ""
-        disks.append(
-            Disk(
-                size_bytes=device.capacityInBytes,
-                controller=_controller_kind(config.hardware.device, device.controllerKey),
-                thin=bool(device.backing.thinProvisioned if wanted.thin is None else wanted.thin),
-                file=f"[{datastore.name}] {name}/{name}{suffix}.vmdk",
-                datastore=datastore.ref,
-            )
-        )
-    nics = [
-        Nic(
-            type=type(device).__name__.rpartition("Virtual")[2].lower(),
-            mac=inventory.new_mac(),
-            backing=wire.copy_of(device.backing),
-            network_label=device.deviceInfo.summary,
-        )
-        for device in devices.nics_of(config.hardware.device)
-    ]
-    shape = Shape(
-        name=name,
-        guest=replace(guest_of(source), addresses=()),
-        cpus=config.hardware.numCPU,
-        cores_per_socket=config.hardware.numCoresPerSocket,
-        cpu_reservation_mhz=config.cpuAllocation.reservation,
-        memory_mb=config.hardware.memoryMB,
-        firmware=config.firmware,
-        secure_boot=bool(config.bootOptions.efiSecureBootEnabled),
-        uuid=inventory.ids.uuid(),
-        instance_uuid=inventory.ids.uuid(),
-        annotation=config.annotation,
-        template=template,
-        disks=disks,
-        nics=nics,
-    )
-    return create(inventory, shape, place, "poweredOff")
-
-
-def _controller_kind(device_list: Sequence[DataObject], key: int) -> str:
-    controller = next(device for device in device_list if device.key == key)
-    return devices.controller_kind(controller)
 
 
 def destroy(inventory: Inventory, vm: Managed) -> None:
@@ -406,54 +341,6 @@ def reconfigure(inventory: Inventory, vm: Managed, changes: dict[str, Any]) -> N
         inventory.changed()
 
 
-def relocate(
-    inventory: Inventory,
-    vm: Managed,
-    *,
-    pool: Managed | None,
-    host: Managed | None,
-    datastore: Managed | None,
-    placements: dict[int, DiskPlacement],
-) -> None:
-    """Move the VM; what is None stays. A pool of another compute resource takes the VM to that one's first host.
-
-    Raises InvalidArgument for a host that is not in the pool's compute resource.
-    """
-    with inventory.lock:
-        if pool is None and host is not None:
-            owner = inventory.find(inventory.find(vm["resourcePool"])["owner"]) if vm["resourcePool"] else None
-            if owner is None or host.ref not in owner["host"]:
-                pool = inventory.find(inventory.find(host["parent"])["resourcePool"])
-        if pool is not None:
-            owned = inventory.find(pool["owner"])["host"]
-            if host is None:
-                current = vm["runtime"].host
-                host = inventory.find(current if current in owned else owned[0])
-            elif host.ref not in owned:
-                raise faults.invalid_argument("spec.host")
-            vm.set(resourcePool=pool.ref)
-        if host is not None:
-            vm["runtime"].host = host.ref
-            vm["runtime"].maxCpuUsage = _max_cpu_usage(host, vm["config"].hardware.numCPU)
-        _move_disks(vm, datastore, placements)
-        inventory.changed()
-
-
-def _move_disks(vm: Managed, datastore: Managed | None, placements: dict[int, DiskPlacement]) -> None:
-    for disk in _disks(vm):
-        wanted = placements.get(disk.key, DiskPlacement(datastore))
-        target = wanted.datastore or datastore
-        if target is not None:
-            path = disk.backing.fileName.partition("] ")[2]
-            disk.backing.datastore = target.ref
-            disk.backing.fileName = f"[{target.name}] {path}"
-        if wanted.thin is not None:
-            disk.backing.thinProvisioned = wanted.thin
-    if datastore is not None:
-        files = vm["config"].files
-        files.vmPathName = f"[{datastore.name}] {files.vmPathName.partition('] ')[2]}"
-
-
-def _max_cpu_usage(host: Managed, cpus: int) -> int:
+def max_cpu_usage(host: Managed, cpus: int) -> int:
     """MHz that the VM's CPUs could use on the host; clients divide it by the number of CPUs."""
     return int(host["summary"].hardware.cpuMhz) * cpus

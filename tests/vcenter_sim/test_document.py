@@ -172,7 +172,7 @@ JUNK = st.one_of(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.sampled_from(places(SMALL)), JUNK)
 def test_any_junk_anywhere_is_accepted_or_reported(
     tmp_path_factory: pytest.TempPathFactory, place: tuple[Any, ...], junk: Any

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vcenter_sim import devices, faults, machines
+from vcenter_sim import copies, devices, faults, machines
+from vcenter_sim.copies import DiskPlacement
 from vcenter_sim.inventory import Managed
-from vcenter_sim.machines import DiskPlacement, Place
+from vcenter_sim.machines import Place
 from vcenter_sim.service import Context
 from vcenter_sim.types import DataObject, Reference, vim, vmodl
 
@@ -24,7 +25,7 @@ def clone(context: Context) -> Reference:
         for needed in (source, folder):
             if not context.inventory.exists(needed):
                 raise faults.not_found(needed.ref)
-        made = machines.clone(context.inventory, source, name, place, placements, template=spec.template)
+        made = copies.clone(context.inventory, source, name, place, placements, template=spec.template)
         if spec.powerOn and not spec.template:
             machines.switch(context.inventory, made, "poweredOn")
         return made.ref
@@ -131,7 +132,7 @@ def relocate(context: Context) -> Reference:
     def work() -> None:
         if not inventory.exists(vm):
             raise faults.not_found(vm.ref)
-        machines.relocate(inventory, vm, pool=pool, host=host, datastore=datastore, placements=placements)
+        copies.relocate(inventory, vm, pool=pool, host=host, datastore=datastore, placements=placements)
 
     return context.world.tasks.start(
         "RelocateVM_Task", vm, context.username, work, duration_s=context.world.timings.relocate_s
