@@ -84,7 +84,7 @@ def _fit(
 
 
 def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.strip().isdigit() else default
+    return int(text) if text and text.strip().isdecimal() else default
 
 
 def _check_custom_cpus(offering: ServiceOfferingFacts, cpus: int) -> None:

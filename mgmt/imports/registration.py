@@ -186,7 +186,7 @@ class Registration:
         text = self.plan.details.get(key)
         if text is None:
             return None
-        if not text.strip().isdigit():
+        if not text.strip().isdecimal():
             raise CloudRuntimeError(f'For input string: "{text}"', row="3.8-7")  # Long.parseLong's words
         return int(text)
 

@@ -37,7 +37,7 @@ class Minimum:
 def _first(number: int | None, text: str | None) -> int | None:
     if number is not None:
         return number
-    return int(text) if text and text.strip().isdigit() else None
+    return int(text) if text and text.strip().isdecimal() else None
 
 
 def is_windows(vm: SourceVm) -> bool:

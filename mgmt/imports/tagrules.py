@@ -32,7 +32,10 @@ class TagRuleError(ValueError):
 def rule_holds(rule: str, tags: str | None) -> bool:
     """True when `rule` evaluates to true for the comma-separated `tags`; raises TagRuleError."""
     listed: list[Value] = list(tags.split(",")) if tags else []
-    return _Parser(rule, listed).evaluate() is True
+    try:
+        return _Parser(rule, listed).evaluate() is True
+    except RecursionError:
+        raise TagRuleError("nested too deeply") from None
 
 
 def _tokens(rule: str) -> list[tuple[str, str]]:
@@ -206,8 +209,7 @@ def _compare(symbol: str, left: Value, right: Value) -> bool:
 def _element(value: Value, index: Value) -> Value:
     if not isinstance(value, list | str) or not isinstance(index, float):
         raise TagRuleError("an index needs a list or a text, and a number")
-    place = int(index)
-    return value[place] if 0 <= place < len(value) else None
+    return value[int(index)] if 0 <= index < len(value) and index.is_integer() else None
 
 
 _LIST_METHODS: dict[str, Callable[[list[Value], Value], Value]] = {

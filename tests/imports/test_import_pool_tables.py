@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mgmt.errors import CloudError, CloudRuntimeError, InvalidParameterValueError, ServerApiError
 from mgmt.imports.extraparams import EXTRA_PARAMS, ExtraParams
@@ -31,6 +34,7 @@ from mgmt.imports.pools import (
     VddkPool,
     pools_for_disks,
 )
+from mgmt.imports.tagrules import TagRuleError, rule_holds
 from mgmt.imports.tags import TAG_FIT, TagFit, first_fit
 from mgmt.imports.trace import Trace
 
@@ -382,6 +386,48 @@ def test_S5_broken_rule(rule: str) -> None:
     row, text = refusal(TAG_FIT, TagFit(ruled(rule), GOLD))
     assert row == "S5"
     assert text.startswith(f"Unable to evaluate the tag rule [{rule}] of storage pool N1: ")
+
+
+def test_S5_deeply_nested_rule() -> None:
+    """A rule that nests without end is an error, not the end of the server."""
+    assert "nested too deeply" in refusal(TAG_FIT, TagFit(ruled("(" * 100_000), GOLD))[1]
+
+
+_WORDS = [
+    "tags",
+    "'gold'",
+    "1",
+    "999" * 200,
+    "true",
+    "==",
+    "<",
+    "&&",
+    "||",
+    "!",
+    "?",
+    ":",
+    "(",
+    ")",
+    "[",
+    "]",
+    ".",
+    "+",
+]
+
+
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.lists(st.sampled_from([*_WORDS, "length", "includes", "indexOf", "split", "-", ","]), max_size=12).map(
+            " ".join
+        ),
+    ),
+    st.one_of(st.none(), st.text(max_size=10)),
+)
+def test_S5_any_rule(rule: str, tags: str | None) -> None:
+    """Whatever a rule says, it holds or not, or is an error that says why."""
+    with contextlib.suppress(TagRuleError):
+        assert rule_holds(rule, tags) in (True, False)
 
 
 def test_first_fit_without_tags_ignores_rules() -> None:
