@@ -6,7 +6,8 @@ from mgmt.commands.declaration import ADMIN, RESOURCE_ADMIN, Bound, Call, Listin
 from mgmt.commands.fields import Boolean, ListParams, Str, Uuid
 from mgmt.commands.responses.zone import ClusterResponse
 from mgmt.errors import PARAM_ERROR, ServerApiError
-from mgmt.inventory.zones import cluster_view, find_clusters, with_capacities
+from mgmt.inventory.capacity import capacities
+from mgmt.inventory.zones import cluster_view, find_clusters
 
 _CLUSTER_TYPES = ("CloudManaged", "ExternalManaged")
 
@@ -45,7 +46,7 @@ def list_clusters(call: Call, bound: Bound) -> Listing:
     views = [cluster_view(cluster) for cluster in clusters]
     if bound["showcapacities"]:
         for cluster, view in zip(clusters, views, strict=True):
-            with_capacities(call.db, call.services.settings, cluster, view)
+            view["capacity"] = capacities(call.db, call.services.settings, cluster_id=cluster.id)
     return Listing(views, count)
 
 

@@ -72,7 +72,7 @@ def list_hosts(call: Call, bound: Bound) -> Listing:
 
 def _views(call: Call, hosts: Sequence[Host], details: Sequence[str]) -> list[dict[str, Any]]:
     is_right = not call.services.quirks.is_faithful(LAST_PINGED_UNIT)
-    facts = gather_facts(call.db, hosts, is_last_pinged_right=is_right)
+    facts = gather_facts(call.db, hosts, levels=details, is_last_pinged_right=is_right)
     return [host_view(host, facts, details) for host in hosts]
 
 

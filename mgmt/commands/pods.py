@@ -5,7 +5,8 @@ from __future__ import annotations
 from mgmt.commands.declaration import ADMIN, RESOURCE_ADMIN, Bound, Call, Listing, command
 from mgmt.commands.fields import Boolean, ListParams, Str, Uuid
 from mgmt.commands.responses.zone import PodResponse
-from mgmt.inventory.zones import find_pods, pod_view, with_capacities
+from mgmt.inventory.capacity import capacities
+from mgmt.inventory.zones import find_pods, pod_view
 
 
 class ListPodsParams(ListParams):
@@ -34,7 +35,7 @@ def list_pods(call: Call, bound: Bound) -> Listing:
     views = [pod_view(pod) for pod in pods]
     if bound["showcapacities"]:
         for pod, view in zip(pods, views, strict=True):
-            with_capacities(call.db, call.services.settings, pod, view)
+            view["capacity"] = capacities(call.db, call.services.settings, pod_id=pod.id)
     return Listing(views, count)
 
 

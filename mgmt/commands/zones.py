@@ -6,7 +6,8 @@ from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Listing, command
 from mgmt.commands.fields import Boolean, ListOf, ListParams, MapParam, Str, Uuid
 from mgmt.commands.owned import wanted_ids
 from mgmt.commands.responses.zone import ZoneResponse
-from mgmt.inventory.zones import find_zones, mixed_arch_zones, with_capacities, zone_view
+from mgmt.inventory.capacity import capacities
+from mgmt.inventory.zones import find_zones, zone_view
 
 
 class ListZonesParams(ListParams):
@@ -37,11 +38,9 @@ class ListZonesParams(ListParams):
 def list_zones(call: Call, bound: Bound) -> Listing:
     zones, count = find_zones(call.db, call.caller, bound, wanted_ids(bound), bound.paging)
     views = [zone_view(zone, call.caller) for zone in zones]
-    mixed = mixed_arch_zones(call.db, [zone.id for zone in zones])
-    for zone, view in zip(zones, views, strict=True):
-        view["ismultiarch"] = zone.id in mixed
-        if bound["showcapacities"] and call.caller.is_root_admin:
-            with_capacities(call.db, call.services.settings, zone, view)
+    if bound["showcapacities"] and call.caller.is_root_admin:
+        for zone, view in zip(zones, views, strict=True):
+            view["capacity"] = capacities(call.db, call.services.settings, zone_id=zone.id)
     return Listing(views, count)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from mgmt.inventory.listing import among
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.store.models import Cluster, Host, ImageStore, StoragePool, VmInstance, Volume
 
@@ -60,13 +61,14 @@ def usage_by_host(session: Session, host_ids: Sequence[int]) -> dict[int, Usage]
             func.sum(VmInstance.cpu_number),
             func.sum(VmInstance.memory_mb),
         )
-        .where(VmInstance.host_id.in_(host_ids), VmInstance.state.in_(_HOLDING_STATES), VmInstance.removed.is_(None))
+        .where(among(VmInstance.host_id, host_ids), VmInstance.state.in_(_HOLDING_STATES), VmInstance.removed.is_(None))
         .group_by(VmInstance.host_id)
     )
+    wanted = set(host_ids)
     return {
         host_id: Usage(cpu_mhz=int(cpu_mhz), cpu_cores=int(cores), memory_bytes=int(memory_mb) * MIB)
         for host_id, cpu_mhz, cores, memory_mb in rows
-        if host_id is not None
+        if host_id in wanted
     }
 
 
@@ -76,10 +78,11 @@ def allocated_by_pool(session: Session, pool_ids: Sequence[int]) -> dict[int, in
         return {}
     rows = session.execute(
         select(Volume.pool_id, func.sum(Volume.size_bytes))
-        .where(Volume.pool_id.in_(pool_ids), Volume.removed.is_(None), Volume.state.not_in(_FREE_VOLUME_STATES))
+        .where(among(Volume.pool_id, pool_ids), Volume.removed.is_(None), Volume.state.not_in(_FREE_VOLUME_STATES))
         .group_by(Volume.pool_id)
     )
-    return {pool_id: int(size_bytes) for pool_id, size_bytes in rows if pool_id is not None}
+    wanted = set(pool_ids)
+    return {pool_id: int(size_bytes) for pool_id, size_bytes in rows if pool_id in wanted}
 
 
 def percentage(part: float, whole: float) -> str:

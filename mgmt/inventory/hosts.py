@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Select, false, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload
 
 from mgmt.agents.states import TRANSITIONS, Status
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.capacity import NO_USAGE, Usage, decimal, percentage, usage_by_host
-from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_case, page
-from mgmt.store.models import GuestOsCategory, Host, ManagementServer, StoragePool
+from mgmt.inventory.listing import Window, among, any_like_keyword, equals_ignoring_case, page
+from mgmt.store.models import GuestOsCategory, Host, HostDetail, ManagementServer, StoragePool
 
 HOST_DETAILS = ("all", "capacity", "events", "stats", "min")
 VOLUME_ENCRYPTION = "host.volume.encryption"
@@ -36,6 +36,7 @@ _HYPERVISORS = frozenset(
     }
 )  # fmt: skip
 _UNLINKED = frozenset({"Disconnected", "Alert", "Down", "Removed", "Error"})
+_DETAILS = HostDetail.__table__
 _EPOCH = datetime(1970, 1, 1)
 
 # ResourceState.java: what Enable and Disable do to a host's resource state.
@@ -70,6 +71,7 @@ class HostStatsLike(Protocol):
 class HostFacts:
     """What the answers of a page of hosts need beside their rows: gathered once for all of them."""
 
+    details: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     usage: Mapping[int, Usage] = field(default_factory=dict)
     servers: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # msid -> uuid, name
     with_local_pool: frozenset[int] = frozenset()
@@ -84,7 +86,7 @@ def find_hosts(session: Session, params: Mapping[str, Any], window: Window) -> t
         select(Host)
         .where(Host.removed.is_(None))
         .order_by(Host.id)
-        .options(joinedload(Host.zone), joinedload(Host.pod), joinedload(Host.cluster), selectinload(Host.details))
+        .options(joinedload(Host.zone), joinedload(Host.pod), joinedload(Host.cluster))
     )
     return page(session, _narrowed(session, statement, params), window)
 
@@ -125,22 +127,24 @@ def gather_facts(
     session: Session,
     hosts: Sequence[Host],
     *,
+    levels: Sequence[str] = ("all",),
     stats: Mapping[int, HostStatsLike] | None = None,
     is_last_pinged_right: bool = False,
 ) -> HostFacts:
-    """What `host_view` needs for these hosts, in a fixed number of queries."""
+    """What `host_view` needs for these hosts in these levels of detail, in a fixed number of queries."""
     ids = [host.id for host in hosts]
     category_ids = {host.os_category_id for host in hosts if host.os_category_id is not None}
     servers = session.execute(select(ManagementServer.msid, ManagementServer.uuid, ManagementServer.name))
     local = select(StoragePool.host_id).where(
-        StoragePool.host_id.in_(ids), StoragePool.removed.is_(None), StoragePool.status == "Up"
+        among(StoragePool.host_id, ids), StoragePool.removed.is_(None), StoragePool.status == "Up"
     )
     categories: dict[int, tuple[str, str]] = {}
     if category_ids:
         rows = session.scalars(select(GuestOsCategory).where(GuestOsCategory.id.in_(category_ids)))
         categories = {row.id: (row.uuid, row.name) for row in rows}
     return HostFacts(
-        usage=usage_by_host(session, ids),
+        details=_details_by_host(session, ids, only_uefi="all" not in levels),
+        usage=usage_by_host(session, ids) if {"all", "capacity"} & set(levels) else {},
         servers={msid: (uuid, name) for msid, uuid, name in servers},
         with_local_pool=frozenset(host_id for host_id in session.scalars(local) if host_id is not None),
         os_categories=categories,
@@ -149,11 +153,22 @@ def gather_facts(
     )
 
 
+def _details_by_host(session: Session, host_ids: Sequence[int], *, only_uefi: bool) -> dict[int, dict[str, str]]:
+    """The details of each host as plain texts: a page of hosts has thousands, too many for objects."""
+    statement = select(_DETAILS.c.host_id, _DETAILS.c.name, _DETAILS.c.value).where(among(_DETAILS.c.host_id, host_ids))
+    if only_uefi:
+        statement = statement.where(_DETAILS.c.name == UEFI)
+    details: dict[int, dict[str, str]] = {}
+    for host_id, name, value in session.execute(statement.order_by(_DETAILS.c.id)).all():
+        details.setdefault(host_id, {})[name] = value
+    return details
+
+
 def host_view(host: Host, facts: HostFacts, details: Sequence[str] = ("all",)) -> dict[str, Any]:
     """A host's answer in the wanted levels of detail (api-gateway 6.5)."""
     wanted = frozenset(details)
     is_all = "all" in wanted
-    host_details = {detail.name: detail.value for detail in host.details}
+    host_details = facts.details.get(host.id, {})
     is_routing = host.type == "Routing"
     cluster = host.cluster
     cpu_factor = float(cluster.cpu_overcommit_ratio) if cluster else 1.0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 T = TypeVar("T")
+
+_FEW = 20  # ids that are cheap as parameters
 
 
 class Window(Protocol):
@@ -61,3 +64,14 @@ def any_like_keyword(columns: tuple[TextColumn, ...], keyword: str) -> ColumnEle
 def equals_ignoring_case(column: TextColumn, value: str) -> ColumnElement[bool]:
     """True where `column` is `value`, whatever the case, as with CloudStack's MySQL collation."""
     return func.lower(column) == value.lower()
+
+
+def among(column: ColumnElement[Any] | InstrumentedAttribute[Any], ids: Sequence[int]) -> ColumnElement[bool]:
+    """True where `column` is one of `ids`; for a dense page, where it lies in their range, so that rows of a few others
+    may come too. Hundreds of parameters cost more than those rows: for look-ups by id only.
+    """
+    if len(ids) > _FEW:
+        low, high = min(ids), max(ids)
+        if high - low < 2 * len(ids):
+            return column.between(low, high)
+    return column.in_(ids)
