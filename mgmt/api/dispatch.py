@@ -38,6 +38,8 @@ from mgmt.observe.redaction import MASK
 
 logger = logging.getLogger(__name__)
 
+# The container sends the setting's default in its own spelling, and any other value as it is.
+DEFAULT_JSON_CONTENT_TYPE = "application/json; charset=UTF-8"
 JSON_CONTENT_TYPE = "application/json;charset=utf-8"
 XML_CONTENT_TYPE = "text/xml;charset=utf-8"
 ROOT_ADMIN_ROLE = "Admin"
@@ -80,12 +82,9 @@ class _Work:
     is_json: bool
     correlation_id: str
     session: CallSession
+    content_type: str
     caller: Caller | None = None
     shows_version: bool = False
-
-    @property
-    def content_type(self) -> str:
-        return JSON_CONTENT_TYPE if self.is_json else XML_CONTENT_TYPE
 
 
 class Dispatcher:
@@ -98,7 +97,9 @@ class Dispatcher:
         self.sessions = SessionTable(services.providers, session_timeout_s)
         self._xml = XmlRenderer(self._commands.values())
         self._binders: dict[str, Binder] = {}
-        # CloudStack reads the limit once, at start.
+        # CloudStack reads these two once, at start.
+        configured = self._setting_text("json.content.type", DEFAULT_JSON_CONTENT_TYPE)
+        self._json_content_type = JSON_CONTENT_TYPE if configured == DEFAULT_JSON_CONTENT_TYPE else configured
         self._page_limit = self._setting_int("default.page.size", DEFAULT_PAGE_SIZE)
 
     def handle(self, request: ApiRequest) -> ApiAnswer:
@@ -106,10 +107,12 @@ class Dispatcher:
         services = self._services
         clock = services.providers.clock
         started_at = clock.monotonic()
+        is_json = request.parameters.get("response", "").lower() == "json"
         work = _Work(
             request=request,
             command=request.parameters.get("command"),
-            is_json=request.parameters.get("response", "").lower() == "json",
+            is_json=is_json,
+            content_type=self._json_content_type if is_json else XML_CONTENT_TYPE,
             correlation_id=services.providers.ids.uuid(),
             session=CallSession(
                 self.sessions, request.cookies, self._setting_text("api.sessionkey.cookie.samesite", "Lax")
@@ -264,7 +267,7 @@ class Dispatcher:
         job_uuid = submit_job(declaration, call, bound, custom_job_uuid=custom if isinstance(custom, str) else None)
         fields = {"jobid": job_uuid}
         if work.is_json:
-            return ApiAnswer(200, JSON_CONTENT_TYPE, json_body(declaration.response_key, fields))
+            return ApiAnswer(200, work.content_type, json_body(declaration.response_key, fields))
         document = self._xml.plain(declaration.response_key, self._version(work), fields)
         return ApiAnswer(200, XML_CONTENT_TYPE, document)
 
@@ -279,7 +282,7 @@ class Dispatcher:
     def _result_answer(self, work: _Work, declaration: Declaration, result: Result) -> ApiAnswer:
         key = declaration.response_key
         if work.is_json:
-            return ApiAnswer(200, JSON_CONTENT_TYPE, json_body(key, content(result, declaration.object_name)))
+            return ApiAnswer(200, work.content_type, json_body(key, content(result, declaration.object_name)))
         return ApiAnswer(200, XML_CONTENT_TYPE, self._xml.result(key, self._version(work), result, declaration))
 
     def _error_answer(self, work: _Work, error: CloudError) -> ApiAnswer:

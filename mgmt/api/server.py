@@ -124,11 +124,12 @@ class HttpServer:
         self._thread_count = threads
         self._map: dict[int, Any] = {}
         self._workers = _Workers()
+        dispatcher: Any = self._workers  # waitress asks for its own class but calls `add_task` only
         self._server = TcpWSGIServer(
             app,
             map=self._map,
             _sock=listener,
-            dispatcher=self._workers,
+            dispatcher=dispatcher,
             adj=Adjustments(
                 listen="127.0.0.1:0",  # not used: the socket is there already
                 ident=None,

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import ServerApiError
 from mgmt.jobs.ids import check_custom_job_id, job_id_taken
-from mgmt.jobs.states import JobState, Outcome, advance, cut_short, raised, returned
+from mgmt.jobs.states import JobSignal, JobState, Outcome, advance, cut_short, raised, returned
 from mgmt.observe.correlation import correlated, current_correlation_id
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -314,7 +314,9 @@ class JobRunner:
         state = advance(JobState(job.status), outcome.signal)
         job.status = int(state)
         job.result_code = outcome.result_code
-        job.result = self._redactor.value(outcome.result)
+        # A result is what any client may see; only error texts can quote what the job was given.
+        is_result = outcome.signal is JobSignal.RETURNED
+        job.result = dict(outcome.result) if is_result else self._redactor.value(outcome.result)
         job.completed = self._providers.utcnow()
         return state
 

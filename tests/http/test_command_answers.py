@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from mgmt.api.app import create_wsgi
 from mgmt.commands.declaration import Fields, Item, Listing, Success
 from mgmt.errors import (
     AgentUnavailableError,
@@ -76,6 +78,15 @@ def test_xml_answers(edge: Any, result: Any, inner: str) -> None:
     document = edge.get("listHosts", response="xml").get_data(as_text=True)
     attribute = ' cloud-stack-version="4.22.0.0-SNAPSHOT"'
     assert document == f"{HEAD}<listhostsresponse{attribute}>{inner}</listhostsresponse>"
+
+
+def test_json_content_type_is_a_setting(edge: Any) -> None:
+    """Another value of json.content.type goes out as it is, on errors too, from the next start on."""
+    edge.set("json.content.type", "text/javascript; charset=UTF-8")
+    assert edge.get("listZones").headers["Content-Type"] == "application/json;charset=utf-8"
+    restarted = replace(edge, app=create_wsgi(edge.services))
+    for name in ("listZones", "nope"):
+        assert restarted.get(name).headers["Content-Type"] == "text/javascript; charset=UTF-8"
 
 
 def test_version_attribute_can_be_switched_off(edge: Any) -> None:

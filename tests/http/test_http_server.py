@@ -168,10 +168,11 @@ def test_stop_lets_a_request_end_and_leaves_nothing(edge: Any) -> None:
     reached, go_on = threading.Event(), threading.Event()
     edge.recorder.result = Success("late")
     edge.recorder.gate = lambda call: reached.set() or go_on.wait(TIMEOUT_S)
+    idle = http.client.HTTPConnection(*server.address, timeout=TIMEOUT_S)
+    assert fetch(idle, target(edge, "listZones"))[0].status == 200
     connection = http.client.HTTPConnection(*server.address, timeout=TIMEOUT_S)
     connection.request("GET", target(edge, "listHosts"))
     assert reached.wait(TIMEOUT_S)
-    idle = socket.create_connection(server.address, timeout=TIMEOUT_S)
     stopper = threading.Thread(target=server.stop)
     stopper.start()
     go_on.set()
@@ -180,7 +181,7 @@ def test_stop_lets_a_request_end_and_leaves_nothing(edge: Any) -> None:
     assert set(threading.enumerate()) == before
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(server.address, timeout=TIMEOUT_S)
-    assert idle.recv(10) == b""
+    assert idle.sock.recv(10) == b""
     idle.close()
     connection.close()
     server.stop()
