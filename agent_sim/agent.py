@@ -215,6 +215,12 @@ class Agent:
         self.phase = Phase.STOPPED
         return [self._shutdown(), Close()] if was_linked else [Close()]
 
+    def end(self) -> None:
+        """The process is gone without a word: whatever is still under way is never answered."""
+        self._halt()
+        self.phase = Phase.STOPPED
+        self.link += 1
+
     @property
     def deadline_s(self) -> float | None:
         """When `tick` has something to do next, None when there is nothing to wait for."""

@@ -94,8 +94,7 @@ class Member:
 
     async def kill(self) -> None:
         """End it at once: no word to the server, tools die."""
-        self._agent.phase = Phase.STOPPED
-        self._agent.link += 1  # nothing that is still under way is answered
+        self._agent.end()
         if self._wire is not None:
             self._wire.abort()
             self._wire = None
@@ -119,7 +118,7 @@ class Member:
     async def close(self) -> None:
         """Stop it in order: say goodbye, close, end tools."""
         self._perform(self._agent.stop())
-        self._agent.link += 1
+        self._agent.end()
         if self._wire is not None:
             await self._wire.closed()
         await self._end_tasks()
@@ -184,8 +183,10 @@ class Member:
         self._on_change(self._agent.phase)
 
     def _arm(self) -> None:
-        self._cancel_timer()
         deadline_s = self._agent.deadline_s
+        if self._timer is not None and not self._timer.cancelled and self._timer.due_s == deadline_s:
+            return
+        self._cancel_timer()
         if deadline_s is not None:
             self._timer = self._timers.call_at(deadline_s, self._tick)
 

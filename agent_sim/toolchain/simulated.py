@@ -13,6 +13,7 @@ from agent_sim.toolchain.options import UsageError, V2vOptions, password_options
 from agent_sim.toolchain.run import Bench, Run, ToolFailure
 from agent_sim.toolchain.tls import certificate_der
 from agent_sim.toolchain.v2v import run_virt_v2v
+from agent_sim.toolchain.vsphere import VcenterUnreachableError
 
 _COPY_STEPS = 10
 
@@ -61,7 +62,7 @@ class SimulatedToolchain:
             raise ToolFailure("/bin/bash: line 1: openssl: command not found", exit_status=127)
         try:
             certificate = await certificate_der(found.group(1) if found else "")
-        except OSError:
+        except VcenterUnreachableError:
             # the pipe's last command gets no certificate; what it says goes to the standard error
             raise ToolFailure(exit_status=1) from None
         digest = hashlib.sha1(certificate, usedforsecurity=False).hexdigest().upper()

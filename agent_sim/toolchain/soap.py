@@ -122,12 +122,11 @@ class SoapReader:
             if found_compute is None:
                 raise NotFoundError("compute resource", compute)
             hosts = _one(content, found_compute, ("host",)).get("host", [])
-            names = {_one(content, system, ("name",)).get("name"): system for system in hosts}
-            system = names.get(host) if host else next(iter(names.values()), None)
+            system = next((found for name, found in _names(content, hosts) if host in (None, name)), None)
             if system is None:
                 raise NotFoundError("host system", host or "")
-            for machine in _one(content, system, ("vm",)).get("vm", []):
-                if _one(content, machine, ("name",)).get("name") == vm_name:
+            for name, machine in _names(content, _one(content, system, ("vm",)).get("vm", [])):
+                if name == vm_name:
                     return _read_machine(content, machine)
             raise NotFoundError("vm", vm_name)
 
@@ -164,6 +163,17 @@ def _one(content: Any, entity: Any, paths: tuple[str, ...]) -> dict[str, Any]:
         propSet=[vmodl.query.PropertyCollector.PropertySpec(type=type(entity), pathSet=list(paths))],
     )
     return {prop.name: prop.val for found in _retrieve(content, spec) for prop in found.propSet}
+
+
+def _names(content: Any, entities: list[Any]) -> list[tuple[str, Any]]:
+    """Names of objects of one type, in one round trip for all."""
+    if not entities:
+        return []
+    spec = vmodl.query.PropertyCollector.FilterSpec(
+        objectSet=[vmodl.query.PropertyCollector.ObjectSpec(obj=entity, skip=False) for entity in entities],
+        propSet=[vmodl.query.PropertyCollector.PropertySpec(type=type(entities[0]), pathSet=["name"])],
+    )
+    return [(prop.val, found.obj) for found in _retrieve(content, spec) for prop in found.propSet]
 
 
 def _retrieve(content: Any, spec: Any) -> Iterator[Any]:

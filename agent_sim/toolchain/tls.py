@@ -13,21 +13,22 @@ _CONNECT_TIMEOUT_S = 10.0
 async def certificate_der(address: str) -> bytes:
     """The certificate of `host[:port]` (443 by default) in DER form.
 
-    Raises OSError (TimeoutError and SSLError among them) when no TLS link comes about.
+    Raises VcenterUnreachableError when no TLS link comes about. Unlike a look-up in a worker thread this can be
+    cancelled at any time, so it goes first.
     """
-    try:
-        host, port = split_address(address)
-    except VcenterUnreachableError as error:
-        raise OSError(str(error)) from None
+    host, port = split_address(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-        _, writer = await asyncio.open_connection(host.strip("[]"), port, ssl=context)
+    try:
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host.strip("[]"), port, ssl=context)
+    except OSError as error:
+        raise VcenterUnreachableError(f"Failed to connect to {host} port {port}: {error or 'timed out'}") from None
     try:
         certificate: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     finally:
         writer.transport.abort()
     if not certificate:
-        raise OSError(f"{address} showed no certificate")
+        raise VcenterUnreachableError(f"{address} showed no certificate")
     return certificate

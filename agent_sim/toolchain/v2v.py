@@ -101,12 +101,16 @@ async def _open_vddk(run: Run, options: V2vOptions) -> SourceMachine:
     except UsageError as error:
         raise ToolFailure(*failure(error.lines[0].removeprefix("virt-v2v: error: ")).lines) from None
     await run.advance(0.2)
+    try:
+        certificate = await certificate_der(address.vcenter)
+    except VcenterUnreachableError as error:
+        raise _no_connection(error) from None
     machine = await _find_guest(run, address, password, guest)
     await run.advance(0.6)
     await _check_vddk(run, options)
     await run.advance(0.4)
     run.stage("Opening the source")
-    await _check_thumbprint(run, address.vcenter, options.io["vddk-thumbprint"], machine)
+    await _check_thumbprint(run, certificate, options.io["vddk-thumbprint"], machine)
     if machine.powered_on:
         run.say(f"virt-v2v: warning: domain {guest} is running or paused: the copy is not consistent")
     return machine
@@ -123,6 +127,10 @@ async def _read_password(run: Run, options: V2vOptions) -> str:
 
 def _libvirt(text: str) -> ToolFailure:
     return failure(f"exception: libvirt: VIR_ERR_INTERNAL_ERROR: VIR_FROM_ESX: internal error: {text}")
+
+
+def _no_connection(error: VcenterUnreachableError) -> ToolFailure:
+    return _libvirt(f"curl_easy_perform() returned an error: Couldn't connect to server (7) : {error}")
 
 
 async def _find_guest(run: Run, address: VpxAddress, password: str, guest: str) -> SourceMachine:
@@ -144,7 +152,7 @@ async def _find_guest(run: Run, address: VpxAddress, password: str, guest: str) 
     except LoginRefusedError as error:
         raise _libvirt(f"HTTP response code 500 for call to 'Login'. Fault: ServerFaultCode - {error}") from None
     except VcenterUnreachableError as error:
-        raise _libvirt(f"curl_easy_perform() returned an error: Couldn't connect to server (7) : {error}") from None
+        raise _no_connection(error) from None
     except VcenterLookupError as error:
         raise _libvirt(str(error)) from None
     except asyncio.CancelledError:
@@ -180,12 +188,9 @@ async def _check_vddk(run: Run, options: V2vOptions) -> None:
         )
 
 
-async def _check_thumbprint(run: Run, vcenter: str, thumbprint: str, machine: SourceMachine) -> None:
+async def _check_thumbprint(run: Run, certificate: bytes, thumbprint: str, machine: SourceMachine) -> None:
     """VDDK compares the thumbprint with the server's certificate when it opens the disk."""
-    try:
-        actual = hashlib.sha1(await certificate_der(vcenter), usedforsecurity=False).hexdigest()
-    except OSError as error:
-        raise _libvirt(f"curl_easy_perform() returned an error: Couldn't connect to server (7) : {error}") from None
+    actual = hashlib.sha1(certificate, usedforsecurity=False).hexdigest()
     if thumbprint.replace(":", "").lower() != actual:
         await run.advance(2.4)
         raise failure(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote
+
 import pytest
 
 from agent_sim.toolchain.images import read_image
@@ -125,3 +128,29 @@ def test_ovf_conversion_by_ovftool(lab) -> None:
 
 def inventory_path(lab, vm: str) -> str:
     return "vm"
+
+
+def test_no_password_is_left_anywhere(lab, caplog, tmp_path) -> None:
+    """After imports by both paths, good and bad, no file, log line, run or event holds the password in any form."""
+    caplog.set_level("DEBUG")
+    agent = lab.agents["kvm1"]
+    lab.add_pool("kvm1")
+    for fields in (
+        {"useVddk": True},
+        {"useVddk": True, "wait": 70},
+        {"exportOvfToConversionLocation": True},
+        {"useVddk": True, "vcenter": "127.0.0.1:1"},
+        {"exportOvfToConversionLocation": True, "cluster": "x", "vcenter": "127.0.0.1:1"},
+    ):
+        agent.ask(lab.convert_command("web01", location=lab.primary(), **fields))
+    forms = [PASSWORD, quote(PASSWORD), base64.b64encode(PASSWORD.encode()).decode()]
+    found = [
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and any(form.encode() in path.read_bytes() for form in forms)
+    ]
+    assert found == []
+    assert len(lab.runs) >= 6
+    for form in forms:
+        assert form not in caplog.text
+        assert form not in all_text(lab)
