@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mgmt.errors import ServerApiError
+from mgmt.errors import CloudError, ServerApiError
 from mgmt.jobs.ids import check_custom_job_id, job_id_taken
 from mgmt.jobs.states import JobSignal, JobState, Outcome, advance, cut_short, raised, returned
 from mgmt.observe.correlation import correlated, current_correlation_id
@@ -290,9 +290,12 @@ class JobRunner:
             logger.exception("job %s of %s ended but its end could not be written", order.job_uuid, order.command)
 
     def _log_failure(self, order: _Order, error: Exception) -> None:
-        # The trace goes through the redactor: exceptions of libraries may quote what they were given.
+        # Through the redactor: exceptions of libraries may quote what they were given.
+        if isinstance(error, CloudError) and error.__cause__ is None:
+            logger.warning("job %s of %s failed: %s", order.job_uuid, order.command, self._redactor.text(error.text))
+            return
         trace = self._redactor.text("".join(traceback.format_exception(error)))
-        logger.warning("job %s of %s failed: %s", order.job_uuid, order.command, trace)
+        logger.error("job %s of %s failed: %s", order.job_uuid, order.command, trace)
 
     def _finish(self, order: _Order, outcome: Outcome) -> None:
         if self._is_abandoned:

@@ -135,6 +135,25 @@ def test_failure_holds_no_registered_secret(world: World, caplog: pytest.LogCapt
     assert "VMware1!lab" not in caplog.text
 
 
+def test_unexpected_failure_is_logged_with_its_trace(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A Python exception ends the job with a text that says nothing, and the log has the masked trace."""
+    world.redactor.register("VMware1!lab")
+    runner = world.runner()
+    runner.start()
+
+    def fail(job_uuid: str) -> dict[str, Any]:
+        raise KeyError("VMware1!lab")
+
+    with caplog.at_level(logging.ERROR, logger="mgmt.jobs.runner"):
+        job_uuid = submit(runner, fail)
+        assert runner.wait(job_uuid, TIMEOUT_S)
+    job = world.job(job_uuid)
+    assert job is not None and job.result_code == 530
+    assert job.result["errortext"] == "Internal error executing command, please contact your system administrator"
+    assert "KeyError: '*****'" in caplog.text and "in fail" in caplog.text
+    assert "VMware1!lab" not in caplog.text
+
+
 def test_stop_leaves_running_and_waiting_jobs_to_the_next_server(world: World) -> None:
     """A job that does not end in time stays pending, as do queued ones; the next start ends them as failed."""
     runner = world.runner()
