@@ -6,6 +6,7 @@ import gzip
 import io
 import socket
 import ssl
+import statistics
 import threading
 import time
 from email.message import Message
@@ -71,14 +72,16 @@ def test_gzip_bodies_are_taken(lab: VcenterSim, raw: Any, soap: Any, chunked: bo
 
 
 def test_connections_are_kept_alive_and_quick(lab: VcenterSim, raw: Any, soap: Any) -> None:
-    """Fifty calls over one connection take far less than the 40 ms each that delayed ACKs would cost."""
+    """Calls over one connection take far less than the 40 ms each that delayed ACKs would cost."""
     client = raw(lab)
     client.post(soap(*SERVICE))
     opened = client.connection.sock
-    started = time.monotonic()
+    durations_s = []
     for _ in range(50):
+        started = time.monotonic()
         assert client.post(soap(*SERVICE)).status == 200
-    assert time.monotonic() - started < 1.5
+        durations_s.append(time.monotonic() - started)
+    assert statistics.quantiles(durations_s, n=4)[0] < 0.035  # the quick quarter: other work may slow the rest down
     assert client.connection.sock is opened
 
 

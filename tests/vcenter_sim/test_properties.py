@@ -96,6 +96,22 @@ def test_the_datacenter_is_found_by_the_big_recursive_traversal(lab_client: Any)
     assert type(found["esx3.lab.example"]["parent"]) is vim.ComputeResource
 
 
+def test_a_traversal_in_circles_ends(lab_client: Any) -> None:
+    """Down by childEntity and up by parent: every object is visited once and given once."""
+    both = [Collector.SelectionSpec(name="down"), Collector.SelectionSpec(name="up")]
+    select = [
+        Collector.TraversalSpec(name="down", type=vim.Folder, path="childEntity", skip=False, selectSet=both),
+        Collector.TraversalSpec(name="up", type=vim.ManagedEntity, path="parent", skip=False, selectSet=both),
+    ]
+    start = lab_client.RetrieveContent().searchIndex.FindByInventoryPath("lab-dc/vm/Prod")
+    spec = Collector.FilterSpec(
+        objectSet=[Collector.ObjectSpec(obj=start, skip=False, selectSet=select)],
+        propSet=[Collector.PropertySpec(type=vim.Folder, pathSet=["name"])],
+    )
+    found = lab_client.RetrieveContent().propertyCollector.RetrieveProperties([spec])
+    assert sorted(item.propSet[0].val for item in found) == ["Archive", "Datacenters", "Prod", "Web", "vm"]
+
+
 def test_pages_follow_by_token_and_are_complete(lab: VcenterSim, lab_client: Any) -> None:
     """maxObjects cuts the answer into pages; the last one has no token."""
     collector = lab_client.RetrieveContent().propertyCollector
