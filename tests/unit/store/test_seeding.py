@@ -159,6 +159,16 @@ def test_a_second_start_changes_only_the_address(open_store, tmp_path):
     assert rows(again, models.VmwareDatacenter)["lab-dc"].vcenter_host == "127.0.0.1:1"
 
 
+def test_a_datacenter_elsewhere_keeps_its_address(open_store, lab_document, write_seed):
+    """A datacenter that names a vCenter is linked to that one, whatever the embedded one's address."""
+    lab_document["vmware_datacenters"][0]["vcenter"] = "vc.example:8443"
+    file = write_seed(lab_document)
+    store = open_store()
+    for address in (None, ADDRESS):
+        seed(store, file, vcenter_address=address)
+        assert rows(store, models.VmwareDatacenter)["lab-dc"].vcenter_host == "vc.example:8443"
+
+
 def test_an_unlinked_datacenter_stays_unlinked(open_store):
     """A datacenter that was removed does not come back at the next start."""
     store = open_store()

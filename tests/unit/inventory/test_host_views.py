@@ -1,0 +1,185 @@
+"""Parts of a host's answer that need more than the seeded lab."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select
+
+from mgmt.inventory.capacity import MIB, allocated_by_pool, usage_by_host
+from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_text, host_view, possible_events
+from mgmt.inventory.listing import among
+from mgmt.providers import Providers
+from mgmt.store.database import Store
+from mgmt.store.models import Host, VmInstance, Volume
+from mgmt.store.seeding import seed
+
+
+@dataclass(frozen=True)
+class Stats:
+    cpu_utilization: float = 3.456
+    average_load: float = 0.4
+    used_memory_kbs: float = 1024.9
+    network_read_kbs: float = 12.5
+    network_write_kbs: float = 8.0
+
+
+@pytest.fixture(scope="module")
+def store():
+    made = Store("sqlite://", Providers())
+    seed(made, "lab", vcenter_address=None)
+    with made.session() as session:
+        for number in range(30):
+            session.add(
+                Host(
+                    uuid=f"h{number}",
+                    name=f"h{number}",
+                    zone_id=1,
+                    pod_id=1,
+                    cluster_id=1,
+                    created=datetime(2026, 1, 1),
+                )
+            )
+    yield made
+    made.close()
+
+
+def test_the_load_that_the_agent_reported(store):
+    """With figures of the agent a host shows CPU, load, memory and network; whole KB, two decimals."""
+    with store.session() as session:
+        host = session.get_one(Host, 1)
+        facts = gather_facts(session, [host], stats={1: Stats()})
+        view = host_view(host, facts, ("stats",))
+    assert (view["cpuused"], view["cpuloadaverage"], view["memoryused"]) == ("3.46%", 0.4, 1024)
+    assert (view["networkkbsread"], view["networkkbswrite"]) == (12, 8)
+
+
+def test_a_host_outside_clusters_and_kvm(store):
+    """A host without pod and cluster has no names of them, and one that is no KVM host has no details map."""
+    host = Host(
+        uuid="ssvm",
+        name="s-1-VM",
+        type="SecondaryStorageVM",
+        status="Up",
+        resource_state="Enabled",
+        hypervisor_type="None",
+        cpus=1,
+        speed_mhz=500,
+        ram_bytes=0,
+        created=datetime(2026, 1, 1),
+    )
+    with store.session() as session:
+        host.zone = session.get_one(Host, 1).zone
+        view = host_view(host, HostFacts())
+        session.rollback()
+    assert {view[key] for key in ("podid", "podname", "clusterid", "clustername", "managementserverid")} == {None}
+    assert not {"details", "memorytotal", "cpuused", "encryptionsupported"} & set(view)
+
+
+def test_host_text_is_that_of_java():
+    """A host in error texts is its id, name, type and UUID as JSON."""
+    host = Host(id=12, name="kvm-ä", type="Routing", uuid="u")
+    assert host_text(host) == 'Host {"id":12,"name":"kvm-ä","type":"Routing","uuid":"u"}'
+
+
+def test_no_events_are_possible_for_a_removed_host():
+    """A state without a way out has no events."""
+    assert possible_events("Removed") == ""
+
+
+def _take_space(session) -> None:
+    for number, host_id in enumerate((1, 2, 2)):
+        session.add(
+            VmInstance(
+                uuid=f"vm{number}",
+                name="vm",
+                instance_name=f"i-2-{number}-VM",
+                state="Running",
+                account_id=2,
+                domain_id=1,
+                user_id=2,
+                zone_id=1,
+                host_id=host_id,
+                guest_os_id=99,
+                service_offering_id=1,
+                cpu_number=2,
+                cpu_speed_mhz=1000,
+                memory_mb=512,
+                created=datetime(2026, 1, 1),
+            )
+        )
+        session.add(
+            Volume(
+                uuid=f"v{number}",
+                name="v",
+                volume_type="ROOT",
+                account_id=2,
+                domain_id=1,
+                zone_id=1,
+                pool_id=host_id,
+                size_bytes=10,
+                created=datetime(2026, 1, 1),
+            )
+        )
+    session.flush()
+
+
+@pytest.mark.parametrize("ids", [[1], [1, *range(3, 33)]])
+def test_usage_is_that_of_the_asked_hosts_and_pools_only(store, ids):
+    """Few ids or a dense page of many: what others hold is never counted."""
+    with store.session() as session:
+        _take_space(session)
+        usage = usage_by_host(session, ids)
+        allocated = allocated_by_pool(session, ids)
+        both = usage_by_host(session, [1, 2])
+        session.rollback()
+    assert {host_id: (each.cpu_mhz, each.cpu_cores) for host_id, each in usage.items()} == {1: (2000, 2)}
+    assert usage[1].memory_bytes == 512 * MIB
+    assert allocated == {1: 10}
+    assert both[2].cpu_mhz == 4000
+
+
+def test_nothing_is_asked_for_no_ids(store):
+    """Without hosts or pools there is nothing to add up."""
+    with store.session() as session:
+        assert (usage_by_host(session, []), allocated_by_pool(session, [])) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [([2, 4], [2, 4]), (list(range(1, 33, 2)), list(range(1, 33, 2))), (list(range(1, 31)), list(range(1, 31)))],
+)
+def test_among_finds_the_ids(store, ids, found):
+    """A dense page becomes a range, anything else a list; every asked row comes."""
+    with store.session() as session:
+        rows = set(session.scalars(select(Host.id).where(among(Host.id, ids))))
+    assert set(found) <= rows
+
+
+def test_sparse_ids_bring_no_others(store):
+    """Many ids that lie far apart stay a list."""
+    ids = [*range(1, 25), 100_000]
+    with store.session() as session:
+        assert sorted(session.scalars(select(Host.id).where(among(Host.id, ids)))) == list(range(1, 25))
+
+
+def test_a_page_of_hosts_is_windowed(store):
+    """find_hosts honours the window and counts all."""
+
+    @dataclass(frozen=True)
+    class Window:
+        offset: int = 30
+        limit: int | None = 2
+
+    params = dict.fromkeys(
+        (
+            "id", "zoneid", "podid", "clusterid", "name", "type", "state", "resourcestate", "arch", "hypervisor",
+            "keyword", "managementserverid", "outofbandmanagementenabled", "outofbandmanagementpowerstate",
+            "storageaccessgroup",
+        )
+    )  # fmt: skip
+    with store.session() as session:
+        hosts, total = find_hosts(session, params, Window())
+    assert ([host.name for host in hosts], total) == (["h27", "h28"], 33)
