@@ -1,0 +1,1 @@
+"""The agent edge: listening for KVM agents, attaching them to hosts, carrying commands to them."""

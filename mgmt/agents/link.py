@@ -74,6 +74,16 @@ class AgentLink(asyncio.Protocol):
         for message in messages:
             self._owner.message_received(self, message)
 
+    def pause_writing(self) -> None:
+        """The peer does not read fast enough: take nothing more from it, or what waits to be sent would grow."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The peer has read."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def eof_received(self) -> bool:
         return False  # let the transport close: there are no half-closed links
 

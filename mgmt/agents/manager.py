@@ -63,6 +63,7 @@ class AgentManager:
         self._ssl_dir = ssl_dir
         self._timer_poll_s = timer_poll_s
         self._address: tuple[str, int] | None = None
+        self._start_failure: Exception | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hub: Hub | None = None
@@ -103,6 +104,10 @@ class AgentManager:
         self._thread = threading.Thread(target=self._run, args=(listener, listening), name="agents", daemon=True)
         self._thread.start()
         listening.wait()
+        if self._start_failure is not None:
+            failure, self._start_failure = self._start_failure, None
+            self.stop()
+            raise failure
 
     def stop(self) -> None:
         """Close all links and the listener; hosts become Disconnected. Safe to call twice."""
@@ -218,17 +223,26 @@ class AgentManager:
         return listener
 
     def _run(self, listener: socket.socket, listening: threading.Event) -> None:
-        with asyncio.Runner() as runner:
-            runner.run(self._serve(listener, listening))
-        self._loop = None
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._serve(listener, listening))
+        except Exception as failure:
+            logger.exception("the agents' thread failed")
+            listener.close()
+            self._start_failure = failure  # of use only while `start` still waits
+        finally:
+            self._loop = None
+            listening.set()
 
     async def _serve(self, listener: socket.socket, listening: threading.Event) -> None:
         assert self._hub is not None
         self._loop = asyncio.get_running_loop()
         self._stop_wanted = asyncio.Event()
         server = await self._loop.create_server(self._hub.new_link, sock=listener, backlog=BACKLOG)
-        self._hub.start()
-        listening.set()
-        await self._stop_wanted.wait()
-        server.close()
-        await self._hub.stop()
+        try:
+            self._hub.start()
+            listening.set()
+            await self._stop_wanted.wait()
+        finally:
+            server.close()
+            await self._hub.stop()

@@ -144,7 +144,9 @@ class HandAgent:
 
     def flush(self) -> None:
         """Send what the link has to send."""
-        self.sock.sendall(self.link.take_outgoing())
+        outgoing = self.link.take_outgoing()
+        if outgoing:  # sending nothing would still wait for room in the socket's buffer
+            self.sock.sendall(outgoing)
 
     def request(self, *commands: Command, **header: Any) -> Request:
         """Send a request with the agent's next sequence number."""

@@ -164,6 +164,18 @@ def test_a_folder_that_cannot_be_used_is_an_error(edge: Any, tmp_path: Path) -> 
     second.stop()
 
 
+def test_a_thread_that_cannot_begin_is_an_error(edge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the event loop's thread fails at once, start raises its error instead of waiting for ever."""
+
+    def broken(_: object) -> None:
+        raise RuntimeError("no watch")
+
+    monkeypatch.setattr("mgmt.agents.hub.SilenceWatch.start", broken)
+    other = manager(edge)
+    with pytest.raises(RuntimeError, match="no watch"):
+        other.start()
+
+
 def test_hosts_of_a_killed_server_are_disconnected_at_start(edge: Any) -> None:
     """Hosts that count as linked to this server are Disconnected before agents can connect."""
     agent = edge.agent()

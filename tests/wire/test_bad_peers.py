@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
 from typing import Any
@@ -96,6 +97,23 @@ def test_a_long_message_is_taken(edge: Any, healthy: Any) -> None:
     assert isinstance(answer, PingAnswer)
     assert answer._command is not None
     assert answer._command.contextMap == names
+
+
+def test_a_peer_that_does_not_read_is_not_read_from(edge: Any, healthy: Any) -> None:
+    """Answers that nobody reads do not pile up: the server stops taking requests, and goes on once they are read."""
+    greedy = edge.agent()
+    greedy.attach(edge.startup(guid="greedy-LibvirtComputingResource", name="greedy"))
+    noise = {"noise": random.Random(7).randbytes(3_500).hex()}
+    greedy.sock.settimeout(0.2)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 20_000:
+            greedy.request(PingCommand(contextMap=noise))
+            sent += 1
+    assert sent < 20_000
+    greedy.sock.settimeout(10)
+    for _ in range(sent - 1):
+        assert isinstance(greedy.receive().answers[0], PingAnswer)
 
 
 def test_an_error_in_the_server_ends_one_link_only(edge: Any, healthy: Any, monkeypatch: pytest.MonkeyPatch) -> None:

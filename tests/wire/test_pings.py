@@ -53,7 +53,7 @@ def test_a_ping_is_answered_with_itself(edge: Any) -> None:
     raw: list[bytes] = []
     feed = agent.link.feed
     agent.link.feed = lambda data: raw.extend(messages := feed(data)) or messages
-    response = reply(agent, ping, agent_id=host_id, via=host_id)
+    response = reply(agent, ping, agent_id=host_id, via=-1)
     (answer,) = response.answers
     assert isinstance(answer, PingAnswer)
     assert (answer.result, answer.sendStartup, answer.avoidMsList, answer.reconcileCommands) == (True, False, [], [])
