@@ -75,4 +75,4 @@ def uuids_of(session: Session, model: type[Entity], internal_ids: set[int]) -> d
         return {}
     assert issubclass(model, Base)
     rows = session.execute(select(model.id, model.uuid).where(model.id.in_(internal_ids)))
-    return {internal_id: uuid for internal_id, uuid in rows}
+    return dict(rows.all())
