@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
-from agent_sim.host import HostDescription, generated_hosts, load_hosts
+from agent_sim.host import HostDescription, generated_hosts
+from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.member import Member
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -55,6 +55,3 @@ async def answer_command(hypervisor: Hypervisor, command: Command) -> Answer:
         simple = name.rpartition(".")[2]
         where = f"com.cloud.hypervisor.kvm.resource.wrapper.Libvirt{simple}Wrapper.execute(Libvirt{simple}Wrapper.java)"
         return Answer(result=False, details=failure.stack_trace(where))
-
-
-CommandHandler = Callable[[Hypervisor, Command], Awaitable[Answer]]

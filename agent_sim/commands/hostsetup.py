@@ -10,7 +10,6 @@ from mgmt.protocol.commands import (
     CheckHealthCommand,
     CheckNetworkAnswer,
     CheckNetworkCommand,
-    CleanupNetworkRulesCmd,
     GetHostStatsAnswer,
     GetHostStatsCommand,
     HostStatsEntry,
@@ -45,11 +44,6 @@ async def acknowledge(hypervisor: Hypervisor, command: SetHostParamsCommand | Mo
     return Answer(result=True)
 
 
-async def cleanup_network_rules(hypervisor: Hypervisor, command: CleanupNetworkRulesCmd) -> Answer:
-    """The resource's own answer, sent again and again after the shell's acknowledgement."""
-    return Answer(result=False, details="")
-
-
 async def host_stats(hypervisor: Hypervisor, command: GetHostStatsCommand) -> Answer:
     """Memory from the running domains, load from a fixed model: an idle host."""
     host = hypervisor.host
@@ -78,6 +72,5 @@ HANDLERS: HandlerTable = {
     f"{API}.CheckNetworkCommand": check_network,
     f"{API}.SetHostParamsCommand": acknowledge,
     f"{API}.ModifySshKeysCommand": acknowledge,
-    f"{API}.CleanupNetworkRulesCmd": cleanup_network_rules,
     f"{API}.GetHostStatsCommand": host_stats,
 }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_sim.host import HostFileError, generated_hosts, load_hosts
+from agent_sim.host import HostFileError, generated_hosts
+from agent_sim.hostfile import load_hosts
 
 LAB = Path(__file__).parents[3] / "fixtures" / "hosts" / "lab.yaml"
 GUID = "11111111-0000-4000-8000-00000000000"
