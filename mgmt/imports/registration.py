@@ -109,7 +109,9 @@ class Registration:
     # The VM -------------------------------------------------------------------------------------------------------
 
     def _details(self, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:
-        details = {**self.plan.details, **size.details, "rootDiskController": disks[0].disk.controller or ""}
+        # `deployvm`: UserVmManagerImpl.commitUserVm marks every VM that it writes
+        details = {**self.plan.details, **size.details, "deployvm": "true"}
+        details["rootDiskController"] = disks[0].disk.controller or ""
         if len(disks) > 1:
             details["dataDiskController"] = disks[1].disk.controller or ""
         if nics:

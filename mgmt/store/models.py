@@ -372,6 +372,7 @@ class Template(Entity, Base):
 
 class VmInstance(Entity, Base):
     __tablename__ = "vm_instance"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - a number is in instance names: never used twice
     name: Mapped[str]  # the guest's host name; the API's `name`
     display_name: Mapped[str | None]
     instance_name: Mapped[str]

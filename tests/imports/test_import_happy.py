@@ -20,6 +20,7 @@ def test_J1_success(world: Any) -> None:
         assert vm.instance_name == f"i-2-{vm.id}-VM"
         assert (vm.host_id, vm.cpu_number, vm.cpu_speed_mhz, vm.memory_mb) == (None, 2, 1000, 1024)
         assert {detail.name: detail.value for detail in vm.details} == {
+            "deployvm": "true",
             "rootDiskController": "virtio",
             "nicAdapter": "virtio",
         }

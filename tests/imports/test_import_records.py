@@ -163,6 +163,7 @@ def test_custom_offering(world: Any) -> None:
         "cpuSpeed": "1500",
         "memory": "512",
         "vddk.lib.dir": " /x ",
+        "deployvm": "true",
         "rootDiskController": "virtio",
         "nicAdapter": "virtio",
     }
