@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import threading
@@ -18,6 +19,7 @@ from sqlalchemy import select
 
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.manager import AgentManager
+from mgmt.agents.states import Event
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -242,6 +244,13 @@ class Edge:
         """The attachment of the host, to look at."""
         assert self.manager._hub is not None
         return self.manager._hub.core.attached[self.host_id()]
+
+    def drop(self, attachment: Attachment) -> None:
+        """Let the server notice that an attachment's agent is silent."""
+        assert self.manager._hub is not None
+        assert self.manager._loop is not None
+        work = self.manager._hub.core.drop(attachment, Event.PING_TIMEOUT, "silent")
+        asyncio.run_coroutine_threadsafe(work, self.manager._loop).result(BOUND_S)
 
     def add_cluster(self, name: str, **fields: Any) -> int:
         """Another cluster of the pod; returns its number."""

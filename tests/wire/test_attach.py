@@ -307,6 +307,18 @@ def test_a_newer_link_takes_the_host_over(edge: Any) -> None:
     assert "Alert" not in [after for _, after, _ in edge.moves()]
 
 
+def test_the_end_of_an_older_link_does_not_touch_the_newer_one(edge: Any) -> None:
+    """A loss that is noticed only after a newer link took the host over changes nothing."""
+    edge.agent().attach()
+    edge.wait_for_status("Up")
+    older = edge.attached()
+    edge.agent().attach()
+    edge.wait_for(lambda: edge.manager.is_attached(edge.host_id()) and edge.attached() is not older, "the takeover")
+    edge.drop(older)
+    assert edge.status() == "Up"
+    assert edge.manager.is_attached(edge.host_id())
+
+
 def test_one_connect_per_guid_at_a_time(edge: Any) -> None:
     """While one link waits for an answer, a second of the same guid gets its StartupAnswer and nothing more."""
     first, second = edge.agent(), edge.agent()

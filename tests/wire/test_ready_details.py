@@ -64,6 +64,7 @@ def test_an_agent_that_knows_no_vddk_any_more_loses_it(edge: Any) -> None:
     """A details map without `host.vddk.support` removes all that was stored about VDDK."""
     assert details_after(edge, TOOLS | VDDK, TOOLS) == TOOLS
     assert details_after(edge, VDDK, TOOLS | {"host.vddk.version": "8.0.3"}) == TOOLS
+    assert details_after(edge, VDDK, {}) == TOOLS
 
 
 def test_tool_versions_are_never_removed(edge: Any) -> None:
