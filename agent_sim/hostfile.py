@@ -194,9 +194,13 @@ class _DocumentSchema(Schema):
         return {key: value for key, value in data.items() if not str(key).startswith("x-")}
 
 
-def load_hosts(path: Path) -> list[HostDescription]:
+_VARIABLE = re.compile(r"\$\{([\w.]+)\}")
+
+
+def load_hosts(path: Path, variables: Mapping[str, str] | None = None) -> list[HostDescription]:
     """The hosts that the YAML file `path` describes.
 
+    `${name}` in a host's `properties` stands for `variables[name]`, and for nothing where there is no such variable.
     Raises HostFileError with file, path in the document and reason.
     """
     try:
@@ -204,7 +208,7 @@ def load_hosts(path: Path) -> list[HostDescription]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise HostFileError(f"{path}: cannot be read: {error}") from None
     try:
-        loaded = _DocumentSchema().load(document)
+        loaded = _DocumentSchema().load(_with_variables(document, variables or {}))
     except ValidationError as error:
         faults = "; ".join(f"{where}: {reason}" for where, reason in _flatten(error.messages))
         raise HostFileError(f"{path}: {faults}") from None
@@ -222,6 +226,19 @@ def load_hosts(path: Path) -> list[HostDescription]:
             )
         )
     return hosts
+
+
+def _with_variables(document: Any, variables: Mapping[str, str]) -> Any:
+    """`document` with the variables of each host's properties put in; a malformed one is left to the schema."""
+    if not isinstance(document, dict) or not isinstance(document.get("hosts"), list):
+        return document
+
+    def filled(host: Any) -> Any:
+        if not isinstance(host, dict) or not isinstance(host.get("properties"), str):
+            return host
+        return host | {"properties": _VARIABLE.sub(lambda found: variables.get(found[1], ""), host["properties"])}
+
+    return document | {"hosts": [filled(host) for host in document["hosts"]]}
 
 
 def _flatten(messages: Any, where: str = "") -> list[tuple[str, str]]:

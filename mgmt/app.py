@@ -102,7 +102,13 @@ def _wire(
         host=settings.host,
         port=settings.agent_port,
     )
-    jobs = JobRunner(store, providers, journal, redactor)
+    jobs = JobRunner(
+        store,
+        providers,
+        journal,
+        redactor,
+        expire_minutes=lambda: global_settings.get_int("job.expire.minutes") or 0,
+    )
     services = Services(
         store=store,
         providers=providers,

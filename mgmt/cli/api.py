@@ -44,11 +44,11 @@ def api(
     client = client_for(profile=profile, ready_file=ready_file, url=url, api_key=api_key, secret_key=secret_key)
     try:
         if no_wait:
-            answer = client.call(command, **sent)
+            answer = client.send(command, sent)
         elif sys.stderr.isatty():
             answer = _run_with_progress(client, command, sent)
         else:
-            answer = client.run(command, **sent)
+            answer = client.run(command, sent)
     except ApiCallError as error:
         click.echo(json.dumps(error.body, indent=2, ensure_ascii=False) if error.body else str(error), err=True)
         raise SystemExit(1) from error
@@ -86,7 +86,7 @@ def _run_with_progress(client: ApiClient, command: str, parameters: dict[str, st
                 done, _, total = task["step"].removeprefix("[").partition("]")[0].partition("/")
                 progress.update(bar, completed=int(done) - 1, total=int(total), description=task["description"])
 
-        return client.run(command, on_poll=show_step, **parameters)
+        return client.run(command, parameters, on_poll=show_step)
 
 
 def _import_task(client: ApiClient, parameters: dict[str, str]) -> dict[str, Any] | None:

@@ -51,6 +51,10 @@ class ApiClient:
         self._http.close()
 
     def call(self, command: str, **parameters: object) -> Any:
+        """As `send`, with the parameters as keywords."""
+        return self.send(command, parameters)
+
+    def send(self, command: str, parameters: Mapping[str, object]) -> Any:
         """The content of the answer's single key; raises ApiCallError for an error answer or none."""
         sent = {name: _text(value) for name, value in parameters.items() if value is not None}
         sent |= {"command": command, "apiKey": self.api_key, "response": "json"}
@@ -72,13 +76,16 @@ class ApiClient:
     def run(
         self,
         command: str,
+        parameters: Mapping[str, object],
         *,
         poll_interval_s: float = 0.5,
         on_poll: Callable[[], None] | None = None,
-        **parameters: object,
     ) -> Any:
-        """As `call`, and the job's result when the command is asynchronous; raises ApiCallError for a failed job."""
-        content = self.call(command, **parameters)
+        """As `send`, and the job's result when the command is asynchronous; raises ApiCallError for a failed job.
+
+        `on_poll` is called after each look at a job that still runs.
+        """
+        content = self.send(command, parameters)
         if not (isinstance(content, dict) and "jobid" in content and set(content) <= {"jobid", "id"}):
             return content
         while True:

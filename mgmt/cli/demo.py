@@ -104,14 +104,13 @@ def _commands(world: World) -> Table:
     """Commands and answers of the imports as they crossed the agent wire, from the server's journal."""
     wanted = ("CheckConvertInstance", "ConvertInstance", "ImportConvertedInstance")
     rows = [
-        {"host": entry.fields.get("host"), "name": entry.name, "what": json.dumps(entry.fields.get("content"))}
+        (str(entry.fields.get("host")), entry.name, json.dumps(entry.fields.get("content")))
         for entry in world.server.services.journal.entries(kind="agent")
         if entry.name.removesuffix("Command").removesuffix("Answer") in wanted
     ]
     table = Table("host", "message", "content", title="What crossed the agent wire", title_justify="left", box=None)
-    for row in rows:
-        text = row["what"] if len(row["what"]) <= 150 else row["what"][:147] + "..."
-        table.add_row(str(row["host"]), row["name"], text)
+    for host, name, content in rows:
+        table.add_row(host, name, content if len(content) <= 150 else content[:147] + "...")
     return table
 
 
@@ -209,17 +208,19 @@ class Demo:
         with self.progress:
             result = self.client.run(
                 "importVm",
+                {
+                    "name": vm["name"],
+                    "zoneid": self.zone_id,
+                    "clusterid": self.cluster_id,
+                    "hypervisor": "KVM",
+                    "importsource": "vmware",
+                    "existingvcenterid": datacenter_id,
+                    "serviceofferingid": offering["id"],
+                    "usevddk": use_vddk,
+                }
+                | _nic_map(source, network["id"])
+                | _disk_map(source, data_offering["id"]),
                 poll_interval_s=0.1,
-                name=vm["name"],
-                zoneid=self.zone_id,
-                clusterid=self.cluster_id,
-                hypervisor="KVM",
-                importsource="vmware",
-                existingvcenterid=datacenter_id,
-                serviceofferingid=offering["id"],
-                usevddk=use_vddk,
-                **_nic_map(source, network["id"]),
-                **_disk_map(source, data_offering["id"]),
             )
         imported = result["virtualmachine"]
         self.console.print(f"  imported as {imported['instancename']}, state {imported['state']}\n", highlight=False)
@@ -233,7 +234,8 @@ class Demo:
 @click.option(
     "--agent-port", type=click.IntRange(0, 65535), help="Port for agents [the system chooses; with --keep 8250]."
 )
-def demo(keep: bool, port: int | None, agent_port: int | None) -> None:
+@click.option("--time-scale", type=click.FloatRange(0, min_open=True), help="How many times faster than real [300].")
+def demo(keep: bool, port: int | None, agent_port: int | None, time_scale: float | None) -> None:
     """Show the main job: list hosts and VMware VMs, import one by VDDK and one by OVF, over real sockets."""
     start_logging("error")
     console = Console(width=None if Console().is_terminal else 160)
@@ -242,6 +244,7 @@ def demo(keep: bool, port: int | None, agent_port: int | None) -> None:
         SETTINGS,
         port=port if port is not None else (8080 if keep else 0),
         agent_port=agent_port if agent_port is not None else (8250 if keep else 0),
+        time_scale=time_scale or SETTINGS.time_scale,
     )
     with stop_signals() as stopped:
         try:

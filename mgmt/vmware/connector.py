@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.providers import Providers
-from mgmt.vmware.collector import MAX_WAIT_S
-from mgmt.vmware.link import open_link
-from mgmt.vmware.session import VcenterSession
+
+if TYPE_CHECKING:
+    from mgmt.vmware.session import VcenterSession
 
 TIMEOUT_SETTING = "vmware.vcenter.session.timeout"
 DEFAULT_TIMEOUT_S = 1200
@@ -52,6 +52,11 @@ class VcenterConnector:
         Raises VcenterUnreachableError or VcenterLoginError. The datacenter is looked up at the first use.
         """
         self._redactor.register(credentials.password)
+        # Here, so that a server that has not met a vCenter yet starts without pyvmomi's type tables.
+        from mgmt.vmware.collector import MAX_WAIT_S
+        from mgmt.vmware.link import open_link
+        from mgmt.vmware.session import VcenterSession
+
         timeout_s = self._settings.get_int(TIMEOUT_SETTING) or DEFAULT_TIMEOUT_S
         link = open_link(
             credentials.host,

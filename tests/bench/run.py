@@ -181,7 +181,9 @@ def bench_imports(count: int) -> None:
                 caller = client_of(ready)
                 for number in range(share):
                     unique = f"bench-{callers}-{thread}-{number}"
-                    caller.run("importVm", poll_interval_s=0.005, hostname=unique, displayname=unique, **parameters)
+                    caller.run(
+                        "importVm", parameters | {"hostname": unique, "displayname": unique}, poll_interval_s=0.005
+                    )
                 caller.close()
 
             before = cpu_s(process)

@@ -67,7 +67,7 @@ class Lab:
         return parameters | changes
 
     def import_vm(self, name: str, **changes: object) -> dict[str, Any]:
-        result = self.client.run("importVm", poll_interval_s=0.01, **self.import_parameters(name, **changes))
+        result = self.client.run("importVm", self.import_parameters(name, **changes), poll_interval_s=0.01)
         vm: dict[str, Any] = result["virtualmachine"]
         return vm
 

@@ -222,7 +222,7 @@ def test_api_without_a_server_says_so(start: Start) -> None:
 
 def test_demo_shows_the_main_job(start: Start) -> None:
     """The demo ends with status 0 and has shown hosts, vCenter VMs, progress, commands and imported VMs."""
-    code, out, err = ended(start("demo"))
+    code, out, err = ended(start("demo", "--time-scale", "1000000"))
     assert (code, err) == (0, "")
     for text in (
         "VDDK version", "VMs in vCenter", "importVm web01 by VDDK", "importVm db01 by OVF export",

@@ -149,7 +149,7 @@ def test_missing_vm(lab: Any) -> None:
     """A VM that the vCenter does not have fails the job with CloudStack's text."""
     parameters = lab.import_parameters("web01") | {"name": "no-such-vm"}
     with pytest.raises(ApiCallError) as raised:
-        lab.client.run("importVm", poll_interval_s=0.01, **parameters)
+        lab.client.run("importVm", parameters, poll_interval_s=0.01)
     host, port = lab.world.vcenter.address
     assert raised.value.body == {
         "errorcode": 530,

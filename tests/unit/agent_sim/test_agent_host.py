@@ -89,3 +89,9 @@ def test_missing_file_is_a_fault_too(tmp_path: Path) -> None:
     """A file that is not there is reported by name."""
     with pytest.raises(HostFileError, match=r"none\.yaml: cannot be read"):
         load_hosts(tmp_path / "none.yaml")
+
+
+def test_variables_of_the_properties_are_filled_in() -> None:
+    """`${vcenter.thumbprint}` in the lab's properties is the given value, and blank (unset) without one."""
+    assert load_hosts(LAB, {"vcenter.thumbprint": "AA:BB"})[0].properties.vddk_thumbprint == "AA:BB"
+    assert not load_hosts(LAB)[0].properties.vddk_thumbprint
