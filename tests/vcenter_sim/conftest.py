@@ -24,7 +24,7 @@ def lab_file() -> Path:
     return LAB
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab() -> Iterator[VcenterSim]:
     """The lab's vCenter for tests that change nothing."""
     with VcenterSim(LAB) as vcenter:

