@@ -137,7 +137,7 @@ async def _move(hypervisor: Hypervisor, vm: str, disks: list[_Disk], destination
         for index, disk in enumerate(disks):
             destination = _destination(hypervisor, destinations, index)
             if destination is not None:
-                copied.append(await _copy(hypervisor, vm, disk, destination))
+                copied.append(await _copy(hypervisor, vm, disk, destination, (index + 1, len(disks))))
         done = True
     except (AgentFailure, OSError, ToolTimeoutError) as error:
         logger.warning("(%s) disks could not be moved to their pools on %s: %s", vm, hypervisor.host.name, error)
@@ -166,7 +166,7 @@ def _destination(hypervisor: Hypervisor, destinations: list[str], index: int) ->
     return pool
 
 
-async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool) -> _Disk:
+async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool, number: tuple[int, int]) -> _Disk:
     available_bytes = await hypervisor.bench.blocking(pool.available_bytes)
     size_bytes = disk.image.allocated_bytes
     if available_bytes < size_bytes:
@@ -178,7 +178,7 @@ async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool) -> _Di
     path = f"{pool.target}/{name}"
     finished = False
     try:
-        invocation = Invocation.of(copy_argv(disk.path, path), vm=vm, limit_s=_COPY_LIMIT_S)
+        invocation = Invocation.of(copy_argv(disk.path, path), vm=vm, limit_s=_COPY_LIMIT_S, disk=number)
         outcome = await hypervisor.toolchain.run(invocation)
         if outcome.exit_status != 0:
             raise AgentFailure(outcome.output[-1])

@@ -25,7 +25,8 @@ class ToolTimeoutError(Exception):
 class Invocation:
     """One run of a program. `argv` may hold a secret (ovftool's locator does): show `shown_argv` instead.
 
-    `limit_s` is in seconds of the time model, None for no limit. `vm` is the VM's name as the user knows it.
+    `limit_s` is in seconds of the time model, None for no limit. `vm` is the VM's name as the user knows it. `disk` says
+    which disk of how many a program works on that handles one.
     """
 
     argv: tuple[str, ...] = field(repr=False)
@@ -33,6 +34,7 @@ class Invocation:
     vm: str
     environment: Mapping[str, str] = field(default_factory=dict)
     limit_s: float | None = None
+    disk: tuple[int, int] = (1, 1)
 
     @classmethod
     def of(
@@ -42,9 +44,10 @@ class Invocation:
         vm: str,
         environment: Mapping[str, str] | None = None,
         limit_s: float | None = None,
+        disk: tuple[int, int] = (1, 1),
     ) -> Invocation:
         """A run whose argument list holds no secret."""
-        return cls(argv, argv, vm, dict(environment or {}), limit_s)
+        return cls(argv, argv, vm, dict(environment or {}), limit_s, disk)
 
 
 @dataclass(frozen=True)

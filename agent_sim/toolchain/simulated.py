@@ -111,5 +111,6 @@ class SimulatedToolchain:
             if done > room:
                 raise ToolFailure(f"qemu-img: error while writing at byte {room}: No space left on device")
             phase = f"Copying {source.rpartition('/')[2]}"
-            run.progress(phase, disk=1, disks=1, bytes_done=done, bytes_total=image.allocated_bytes)
+            disk, disks = run.invocation.disk
+            run.progress(phase, disk=disk, disks=disks, bytes_done=done, bytes_total=image.allocated_bytes)
             run.say(f"    ({100 * step / _COPY_STEPS:.2f}/100%)")
