@@ -25,8 +25,8 @@ class ToolTimeoutError(Exception):
 class Invocation:
     """One run of a program. `argv` may hold a secret (ovftool's locator does): show `shown_argv` instead.
 
-    `limit_s` is in seconds of the time model, None for no limit. `vm` is the VM's name as the user knows it. `disk` says
-    which disk of how many a program works on that handles one.
+    `limit_s` is in seconds of the time model, None for no limit. `vm` is the VM's name as the user knows it. `disk`
+    says which disk of how many a program works on that handles one.
     """
 
     argv: tuple[str, ...] = field(repr=False)

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 import click
 
+from mgmt.cli.collector import paused_collector
+
 
 class _LazyGroup(click.Group):
     """Loads a subcommand's module when it is asked for, so that `--help` and `api` do not pay for the server."""
@@ -26,7 +28,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.modules:
             return None
-        command = getattr(importlib.import_module(self.modules[cmd_name][0]), cmd_name)
+        with paused_collector():
+            command = getattr(importlib.import_module(self.modules[cmd_name][0]), cmd_name)
         assert isinstance(command, click.Command)
         return command
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mgmt.cli.collector import paused_collector
 from mgmt.cli.signals import stop_signals
 from mgmt.config import ConfigError, Settings, load_settings
 from mgmt.embedded import StartError, World
@@ -54,7 +55,8 @@ def run(settings: Settings) -> None:
     world = World(settings)
     with stop_signals() as stopped:
         try:
-            world.start()
+            with paused_collector():
+                world.start()
             if settings.ready_file is not None:
                 world.write_ready_file(settings.ready_file)
         except (OSError, SeedError, SchemaVersionError, StartError) as error:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from mgmt.inventory.listing import among
+from mgmt.inventory.listing import ByIds
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.store.models import Cluster, Host, ImageStore, StoragePool, VmInstance, Volume
 
@@ -49,21 +49,30 @@ class Usage:
 
 NO_USAGE = Usage()
 
+_VMS = VmInstance.__table__
+_VOLUMES = Volume.__table__
+_USAGE = ByIds(
+    select(
+        _VMS.c.host_id,
+        func.sum(_VMS.c.cpu_number * _VMS.c.cpu_speed_mhz),
+        func.sum(_VMS.c.cpu_number),
+        func.sum(_VMS.c.memory_mb),
+    )
+    .where(_VMS.c.state.in_(_HOLDING_STATES), _VMS.c.removed.is_(None))
+    .group_by(_VMS.c.host_id),
+    _VMS.c.host_id,
+)
+_ALLOCATED = ByIds(
+    select(_VOLUMES.c.pool_id, func.sum(_VOLUMES.c.size_bytes))
+    .where(_VOLUMES.c.removed.is_(None), _VOLUMES.c.state.not_in(_FREE_VOLUME_STATES))
+    .group_by(_VOLUMES.c.pool_id),
+    _VOLUMES.c.pool_id,
+)
+
 
 def usage_by_host(session: Session, host_ids: Sequence[int]) -> dict[int, Usage]:
     """What instances hold of each host; a host without any is missing."""
-    if not host_ids:
-        return {}
-    rows = session.execute(
-        select(
-            VmInstance.host_id,
-            func.sum(VmInstance.cpu_number * VmInstance.cpu_speed_mhz),
-            func.sum(VmInstance.cpu_number),
-            func.sum(VmInstance.memory_mb),
-        )
-        .where(among(VmInstance.host_id, host_ids), VmInstance.state.in_(_HOLDING_STATES), VmInstance.removed.is_(None))
-        .group_by(VmInstance.host_id)
-    )
+    rows = _USAGE.rows(session, host_ids)
     wanted = set(host_ids)
     return {
         host_id: Usage(cpu_mhz=int(cpu_mhz), cpu_cores=int(cores), memory_bytes=int(memory_mb) * MIB)
@@ -74,13 +83,7 @@ def usage_by_host(session: Session, host_ids: Sequence[int]) -> dict[int, Usage]
 
 def allocated_by_pool(session: Session, pool_ids: Sequence[int]) -> dict[int, int]:
     """The bytes promised to volumes in each pool; a pool without volumes is missing."""
-    if not pool_ids:
-        return {}
-    rows = session.execute(
-        select(Volume.pool_id, func.sum(Volume.size_bytes))
-        .where(among(Volume.pool_id, pool_ids), Volume.removed.is_(None), Volume.state.not_in(_FREE_VOLUME_STATES))
-        .group_by(Volume.pool_id)
-    )
+    rows = _ALLOCATED.rows(session, pool_ids)
     wanted = set(pool_ids)
     return {pool_id: int(size_bytes) for pool_id, size_bytes in rows if pool_id in wanted}
 

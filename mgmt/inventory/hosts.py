@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, false, select
+from sqlalchemy import ColumnElement, false, select
 from sqlalchemy.orm import Session, joinedload
 
 from mgmt.agents.states import TRANSITIONS, Status
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.capacity import NO_USAGE, Usage, decimal, percentage, usage_by_host
-from mgmt.inventory.listing import Window, among, any_like_keyword, equals_ignoring_case, page
+from mgmt.inventory.listing import ByIds, Pages, Window, any_like_keyword, equals_ignoring_case
 from mgmt.store.models import GuestOsCategory, Host, HostDetail, ManagementServer, StoragePool
 
 HOST_DETAILS = ("all", "capacity", "events", "stats", "min")
@@ -36,7 +36,25 @@ _HYPERVISORS = frozenset(
     }
 )  # fmt: skip
 _UNLINKED = frozenset({"Disconnected", "Alert", "Down", "Removed", "Error"})
-_DETAILS = HostDetail.__table__
+# Built once: a statement that is there already costs half as much.
+_HOSTS = Pages(
+    select(Host)
+    .where(Host.removed.is_(None))
+    .order_by(Host.id)
+    .options(joinedload(Host.zone), joinedload(Host.pod), joinedload(Host.cluster))
+)
+_DETAILS_TABLE = HostDetail.__table__
+_ALL_DETAILS = select(_DETAILS_TABLE.c.host_id, _DETAILS_TABLE.c.name, _DETAILS_TABLE.c.value).order_by(
+    _DETAILS_TABLE.c.id
+)
+_DETAILS = ByIds(_ALL_DETAILS, _DETAILS_TABLE.c.host_id)
+_UEFI_DETAILS = ByIds(_ALL_DETAILS.where(_DETAILS_TABLE.c.name == UEFI), _DETAILS_TABLE.c.host_id)
+_SERVERS_TABLE = ManagementServer.__table__
+_SERVERS = select(_SERVERS_TABLE.c.msid, _SERVERS_TABLE.c.uuid, _SERVERS_TABLE.c.name)
+_POOLS_TABLE = StoragePool.__table__
+_LOCAL_POOLS = select(_POOLS_TABLE.c.host_id).where(
+    _POOLS_TABLE.c.host_id.is_not(None), _POOLS_TABLE.c.removed.is_(None), _POOLS_TABLE.c.status == "Up"
+)
 _EPOCH = datetime(1970, 1, 1)
 
 # ResourceState.java: what Enable and Disable do to a host's resource state.
@@ -82,20 +100,15 @@ class HostFacts:
 
 def find_hosts(session: Session, params: Mapping[str, Any], window: Window) -> tuple[list[Host], int]:
     """The hosts that the parameters of listHosts ask for, and how many there are over all pages."""
-    statement = (
-        select(Host)
-        .where(Host.removed.is_(None))
-        .order_by(Host.id)
-        .options(joinedload(Host.zone), joinedload(Host.pod), joinedload(Host.cluster))
-    )
-    return page(session, _narrowed(session, statement, params), window)
+    return _HOSTS.page(session, _conditions(session, params), window)
 
 
-def _narrowed(session: Session, statement: Select[Host], params: Mapping[str, Any]) -> Select[Host]:
+def _conditions(session: Session, params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     numbers = (("id", Host.id), ("zoneid", Host.zone_id), ("podid", Host.pod_id), ("clusterid", Host.cluster_id))
     for key, column in numbers:
         if params[key] is not None:
-            statement = statement.where(column == params[key])
+            conditions.append(column == params[key])
     words = (
         ("name", Host.name),
         ("type", Host.type),
@@ -105,16 +118,16 @@ def _narrowed(session: Session, statement: Select[Host], params: Mapping[str, An
     )
     for key, text in words:
         if params[key] is not None:
-            statement = statement.where(equals_ignoring_case(text, params[key]))
+            conditions.append(equals_ignoring_case(text, params[key]))
     hypervisor = params["hypervisor"]
     if hypervisor is not None and hypervisor.lower() in _HYPERVISORS:
-        statement = statement.where(equals_ignoring_case(Host.hypervisor_type, hypervisor))
+        conditions.append(equals_ignoring_case(Host.hypervisor_type, hypervisor))
     if params["keyword"] is not None:
-        statement = statement.where(any_like_keyword((Host.name, Host.status, Host.type), params["keyword"]))
+        conditions.append(any_like_keyword((Host.name, Host.status, Host.type), params["keyword"]))
     if params["managementserverid"] is not None:
         msid = session.scalar(select(ManagementServer.msid).where(ManagementServer.id == params["managementserverid"]))
-        statement = statement.where(Host.management_server_id == msid if msid is not None else false())
-    return statement.where(*_impossible(params))
+        conditions.append(Host.management_server_id == msid if msid is not None else false())
+    return [*conditions, *_impossible(params)]
 
 
 def _impossible(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
@@ -134,10 +147,6 @@ def gather_facts(
     """What `host_view` needs for these hosts in these levels of detail, in a fixed number of queries."""
     ids = [host.id for host in hosts]
     category_ids = {host.os_category_id for host in hosts if host.os_category_id is not None}
-    servers = session.execute(select(ManagementServer.msid, ManagementServer.uuid, ManagementServer.name))
-    local = select(StoragePool.host_id).where(
-        among(StoragePool.host_id, ids), StoragePool.removed.is_(None), StoragePool.status == "Up"
-    )
     categories: dict[int, tuple[str, str]] = {}
     if category_ids:
         rows = session.scalars(select(GuestOsCategory).where(GuestOsCategory.id.in_(category_ids)))
@@ -145,8 +154,8 @@ def gather_facts(
     return HostFacts(
         details=_details_by_host(session, ids, only_uefi="all" not in levels),
         usage=usage_by_host(session, ids) if {"all", "capacity"} & set(levels) else {},
-        servers={msid: (uuid, name) for msid, uuid, name in servers},
-        with_local_pool=frozenset(host_id for host_id in session.scalars(local) if host_id is not None),
+        servers={msid: (uuid, name) for msid, uuid, name in session.execute(_SERVERS).all()},
+        with_local_pool=frozenset(host_id for (host_id,) in session.execute(_LOCAL_POOLS).all()),
         os_categories=categories,
         stats=stats or {},
         is_last_pinged_right=is_last_pinged_right,
@@ -155,11 +164,8 @@ def gather_facts(
 
 def _details_by_host(session: Session, host_ids: Sequence[int], *, only_uefi: bool) -> dict[int, dict[str, str]]:
     """The details of each host as plain texts: a page of hosts has thousands, too many for objects."""
-    statement = select(_DETAILS.c.host_id, _DETAILS.c.name, _DETAILS.c.value).where(among(_DETAILS.c.host_id, host_ids))
-    if only_uefi:
-        statement = statement.where(_DETAILS.c.name == UEFI)
     details: dict[int, dict[str, str]] = {}
-    for host_id, name, value in session.execute(statement.order_by(_DETAILS.c.id)).all():
+    for host_id, name, value in (_UEFI_DETAILS if only_uefi else _DETAILS).rows(session, host_ids):
         details.setdefault(host_id, {})[name] = value
     return details
 

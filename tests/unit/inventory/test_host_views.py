@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from mgmt.inventory.capacity import MIB, allocated_by_pool, usage_by_host
 from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_text, host_view, possible_events
-from mgmt.inventory.listing import among
+from mgmt.inventory.listing import ByIds
 from mgmt.providers import Providers
 from mgmt.store.database import Store
 from mgmt.store.models import Host, VmInstance, Volume
@@ -151,10 +151,10 @@ def test_nothing_is_asked_for_no_ids(store):
     ("ids", "found"),
     [([2, 4], [2, 4]), (list(range(1, 33, 2)), list(range(1, 33, 2))), (list(range(1, 31)), list(range(1, 31)))],
 )
-def test_among_finds_the_ids(store, ids, found):
+def test_rows_of_ids_are_found(store, ids, found):
     """A dense page becomes a range, anything else a list; every asked row comes."""
     with store.session() as session:
-        rows = set(session.scalars(select(Host.id).where(among(Host.id, ids))))
+        rows = {host_id for (host_id,) in ByIds(select(Host.id), Host.id).rows(session, ids)}
     assert set(found) <= rows
 
 
@@ -162,7 +162,8 @@ def test_sparse_ids_bring_no_others(store):
     """Many ids that lie far apart stay a list."""
     ids = [*range(1, 25), 100_000]
     with store.session() as session:
-        assert sorted(session.scalars(select(Host.id).where(among(Host.id, ids)))) == list(range(1, 25))
+        rows = ByIds(select(Host.id), Host.id).rows(session, ids)
+    assert sorted(host_id for (host_id,) in rows) == list(range(1, 25))
 
 
 def test_a_page_of_hosts_is_windowed(store):

@@ -1,0 +1,23 @@
+"""Python's garbage collector while the program starts."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def paused_collector() -> Iterator[None]:
+    """Run the block without garbage collection, when it was on.
+
+    Modules, tables and schemas live as long as the process: looking through them again and again for garbage takes a
+    sixth of the time of a start.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,27 @@
+"""The garbage collector while the program starts."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from mgmt.cli.collector import paused_collector
+
+
+def test_the_collector_rests_inside_only() -> None:
+    """Collection is off inside and on again after the block, also after one that failed."""
+    assert gc.isenabled()
+    with pytest.raises(LookupError), paused_collector():
+        assert not gc.isenabled()
+        raise LookupError
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    """Nested pauses end with the outer one."""
+    with paused_collector():
+        with paused_collector():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
