@@ -66,7 +66,7 @@ class _Writer:
         self._document = document
         self._vcenter_address = vcenter_address
         self._now: datetime = providers.utcnow().replace(microsecond=0)
-        self._ids: dict[tuple[type[Base], str], int] = {}
+        self._rows: dict[tuple[type[Base], str], Any] = {}
 
     def write(self) -> None:
         document = self._document
@@ -93,14 +93,18 @@ class _Writer:
 
     def _add(self, name: str, row: Any) -> None:
         self._session.add(row)
-        self._session.flush()
-        self._ids[type(row), name] = row.id
+        self._rows[type(row), name] = row
 
     def _id(self, model: type[Base], name: str) -> int:
-        return self._ids[model, name]
+        """The row's number, which it gets when it is written: rows that nothing refers to yet are written together."""
+        row = self._rows[model, name]
+        if row in self._session.new:
+            self._session.flush()
+        number: int = row.id
+        return number
 
     def _id_or_none(self, model: type[Base], name: str | None) -> int | None:
-        return None if name is None else self._ids[model, name]
+        return None if name is None else self._id(model, name)
 
     def _write_owners(self) -> None:
         paths: dict[str, str] = {}
@@ -145,7 +149,7 @@ class _Writer:
                     uuid=user["uuid"],
                     username=user["username"],
                     password_hash=hash_password(password, self._providers.random) if password else _NO_LOGIN,
-                    account_id=account.id,
+                    account_id=self._id(Account, account.name),
                     firstname=user["firstname"],
                     lastname=user["lastname"],
                     email=user["email"],
@@ -156,7 +160,6 @@ class _Writer:
                     created=self._now,
                 )
             )
-        self._session.flush()
 
     def _write_operating_systems(self) -> None:
         for entry in self._document["os_categories"]:
