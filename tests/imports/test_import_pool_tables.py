@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgmt.errors import CloudError, CloudRuntimeError, InvalidParameterValueError, ServerApiError
@@ -415,6 +415,7 @@ _WORDS = [
 ]
 
 
+@settings(max_examples=50)
 @given(
     st.one_of(
         st.text(max_size=40),

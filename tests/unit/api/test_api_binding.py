@@ -188,7 +188,7 @@ def test_array_syntax(name: str) -> None:
     )
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.dictionaries(st.text(st.sampled_from("aB[].0-"), max_size=8), st.text(max_size=3), max_size=4))
 def test_unpack_never_fails_otherwise(parameters: dict[str, str]) -> None:
     """Any parameter names are unpacked or refused with 430."""
