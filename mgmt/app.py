@@ -52,10 +52,14 @@ class ManagementServer:
         self.http.start()
 
     def stop(self) -> None:
-        """End everything that `start` began and close the store; a running job gets two seconds."""
+        """End everything that `start` began and close the store.
+
+        A running job gets a second to end. One that goes on is left pending, as a killed server leaves it.
+        """
         self.http.stop()
-        self.services.jobs.stop(timeout_s=2)
+        self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
+        self.services.jobs.join(timeout_s=1)
         self.services.store.close()
 
 

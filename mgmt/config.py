@@ -19,7 +19,8 @@ from sqlalchemy.exc import ArgumentError
 from mgmt.quirks import KNOWN, Quirks, UnknownQuirkError
 
 ENVIRONMENT_PREFIX = "CLOUDSTACK_MOCK_"
-_URL_PASSWORD = re.compile(r"(:)[^:@/]+@")
+_URL_PASSWORD = re.compile(r"(//[^:/]*:).*@")  # up to the last @: a password that is not encoded may hold one
+_OTHER_VARIABLES = frozenset({"config", "url", "api_key", "secret_key", "vcsim", "venv"})
 
 
 class ConfigError(ValueError):
@@ -77,6 +78,10 @@ def _one_of(*allowed: str) -> Callable[[object], str]:
     return parse
 
 
+def _log_level(value: object) -> str:
+    return _one_of("debug", "info", "warning", "error")(value.lower() if isinstance(value, str) else value)
+
+
 def _database(value: object) -> str:
     url = _text(value)
     try:
@@ -118,7 +123,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "log_level",
         "one of debug, info, warning, error",
-        _one_of("debug", "info", "warning", "error"),
+        _log_level,
         "how much is written to standard error",
     ),
 )
@@ -160,7 +165,7 @@ def load_settings(
     named = {
         name.removeprefix(ENVIRONMENT_PREFIX).lower(): value
         for name, value in (environment or {}).items()
-        if name.startswith(ENVIRONMENT_PREFIX) and name.removeprefix(ENVIRONMENT_PREFIX).lower() in _BY_NAME
+        if name.startswith(ENVIRONMENT_PREFIX) and name.removeprefix(ENVIRONMENT_PREFIX).lower() not in _OTHER_VARIABLES
     }
     values |= _checked("environment", named, show=lambda name: ENVIRONMENT_PREFIX + name.upper())
     given = {name: value for name, value in (options or {}).items() if value is not None}
@@ -182,7 +187,9 @@ def _checked(source: str, values: Mapping[str, Any], show: Callable[[str], str] 
     for name, value in values.items():
         option = _BY_NAME.get(name)
         if option is None:
-            raise ConfigError(source, show(name), value, "one of the settings " + ", ".join(sorted(_BY_NAME)))
+            raise ConfigError(
+                source, show(name), value, "one of the settings " + ", ".join(map(show, sorted(_BY_NAME)))
+            )
         try:
             checked[name] = option.parse(value)
         except ValueError as error:

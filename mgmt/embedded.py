@@ -123,10 +123,10 @@ class World:
 
     def stop(self) -> None:
         """End everything; safe to call twice and after a failed start."""
-        if self.fleet is not None:
-            self.fleet.stop()
         if self._server is not None:
             self._server.stop()
+        if self.fleet is not None:
+            self.fleet.stop()
         if self.vcenter is not None:
             self.vcenter.stop()
         self.fleet = self._server = self.vcenter = None

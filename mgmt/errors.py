@@ -90,6 +90,14 @@ class OperationTimedOutError(CloudError):
     cserrorcode = 4560
 
 
+class ServerStoppingError(Exception):
+    """This server is being stopped; whoever waits for an agent is let go.
+
+    No CloudError: it ends no job and no import task. Both stay as a killed management server leaves them, and the next
+    start ends the job.
+    """
+
+
 class ServerApiError(CloudError):
     """ServerApiException raised by a command itself: the code it was given, cserrorcode 9999."""
 

@@ -19,7 +19,7 @@ from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
 from mgmt.agents.states import Event
-from mgmt.errors import AgentUnavailableError
+from mgmt.errors import AgentUnavailableError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
 from mgmt.protocol.records import Answer, Command
@@ -68,6 +68,7 @@ class AgentManager:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hub: Hub | None = None
         self._stop_wanted: asyncio.Event | None = None
+        self._is_stopping = False
         self._changed = threading.Condition()
         self._up: dict[int, str] = {}
 
@@ -82,6 +83,7 @@ class AgentManager:
         """Listen; returns once agents can connect. Raises OSError when the port cannot be had."""
         if self._thread is not None:
             raise RuntimeError("the agent manager is started already")
+        self._is_stopping = False
         listener = self._open()
         try:
             self._release_hosts()
@@ -110,7 +112,11 @@ class AgentManager:
             raise failure
 
     def stop(self) -> None:
-        """Close all links and the listener; hosts become Disconnected. Safe to call twice."""
+        """Close all links and the listener; hosts become Disconnected. Safe to call twice.
+
+        A `send` that still waits raises ServerStoppingError.
+        """
+        self._is_stopping = True
         thread, loop, stop_wanted = self._thread, self._loop, self._stop_wanted
         if thread is None:
             return
@@ -125,7 +131,8 @@ class AgentManager:
         """The answer of host `host_id` to `command`.
 
         `wait_s` overrides the command's `wait`; 0 means the global setting `wait`. Raises AgentUnavailableError when
-        there is no link or it is lost, and OperationTimedOutError when no answer comes in time.
+        there is no link or it is lost, OperationTimedOutError when no answer comes in time, and ServerStoppingError
+        when this server is stopped meanwhile.
         """
         return self.send_all(host_id, [command], stop_on_error=True, wait_s=wait_s)[0]
 
@@ -165,8 +172,10 @@ class AgentManager:
             except RuntimeError:  # the loop has just ended
                 raise NotAttachedError(host_id) from None
             return result.result()
-        except NotAttachedError:
-            raise self._unavailable(host_id) from None
+        except (NotAttachedError, AgentUnavailableError) as error:
+            if self._is_stopping:
+                raise ServerStoppingError("the server is being stopped") from None
+            raise self._unavailable(host_id) if isinstance(error, NotAttachedError) else error from None
 
     def is_attached(self, host_id: int) -> bool:
         """True while the host has a link and is Up."""

@@ -12,7 +12,7 @@ from mgmt.cli.collector import paused_collector
 from mgmt.cli.signals import stop_signals
 from mgmt.config import ConfigError, Settings, load_settings
 from mgmt.embedded import StartError, World
-from mgmt.store.database import SchemaVersionError
+from mgmt.store.database import StoreError
 from mgmt.store.seeding import SeedError
 
 
@@ -59,7 +59,7 @@ def run(settings: Settings) -> None:
                 world.start()
             if settings.ready_file is not None:
                 world.write_ready_file(settings.ready_file)
-        except (OSError, SeedError, SchemaVersionError, StartError) as error:
+        except (OSError, SeedError, StoreError, StartError) as error:
             world.stop()
             raise click.ClickException(
                 error.strerror or str(error) if isinstance(error, OSError) else str(error)

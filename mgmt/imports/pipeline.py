@@ -21,6 +21,7 @@ from mgmt.errors import (
     PermissionDeniedError,
     ResourceAllocationError,
     ServerApiError,
+    ServerStoppingError,
 )
 from mgmt.imports.checks import (
     KVM_SOURCES,
@@ -157,6 +158,9 @@ class ImportPipeline:
             vm_id = self._try_block(plan, vmware)
             failed = False
             return vm_id
+        except ServerStoppingError:
+            self.undo.forget()
+            raise
         except CLOUD_RUNTIME_ERRORS as error:
             raise self._handled(plan, error) from error
         finally:

@@ -33,6 +33,10 @@ class UndoList:
         """Record how to unmake something; with `always` it is unmade after success as well."""
         self._entries.append(Undo(what, run, always))
 
+    def forget(self) -> None:
+        """Unmake nothing: what a management server that went away leaves behind, stays."""
+        self._entries.clear()
+
     def run(self, *, failed: bool) -> None:
         """Unmake in reverse order; after a success only what is marked `always`."""
         for entry in reversed(self._entries):

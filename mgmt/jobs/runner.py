@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mgmt.errors import CloudError, ServerApiError
+from mgmt.errors import CloudError, ServerApiError, ServerStoppingError
 from mgmt.jobs.ids import check_custom_job_id, job_id_taken
 from mgmt.jobs.states import JobSignal, JobState, Outcome, advance, cut_short, raised, returned
 from mgmt.observe.correlation import correlated, current_correlation_id
@@ -200,10 +200,16 @@ class JobRunner:
         deadline = self._providers.clock.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._providers.clock.monotonic()))
-        if any(thread.is_alive() for thread in self._threads):
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if self._threads:
             self._is_abandoned = True
             logger.warning("jobs were still running %.1f s after the stop and are left pending", timeout_s)
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
+
+    def join(self, timeout_s: float) -> None:
+        """After `stop`, and once nothing is left for them to wait for: let the workers of abandoned jobs end."""
+        deadline = self._providers.clock.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - self._providers.clock.monotonic()))
 
     def submit(
         self,
@@ -281,6 +287,9 @@ class JobRunner:
             with self._store.session() as session:
                 order.events.started(session)
             outcome = returned(order.run(order.job_uuid))
+        except ServerStoppingError:
+            logger.warning("job %s of %s was cut short by the stop and is left pending", order.job_uuid, order.command)
+            return
         except Exception as error:
             outcome = raised(error)
             self._log_failure(order, error)

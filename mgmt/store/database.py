@@ -8,6 +8,7 @@ while the WAL file gives tests the very behaviour of a database on disk, and two
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import tempfile
 import weakref
@@ -49,7 +50,7 @@ class Store:
     def __init__(self, url: str, providers: Providers) -> None:
         self.providers = providers
         parsed = _parsed_url(url)
-        self.display_url = parsed.render_as_string(hide_password=True)
+        self.display_url = _without_password(url)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         self._remove_files: weakref.finalize[[str, bool], Store] | None = None
         is_memory = self._is_sqlite and parsed.database in (None, "", ":memory:")
@@ -57,7 +58,9 @@ class Store:
             folder = tempfile.mkdtemp(prefix="cloudstack-mock-db-")
             self._remove_files = weakref.finalize(self, shutil.rmtree, folder, True)
             parsed = parsed.set(database=str(Path(folder) / "memory.db"))
-        self._engine = _open_engine(parsed, durable=not is_memory)
+        elif self._is_sqlite and not str(parsed.database).startswith("file:"):
+            self._make_private(Path(str(parsed.database)))
+        self._engine = _open_engine(parsed, durable=not is_memory, shown=self.display_url)
         self._new_session = sessionmaker(self._engine, expire_on_commit=False)
         try:
             self._prepare_schema()
@@ -67,6 +70,13 @@ class Store:
         except SchemaVersionError:
             self.close()
             raise
+
+    def _make_private(self, file: Path) -> None:
+        """Make a new database file readable by its owner only: it holds keys. SQLite's own files take its mode."""
+        try:
+            file.touch(mode=0o600)
+        except OSError as error:
+            raise StoreError(f"cannot open database {self.display_url}: {error.strerror}") from None
 
     @property
     def engine(self) -> Engine:
@@ -133,6 +143,11 @@ def _parsed_url(url: str) -> URL:
     return parsed
 
 
+def _without_password(url: str) -> str:
+    # Up to the last @: in a URL whose password is not encoded, SQLAlchemy would hide only what it takes for it.
+    return re.sub(r"(//[^:/@]*:).*@", r"\1***@", url)
+
+
 def _json_text(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
@@ -141,7 +156,7 @@ def _lower(value: object) -> str | None:
     return None if value is None else str(value).lower()
 
 
-def _open_engine(url: URL, *, durable: bool) -> Engine:
+def _open_engine(url: URL, *, durable: bool, shown: str) -> Engine:
     # Parameters are hidden in error texts: they may be passwords and keys.
     options: dict[str, Any] = {
         "hide_parameters": True,
@@ -155,7 +170,7 @@ def _open_engine(url: URL, *, durable: bool) -> Engine:
         if url.get_backend_name() == "mysql":
             # CloudStack's own level: a session sees what others committed, as it does on SQLite here.
             options["isolation_level"] = "READ COMMITTED"
-        return _create_engine(url, options)
+        return _create_engine(url, options, shown)
     # Python's driver opens a transaction at the first write only, and IMMEDIATE takes the write lock right then: a
     # read transaction that turns into a writing one would fail at once, without waiting, after another's commit.
     options["connect_args"] = {
@@ -163,7 +178,7 @@ def _open_engine(url: URL, *, durable: bool) -> Engine:
         "isolation_level": "IMMEDIATE",
         "check_same_thread": False,
     }
-    engine = _create_engine(url, options)
+    engine = _create_engine(url, options, shown)
 
     def configure(connection: Any, _record: object) -> None:  # Any: the driver's own connection object
         cursor = connection.cursor()
@@ -178,9 +193,8 @@ def _open_engine(url: URL, *, durable: bool) -> Engine:
     return engine
 
 
-def _create_engine(url: URL, options: dict[str, Any]) -> Engine:
+def _create_engine(url: URL, options: dict[str, Any], shown: str) -> Engine:
     try:
         return create_engine(url, **options)
     except ModuleNotFoundError as error:
-        shown = url.render_as_string(hide_password=True)
         raise StoreError(f"cannot open database {shown}: the driver {error.name} is not installed") from None

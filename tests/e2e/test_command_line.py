@@ -137,6 +137,10 @@ def test_a_taken_port_is_named() -> None:
     [
         (("--fix", "nope"), "command line: --fix = ('nope',) cannot be used: expected 'all', or names out of"),
         (("--seed", "nowhere"), "nowhere"),
+        (
+            ("--database", "sqlite:////nonexistent/x.db"),
+            "cannot open database sqlite:////nonexistent/x.db: No such file",
+        ),
     ],
 )
 def test_bad_settings_are_refused_at_start(words: tuple[str, ...], message: str) -> None:

@@ -53,6 +53,28 @@ def test_agent_lost_during_a_conversion(start_lab: Any, wait_until: Callable[...
     assert vm["state"] == "Stopped"
 
 
+def test_a_stop_during_a_conversion_leaves_the_job_to_the_next_start(
+    start_lab: Any, wait_until: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A server stopped in the middle ends neither job nor task; the next start fails the job."""
+    converting = threading.Event()
+    url = f"sqlite:///{tmp_path / 'cloud.db'}"
+    first = start_lab(on_progress=lambda event: converting.set(), time_scale=1, database=url)
+    job_id = first.client.call("importVm", **first.import_parameters("web01"))["jobid"]
+    assert converting.wait(20), "the conversion never began"
+    first.world.stop()
+
+    second = start_lab(database=url)
+    job = second.client.call("queryAsyncJobResult", jobid=job_id)
+    assert (job["jobstatus"], job["jobresult"]) == (
+        2,
+        {"errorcode": 530, "errortext": "job cancelled because of management server restart or shutdown"},
+    )
+    (task,) = second.tasks()
+    assert (task["state"], task["step"]) == ("Running", "[3/5] ConvertingInstance")
+    assert second.import_vm("db01")["state"] == "Stopped"
+
+
 def finished(lab: Any, job_id: str) -> dict[str, Any] | None:
     job: dict[str, Any] = lab.client.call("queryAsyncJobResult", jobid=job_id)
     return job if job["jobstatus"] != 0 else None

@@ -86,8 +86,16 @@ def test_file_refusals(tmp_path: Path) -> None:
 def test_a_database_password_is_not_shown() -> None:
     """The refusal of a database URL hides its password."""
     with pytest.raises(ConfigError) as refused:
-        load_settings(options={"database": "no url://me:geheim@host/db"})
-    assert "geheim" not in str(refused.value)
+        load_settings(options={"database": "no url://me:ge@h:ei/m@host/db"})
+    assert "no url://me:*****@host/db" in str(refused.value)
+
+
+def test_an_unknown_variable_is_refused() -> None:
+    """A mistyped variable of ours does not pass unseen; those of other commands do."""
+    with pytest.raises(ConfigError, match=r"environment: CLOUDSTACK_MOCK_PORTT = '3' cannot be used: expected one of"):
+        load_settings(environment={"CLOUDSTACK_MOCK_PORTT": "3"})
+    assert load_settings(environment={"CLOUDSTACK_MOCK_URL": "x", "CLOUDSTACK_MOCK_VCSIM": "y"}) == Settings()
+    assert load_settings(options={"log_level": "DEBUG"}).log_level == "debug"
 
 
 def test_settings_page_lists_every_setting() -> None:

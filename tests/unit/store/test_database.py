@@ -206,7 +206,7 @@ def test_what_is_no_database_is_refused(tmp_path):
 
 def test_a_missing_folder_is_named(tmp_path):
     """A path that cannot be opened names the database and the reason."""
-    with pytest.raises(StoreError, match=r"cannot open database .*missing/lab\.db: unable to open database file"):
+    with pytest.raises(StoreError, match=r"cannot open database .*missing/lab\.db: No such file or directory"):
         Store(f"sqlite:///{tmp_path}/missing/lab.db", Providers())
 
 
