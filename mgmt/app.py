@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import uuid
 from dataclasses import dataclass
@@ -145,6 +146,11 @@ def _require_free(host: str, port: int, option: str, purpose: str) -> None:
 
 def port_taken(error: OSError, host: str, port: int, option: str, purpose: str) -> PortTakenError:
     """The error to raise when listening on `port` failed with `error`; `--option` is what chooses the port."""
+    if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+        return PortTakenError(
+            error.errno,
+            f"cannot listen on {host} for {purpose} ({error.strerror}): --host must be an address of this machine",
+        )
     return PortTakenError(
         error.errno,
         f"port {port} on {host}, wanted for {purpose}, cannot be used ({error.strerror}): "

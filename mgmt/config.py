@@ -27,6 +27,8 @@ class ConfigError(ValueError):
     """A setting that cannot be used; the text names source, setting, value and what was expected."""
 
     def __init__(self, source: str, name: str, value: object, expected: str) -> None:
+        if isinstance(value, list | tuple):
+            value = ",".join(map(str, value))
         shown = _URL_PASSWORD.sub(r"\1*****@", value) if isinstance(value, str) else value
         super().__init__(f"{source}: {name} = {shown!r} cannot be used: expected {expected}")
 

@@ -84,11 +84,14 @@ class World:
     # The simulators are imported when they are wanted: a server without them starts in half the time.
 
     def _start_vcenter(self, inventory_file: Path) -> None:
+        from vcenter_sim.document import InventoryError
         from vcenter_sim.server import VcenterSim
 
-        self.vcenter = VcenterSim(inventory_file, host=self.settings.host, port=self.settings.vcenter_port)
         try:
+            self.vcenter = VcenterSim(inventory_file, host=self.settings.host, port=self.settings.vcenter_port)
             self.vcenter.start()
+        except InventoryError as error:
+            raise StartError(str(error)) from error
         except OSError as error:
             raise port_taken(
                 error, self.settings.host, self.settings.vcenter_port, "vcenter-port", "the vCenter"
@@ -96,6 +99,7 @@ class World:
 
     def _start_agents(self, hosts_file: Path) -> None:
         from agent_sim.fleet import Fleet, load_hosts
+        from agent_sim.host import HostFileError
 
         services = self.server.services
 
@@ -104,7 +108,10 @@ class World:
                 "tool", run.argv[0], host=run.host, argv=list(run.argv), exit_status=run.exit_status
             )
 
-        hosts = load_hosts(hosts_file, self._variables())
+        try:
+            hosts = load_hosts(hosts_file, self._variables())
+        except HostFileError as error:
+            raise StartError(str(error)) from error
         self.fleet = Fleet(
             hosts,
             connect=self.server.agents.address,
@@ -154,7 +161,13 @@ class World:
         }
 
     def write_ready_file(self, path: Path) -> None:
-        """Write `ready()` to `path` at once (no half-written file is ever seen), readable by its owner only."""
+        """Write `ready()` to `path` at once (no half-written file is ever seen), readable by its owner only.
+
+        Raises StartError when the file is that of another server that still runs.
+        """
+        other_pid = _owner_of(path)
+        if other_pid is not None and other_pid != os.getpid() and _runs(other_pid):
+            raise StartError(f"{path}: the ready file of a server that still runs, with pid {other_pid}")
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it mode 0600
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -164,6 +177,11 @@ class World:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+    def remove_ready_file(self, path: Path) -> None:
+        """Remove the ready file, if it is still this process's."""
+        if _owner_of(path) == os.getpid():
+            path.unlink(missing_ok=True)
 
     def _vcenter_address(self) -> str | None:
         return "{}:{}".format(*self.vcenter.address) if self.vcenter is not None else None
@@ -186,3 +204,23 @@ class World:
             return self.settings.work_dir
         self._own_work_dir = Path(tempfile.mkdtemp(prefix="cloudstack-mock-"))
         return self._own_work_dir
+
+
+def _owner_of(ready_file: Path) -> int | None:
+    """The pid that a ready file names; None when there is no such file, or it is none of ours."""
+    try:
+        content = json.loads(ready_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    pid = content.get("pid") if isinstance(content, dict) else None
+    return pid if isinstance(pid, int) and pid > 0 else None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -13,6 +13,8 @@ from agent_sim.host import HostFileError
 from mgmt.cli.serve import start_logging
 from mgmt.cli.signals import stop_signals
 
+READY_TIMEOUT_S = 5.0
+
 
 def _endpoint(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
     host, separator, port = value.rpartition(":")
@@ -62,4 +64,8 @@ def agents(
         stack.callback(fleet.stop)
         fleet.start()
         click.echo("{} hosts connect to {}:{}; stop with Ctrl-C".format(len(hosts), *connect))
+        if fleet.wait_until_ready(READY_TIMEOUT_S):
+            click.echo(f"all {len(hosts)} hosts are welcome")
+        elif not stopped.is_set():
+            click.echo(f"not all hosts were welcome within {READY_TIMEOUT_S:g} s; they go on trying", err=True)
         stopped.wait()

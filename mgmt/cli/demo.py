@@ -17,10 +17,10 @@ from rich.table import Table
 
 from agent_sim.fleet import ProgressEvent
 from mgmt.cli.client import ApiCallError, ApiClient
-from mgmt.cli.serve import start_logging
-from mgmt.cli.signals import stop_signals
+from mgmt.cli.serve import reason, start_logging
+from mgmt.cli.signals import interrupts, stop_signals
 from mgmt.config import Settings
-from mgmt.embedded import World
+from mgmt.embedded import StartError, World
 
 SETTINGS = Settings(port=0, agent_port=0, time_scale=300.0)
 VDDK_VM, OVF_VM = "web01", "db01"
@@ -246,32 +246,33 @@ def demo(keep: bool, port: int | None, agent_port: int | None, time_scale: float
         agent_port=agent_port if agent_port is not None else (8250 if keep else 0),
         time_scale=time_scale or SETTINGS.time_scale,
     )
-    with stop_signals() as stopped:
-        try:
-            with World(settings, on_progress=progress.show) as world:
-                scenes = Demo(world, console, progress)
-                try:
-                    scenes.run()
-                finally:
-                    scenes.client.close()
-                if keep:
-                    _keep(world, console)
-                    stopped.wait()
-        except ApiCallError as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            raise click.ClickException(error.strerror or str(error)) from error
+    try:
+        with interrupts(), World(settings, on_progress=progress.show) as world:
+            scenes = Demo(world, console, progress)
+            try:
+                scenes.run()
+            finally:
+                scenes.client.close()
+            if keep:
+                _keep(world, console)
+    except ApiCallError as error:
+        raise click.ClickException(str(error)) from error
+    except (OSError, StartError) as error:
+        raise click.ClickException(reason(error)) from error
 
 
 def _keep(world: World, console: Console) -> None:
-    ready_file = Path(tempfile.gettempdir()) / "cloudstack-mock-ready.json"
-    world.write_ready_file(ready_file)
-    ready = world.ready()
-    console.print(
-        f"\nThe server runs at {ready['api']} until Ctrl-C.",
-        f"  user {ready['username']}, password {ready['password']}; keys in {ready_file}",
-        f"  cloudstack-mock api listVirtualMachines listall=true --ready-file {ready_file}",
-        sep="\n",
-        highlight=False,
-        soft_wrap=True,
-    )
+    """Say how to call the server, and wait for SIGINT or SIGTERM."""
+    with stop_signals() as stopped, tempfile.TemporaryDirectory(prefix="cloudstack-mock-demo-") as folder:
+        ready_file = Path(folder) / "lab.json"
+        world.write_ready_file(ready_file)
+        ready = world.ready()
+        console.print(
+            f"\nThe server runs at {ready['api']} until Ctrl-C.",
+            f"  user {ready['username']}, password {ready['password']}; addresses and keys in {ready_file}",
+            f"  .venv/bin/cloudstack-mock api listVirtualMachines listall=true --ready-file {ready_file}",
+            sep="\n",
+            highlight=False,
+            soft_wrap=True,
+        )
+        stopped.wait()

@@ -50,6 +50,13 @@ def serve(config_file: Path | None, fix: tuple[str, ...], **options: str | None)
     run(settings)
 
 
+def reason(error: Exception) -> str:
+    """What went wrong in one line, with the file's name where there is one."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 def run(settings: Settings) -> None:
     """Run the world until SIGINT or SIGTERM; raises ClickException when it does not come up."""
     world = World(settings)
@@ -61,15 +68,13 @@ def run(settings: Settings) -> None:
                 world.write_ready_file(settings.ready_file)
         except (OSError, SeedError, StoreError, StartError) as error:
             world.stop()
-            raise click.ClickException(
-                error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            ) from error
+            raise click.ClickException(reason(error)) from error
         click.echo(f"API      {world.server.api_url}")
         click.echo("agents   {}:{}".format(*world.server.agents.address))
         if world.vcenter is not None:
             click.echo("vCenter  {}:{}".format(*world.vcenter.address))
         click.echo("stop with Ctrl-C")
         stopped.wait()
-        world.stop()
         if settings.ready_file is not None:
-            settings.ready_file.unlink(missing_ok=True)
+            world.remove_ready_file(settings.ready_file)
+        world.stop()

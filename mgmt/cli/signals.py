@@ -10,6 +10,21 @@ from types import FrameType
 
 
 @contextmanager
+def interrupts() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt in the block, as SIGINT does: for work that is to be broken off."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stop_signals() -> Iterator[threading.Event]:
     """An event that the first SIGINT or SIGTERM sets; the former handlers come back at the end."""
     stopped = threading.Event()

@@ -300,9 +300,10 @@ class JobRunner:
 
     def _log_failure(self, order: _Order, error: Exception) -> None:
         # Through the redactor: exceptions of libraries may quote what they were given.
-        if isinstance(error, CloudError) and error.__cause__ is None:
+        if isinstance(error, CloudError):  # an answer of CloudStack's, not a fault of ours
             logger.warning("job %s of %s failed: %s", order.job_uuid, order.command, self._redactor.text(error.text))
-            return
+            if not logger.isEnabledFor(logging.DEBUG):
+                return
         trace = self._redactor.text("".join(traceback.format_exception(error)))
         logger.error("job %s of %s failed: %s", order.job_uuid, order.command, trace)
 

@@ -197,4 +197,8 @@ def _create_engine(url: URL, options: dict[str, Any], shown: str) -> Engine:
     try:
         return create_engine(url, **options)
     except ModuleNotFoundError as error:
-        raise StoreError(f"cannot open database {shown}: the driver {error.name} is not installed") from None
+        raise StoreError(
+            f"cannot open database {shown}: the driver {error.name} is not installed; "
+            "cloudstack-mock[mysql] brings pymysql (mysql+pymysql://...), cloudstack-mock[postgresql] psycopg "
+            "(postgresql+psycopg://...)"
+        ) from None

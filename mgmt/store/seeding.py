@@ -177,11 +177,12 @@ def _referenced(file: Path, document: Document, key: str) -> Path | None:
     name = document[key]
     if name is None:
         return None
-    for folder in (file.parent, fixtures_dir()):
+    # Beside the seed; beside its folder, as the shipped ones stand (seeds/, hosts/, vcenters/); among the shipped ones.
+    for folder in (file.parent, file.parent.parent, fixtures_dir()):
         candidate: Path = folder / name
         if candidate.is_file():
             return candidate
-    raise SeedError(file, [Problem(key, f"no file {name} beside the seed nor in {fixtures_dir()}")])
+    raise SeedError(file, [Problem(key, f"no file {name} beside the seed, beside its folder, nor in {fixtures_dir()}")])
 
 
 def _secrets(document: Document) -> Iterator[str]:

@@ -135,7 +135,7 @@ def test_a_taken_port_is_named() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--fix", "nope"), "command line: --fix = ('nope',) cannot be used: expected 'all', or names out of"),
+        (("--fix", "nope"), "command line: --fix = 'nope' cannot be used: expected 'all', or names out of"),
         (("--seed", "nowhere"), "nowhere"),
         (
             ("--database", "sqlite:////nonexistent/x.db"),
@@ -268,3 +268,78 @@ def test_help_names_every_command(start: Start) -> None:
     assert code == 0
     for name in ("serve", "demo", "agents", "vcenter", "api", "doctor"):
         assert re.search(rf"^  {name}\s", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_can_be_broken_off(start: Start, number: signal.Signals) -> None:
+    """A signal in the middle of the demo ends it at once, with all that it started."""
+    process = start("demo", "--time-scale", "1")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "disk 1/2: 0% of" in line:
+            break
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    assert process.returncode == 1
+
+
+def test_a_kept_demo_says_how_to_call_it(start: Start) -> None:
+    """`demo --keep` leaves the server running; its ready file works, and is gone with the server."""
+    process = start("demo", "--keep", "--port", "0", "--agent-port", "0", "--time-scale", "1000000")
+    assert process.stdout is not None
+    file = next(Path(found[1]) for line in process.stdout if (found := re.search(r"addresses and keys in (.+)$", line)))
+    code, output = said("api", "listVirtualMachines", "listall=true", "--ready-file", str(file))
+    assert (code, json.loads(output)["count"]) == (0, 2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert not file.parent.exists()
+
+
+def test_a_ready_file_belongs_to_one_server(tmp_path: Path) -> None:
+    """The ready file of a server that runs is refused and left alone; that of a dead one is replaced."""
+    file = tmp_path / "ready.json"
+    content = json.dumps({"pid": os.getppid()})
+    file.write_text(content)
+    words = ("serve", "--port", "0", "--agent-port", "0", "--agents", "none", "--vcenter", "none")
+    code, output = said(*words, "--ready-file", str(file))
+    assert code == 1
+    assert f"{file}: the ready file of a server that still runs, with pid {os.getppid()}" in output
+    assert file.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("agents", "hosts:\n  - {nam: kvm1}\n", "hosts.0.nam: Unknown field."),
+        ("vcenter", "datacenters: 3\n", "datacenters"),
+    ],
+)
+def test_a_bad_file_of_the_seed_is_refused(tmp_path: Path, key: str, text: str, message: str) -> None:
+    """A hosts or inventory file that cannot be used ends the start with file, place and reason."""
+    seed = (ROOT / "fixtures" / "seeds" / "lab.yaml").read_text()
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(text)
+    (tmp_path / "seed.yaml").write_text(re.sub(rf"(?m)^{key}: .*$", f"{key}: bad.yaml", seed))
+    words = ("serve", "--port", "0", "--agent-port", "0", "--seed", str(tmp_path / "seed.yaml"))
+    code, output = said(*words)
+    assert code == 1
+    assert str(bad) in output
+    assert message in output
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A ready file in no folder is refused with its name."""
+    words = ("serve", "--port", "0", "--agent-port", "0", "--agents", "none", "--vcenter", "none")
+    code, output = said(*words, "--ready-file", str(tmp_path / "none" / "ready.json"))
+    assert code == 1
+    assert str(tmp_path / "none") in output
+    assert "No such file or directory" in output
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    """A host that is not of this machine is named as such, not as a taken port."""
+    code, output = said("serve", "--host", "192.0.2.1", "--port", "0", "--agent-port", "0")
+    assert code == 1
+    assert "cannot listen on 192.0.2.1 for" in output
+    assert "--host must be an address of this machine" in output

@@ -207,7 +207,9 @@ def test_a_missing_hosts_file_is_named(lab_document, write_seed):
     """A referenced file is missed when it is asked for, with the key that names it."""
     lab_document["agents"] = "hosts/nothing.yaml"
     found = read_seed(write_seed(lab_document))
-    with pytest.raises(SeedError, match=r"no file hosts/nothing\.yaml beside the seed nor in") as raised:
+    with pytest.raises(
+        SeedError, match=r"no file hosts/nothing\.yaml beside the seed, beside its folder, nor in"
+    ) as raised:
         _ = found.agents_file
     assert raised.value.path == "agents"
 
