@@ -276,7 +276,7 @@ def test_a_demo_can_be_broken_off(start: Start, number: signal.Signals) -> None:
     process = start("demo", "--time-scale", "1")
     assert process.stdout is not None
     for line in process.stdout:
-        if "disk 1/2: 0% of" in line:
+        if line.startswith("importVm web01"):
             break
     process.send_signal(number)
     process.communicate(timeout=10)
