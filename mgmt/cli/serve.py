@@ -12,7 +12,7 @@ from mgmt.cli.collector import paused_collector
 from mgmt.cli.signals import stop_signals
 from mgmt.config import ConfigError, Settings, load_settings
 from mgmt.embedded import StartError, World
-from mgmt.store.database import SchemaVersionError
+from mgmt.store.database import StoreError
 from mgmt.store.seeding import SeedError
 
 
@@ -35,6 +35,8 @@ def start_logging(level: str) -> None:
 @click.option("--fix", multiple=True, help="Repair a known upstream defect, by name; 'all' for every one. Repeatable.")
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
+@click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")
+@click.option("--encryption-key", help="Encrypts vCenter passwords in the database; better given by the environment.")
 @click.option("--log-level", help="debug, info, warning or error [warning].")
 def serve(config_file: Path | None, fix: tuple[str, ...], **options: str | None) -> None:
     """Run a management server, by default with hosts and a vCenter of its own.
@@ -59,7 +61,7 @@ def run(settings: Settings) -> None:
                 world.start()
             if settings.ready_file is not None:
                 world.write_ready_file(settings.ready_file)
-        except (OSError, SeedError, SchemaVersionError, StartError) as error:
+        except (OSError, SeedError, StoreError, StartError) as error:
             world.stop()
             raise click.ClickException(
                 error.strerror or str(error) if isinstance(error, OSError) else str(error)
