@@ -23,8 +23,9 @@ KNOWN: Mapping[str, str] = {
         "as milliseconds (HostVO.lastPinged, HostJoinDaoImpl)"
     ),
     EXPORT_ERROR_TEXT: (
-        "a failed OVF export by the management server ends with `Unable to finish the whole process to package as a OVA "
-        "file`, or with vCenter's complaint about the spent lease, instead of the reason (VirtualMachineMO.exportVm)"
+        "a failed OVF export by the management server ends with `Unable to finish the whole process to package as a "
+        "OVA file`, or with vCenter's complaint about the spent lease, instead of the reason "
+        "(VirtualMachineMO.exportVm)"
     ),
     EXPORT_LOST_DISK: (
         "when the management server downloads the disks of a VM in parallel, one that fails is left out of the OVF and "

@@ -1,7 +1,7 @@
 """Where the management server itself reaches NFS storage, to put exported OVF files there.
 
-CloudStack mounts the store (MountManagerImpl). A program that need not be root cannot, so whoever puts a server together
-says where an export's files are.
+CloudStack mounts the store (MountManagerImpl). A program that need not be root cannot, so whoever puts a server
+together says where an export's files are.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class NoStaging:
         raise not_mounted(
             nfs_host,
             path,
-            "the server has no embedded hosts, and the setting nfs_root does not say where it is mounted",
+            "there are no embedded hosts, and the setting nfs_root does not say where it is mounted",
         )
 
 

@@ -1,7 +1,7 @@
 """Secrets at rest: texts that stand encrypted in the database and are plain in the program.
 
-Each store has one key: a passphrase that the operator gives, a key file beside an SQLite database, or a key in memory for
-a database in memory. Fernet (AES-128 in CBC mode with an HMAC) of `cryptography` does the work.
+Each store has one key: a passphrase that the operator gives, a key file beside an SQLite database, or a key in memory
+for a database in memory. Fernet (AES-128 in CBC mode with an HMAC) of `cryptography` does the work.
 """
 
 from __future__ import annotations

@@ -33,10 +33,10 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: Callable[[int], 
     try:
         target = quote(parts.path, safe="/%") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers={"Cookie": link.cookie, "Connection": "close"})
-        response = connection.getresponse()
-        if response.status != http.HTTPStatus.OK:
-            raise DownloadError(f"Server returned HTTP response code: {response.status} for URL: {url}")
-        return _save(response, path, on_bytes)
+        with connection.getresponse() as response:  # closing the connection would leave its socket open
+            if response.status != http.HTTPStatus.OK:
+                raise DownloadError(f"Server returned HTTP response code: {response.status} for URL: {url}")
+            return _save(response, path, on_bytes)
     except DownloadError as error:
         outcome = error.text
         raise

@@ -121,13 +121,13 @@ class Export:
 
     def _download_all(self, lease: Any, vm: Any, host: Any, directory: Path, stem: str, written: list[Path]) -> None:
         info = self._collector.read([lease], vim.HttpNfcLease, ["info"])[0].get("info")
-        if info is None or not info.deviceUrl:
+        if info is None:
             raise _HiddenError("The export lease names no files", shown=FAILED_TEXT)
         self._total_bytes = max(1, info.totalDiskCapacityInKB * 1024)
         address = self._management_address(host)
         sources = [
             _Source(item.key, item.url.replace("*", address, 1), f"{stem}-disk{index}{_extension(item.url)}")
-            for index, item in enumerate(info.deviceUrl)
+            for index, item in enumerate(info.deviceUrl or ())
         ]
         written.extend(directory / source.file_name for source in sources)
         stop = threading.Event()

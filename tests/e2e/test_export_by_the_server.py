@@ -1,0 +1,115 @@
+"""Imports whose OVF the management server makes: vCenter's lease, HTTPS, NFS, and the host's virt-v2v."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_sim.fleet import load_hosts
+from cloudstack_mock import ApiCallError
+from mgmt.fixtures import fixtures_dir
+from vcenter_sim.exports import ExportFaults
+
+BY_SERVER = {"usevddk": False, "forcemstoimportvmfiles": True}
+
+
+def entries(lab: Any, kind: str) -> list[Any]:
+    found: list[Any] = lab.world.server.services.journal.entries(kind=kind)
+    return found
+
+
+def left_in_staging(lab: Any) -> list[str]:
+    """OVF files and directories that exports left on the secondary storage."""
+    export: Path = lab.world.fleet.export_directory("192.0.2.20", "/export/secondary")
+    return [path.name for path in export.rglob("*") if path.is_dir() or path.suffix in (".ovf", ".vmdk")]
+
+
+def check_import(lab: Any, name: str, vm: dict[str, Any]) -> None:
+    """The VM is stopped with the source's disks; nothing of the export is left."""
+    assert (vm["state"], vm["hypervisor"]) == ("Stopped", "KVM")
+    volumes = lab.client.call("listVolumes", virtualmachineid=vm["id"], listall=True)["volume"]
+    source = lab.source(name)
+    assert sorted(volume["size"] for volume in volumes) == sorted(disk["capacity"] for disk in source["disk"])
+    assert [nic["macaddress"] for nic in vm["nic"]] == [nic["macaddress"] for nic in source["nic"]]
+    assert left_in_staging(lab) == []
+    assert lab.world.vcenter.exports.leases_open() == []
+
+
+def test_forced_export(lab: Any) -> None:
+    """With forcemstoimportvmfiles the server downloads the disks and the host converts what it finds on NFS."""
+    vm = lab.import_vm("web01", **BY_SERVER)
+    check_import(lab, "web01", vm)
+    calls = [entry.name for entry in entries(lab, "vcenter")]
+    assert calls.count("GET") == 2 and "HttpNfcLeaseComplete" in calls
+    runs = [entry.fields["argv"] for entry in entries(lab, "tool")]
+    assert not any(argv[0] == "ovftool" for argv in runs)
+    assert any(argv[:5] == ["virt-v2v", "--root", "first", "-i", "ova"] for argv in runs)
+    assert not any("password" in str(entry.fields) for entry in entries(lab, "vcenter"))
+
+
+def test_forced_export_of_a_running_vm(lab: Any) -> None:
+    """The clone of a running VM is exported and goes."""
+    before = lab.world.vcenter.inventory.vm_names
+    check_import(lab, "app01", lab.import_vm("app01", **BY_SERVER))
+    assert lab.world.vcenter.inventory.vm_names == before
+
+
+def test_forced_export_of_a_uefi_vm(lab: Any) -> None:
+    """Firmware travels in the descriptor."""
+    vm = lab.import_vm("secure-uefi", hostname="secure", **BY_SERVER)
+    check_import(lab, "secure-uefi", vm)
+    assert "UEFI" in vm["details"]
+
+
+def test_forced_export_and_vddk_exclude_each_other(lab: Any) -> None:
+    """VDDK is the default, so it has to be switched off for this."""
+    with pytest.raises(ApiCallError) as refused:
+        lab.import_vm("db01", forcemstoimportvmfiles=True)
+    assert refused.value.text == "Parameters forcemstoimportvmfiles and usevddk are mutually exclusive"
+
+
+def test_a_broken_download_fails_the_import(lab: Any) -> None:
+    """The import ends with upstream's words, and neither lease, files nor task are left behind."""
+    lab.world.vcenter.exports.faults["db01"] = ExportFaults(cut=frozenset({0}))
+    with pytest.raises(ApiCallError) as failed:
+        lab.import_vm("db01", **BY_SERVER)
+    lab.world.vcenter.exports.faults.clear()
+    assert failed.value.errorcode == 530
+    assert failed.value.text == (
+        "Error create template file of the VM: db01 from vCenter {}:{}: "
+        "Unable to finish the whole process to package as a OVA file".format(*lab.world.vcenter.address)
+    )
+    assert lab.tasks("failed")[0]["description"] == failed.value.text
+    assert left_in_staging(lab) == []
+    assert lab.world.vcenter.exports.leases_open() == []
+
+
+def test_a_lost_disk_is_missed_by_virt_v2v(lab: Any) -> None:
+    """As upstream, a disk that is lost among others shows only when the host converts."""
+    lab.world.vcenter.exports.faults["store-4disk"] = ExportFaults(missing=frozenset({2}))
+    with pytest.raises(ApiCallError) as failed:
+        lab.import_vm("store-4disk", **BY_SERVER)
+    lab.world.vcenter.exports.faults.clear()
+    assert failed.value.text.startswith(
+        "The convert process failed for instance store-4disk from VMware to KVM on host"
+    )
+    assert left_in_staging(lab) == []
+
+
+def test_a_host_without_ovftool(start_lab: Any) -> None:
+    """Without being asked to, the server exports for a host that cannot."""
+    lab = start_lab()
+    described = next(host for host in load_hosts(fixtures_dir() / "hosts" / "lab.yaml", {}) if host.name == "kvm3")
+    lab.world.fleet.kill("kvm3")
+    lab.world.fleet.revive("kvm3", replace(described, tools=replace(described.tools, ovftool=None)))
+    assert lab.world.fleet.wait_for(lambda: lab.world.fleet.agent("kvm3").is_ready, 20)
+    assert lab.world.server.agents.wait_for_hosts_up([described.full_guid], timeout_s=20)
+    host = lab.host("kvm3")
+    vm = lab.import_vm("web01", usevddk=False, convertinstancehostid=host["id"])
+    check_import(lab, "web01", vm)
+    assert "ExportVm" in [entry.name for entry in entries(lab, "vcenter")]
+    runs = [(entry.fields["host"], entry.fields["argv"][0]) for entry in entries(lab, "tool")]
+    assert ("kvm3", "virt-v2v") in runs and ("kvm3", "ovftool") not in runs
