@@ -187,22 +187,24 @@ class Export:
             futures = [
                 pool.submit(contextvars.copy_context().run, self._fetch, source, directory) for source in sources
             ]
+        errors = [future.exception() for future in futures]
+        fatal = [error for error in errors if error is not None and not self._may_lose(error)]
+        if fatal:
+            raise next((error for error in fatal if not isinstance(error, _NotBegunError)), fatal[0])
         sizes = []
-        for source, future in zip(sources, futures, strict=True):
-            error = future.exception()
-            if error is None:
-                sizes.append(future.result())
-                continue
-            if not self._rules.lose_disks or not isinstance(error, DownloadError | OSError):
-                raise error
-            log.error("downloading %s failed, the export goes on without it: %s", source.file_name, error)
-            (directory / source.file_name).unlink(missing_ok=True)
-            sizes.append(0)
+        for source, future, error in zip(sources, futures, errors, strict=True):
+            if error is not None:
+                log.error("downloading %s failed, the export goes on without it: %s", source.file_name, error)
+                (directory / source.file_name).unlink(missing_ok=True)
+            sizes.append(0 if error is not None else future.result())
         return sizes
+
+    def _may_lose(self, error: BaseException) -> bool:
+        return self._rules.lose_disks and isinstance(error, DownloadError | OSError)
 
     def _fetch(self, source: _Source, directory: Path) -> int:
         if self._broken.is_set() and not self._rules.lose_disks:
-            raise DownloadError(f"{source.file_name} was not downloaded, as another file failed")
+            raise _NotBegunError(f"{source.file_name} was not downloaded, as another file failed")
         try:
             return download(self._link, source.url, directory / source.file_name, self._count)
         except BaseException:
@@ -249,6 +251,10 @@ class Export:
             faults = [fault_text(fault) for fault in result.error or ()]
             raise VcenterError("; ".join(faults) or f"vCenter wrote no descriptor ({type_name(result)})")
         return str(result.ovfDescriptor)
+
+
+class _NotBegunError(DownloadError):
+    """A file that was not asked for any more."""
 
 
 class _HiddenError(VcenterError):

@@ -10,6 +10,7 @@ import pytest
 
 from agent_sim.fleet import load_hosts
 from cloudstack_mock import ApiCallError
+from mgmt.errors import CloudRuntimeError
 from mgmt.fixtures import fixtures_dir
 from vcenter_sim.exports import ExportFaults
 
@@ -116,3 +117,39 @@ def test_a_host_without_ovftool(start_lab: Any) -> None:
     assert "ExportVm" in [entry.name for entry in entries(lab, "vcenter")]
     runs = [(entry.fields["host"], entry.fields["argv"][0]) for entry in entries(lab, "tool")]
     assert ("kvm3", "virt-v2v") in runs and ("kvm3", "ovftool") not in runs
+
+
+def test_embedded_hosts_and_server_see_the_same_nfs(lab: Any) -> None:
+    """The server stages where the hosts' exports are, and refuses names that are no exports."""
+    staging = lab.world.server.services.staging
+    assert staging.directory("192.0.2.99", "/new/export") == lab.world.fleet.export_directory(
+        "192.0.2.99", "new/export"
+    )
+    assert staging.directory("192.0.2.99", "/new/export").is_dir()
+    with pytest.raises(
+        CloudRuntimeError, match=r"^Unable to create mount point for nfs://\.\./x: \.\.:/x is no NFS export$"
+    ):
+        staging.directory("..", "/x")
+
+
+def test_without_embedded_hosts_the_setting_counts(start_lab: Any, tmp_path: Path) -> None:
+    """A server for other hosts stages below nfs_root, and without that setting nowhere."""
+    (tmp_path / "192.0.2.20" / "export").mkdir(parents=True)
+    lab = start_lab(agents="none", vcenter="none", nfs_root=tmp_path)
+    found = lab.world.server.services.staging.directory("192.0.2.20", "/export")
+    assert found == tmp_path / "192.0.2.20" / "export"
+    lab = start_lab(agents="none", vcenter="none")
+    with pytest.raises(CloudRuntimeError, match="the setting nfs_root does not say where it is mounted"):
+        lab.world.server.services.staging.directory("192.0.2.20", "/export")
+
+
+def test_updated_credentials_are_used(start_lab: Any) -> None:
+    """updateVmwareDc changes what the next look into the vCenter logs in with."""
+    lab = start_lab(agents="none")
+    zone = lab.zone_id
+    answer = lab.client.call("updateVmwareDc", zoneid=zone, password="wrong-password")["vmwaredc"]
+    assert answer == {"id": lab.datacenter_id(), "name": "lab-dc"}
+    with pytest.raises(ApiCallError, match="incorrect user name or password"):
+        lab.source("web01")
+    lab.client.call("updateVmwareDc", zoneid=zone, password=lab.world.vcenter.password)
+    assert lab.source("web01")["name"] == "web01"

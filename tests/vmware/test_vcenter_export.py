@@ -293,3 +293,84 @@ def test_the_session_cookie_is_not_in_the_journal(lab: Any, tmp_path: Path) -> N
         cookie = session._link.cookie.partition("=")[2].strip('"')
         session.export_vm("web01", lambda: tmp_path, "x", ExportRules())
     assert cookie and cookie not in str(lab.journal.entries())
+
+
+def with_method(lab: Any, monkeypatch: pytest.MonkeyPatch, name: str, method: Callable[[Any], Any]) -> None:
+    monkeypatch.setitem(lab.sim._service._table.methods, name, method)
+
+
+def test_sha1_alone_is_enough(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older vCenter gives SHA-1 sums only; entries of other devices and without sums say nothing."""
+
+    def entry(key: str, sha1: str) -> Any:
+        return vim.HttpNfcLease.ManifestEntry(key=key, sha1=sha1, size=1, disk=True)
+
+    def manifest(context: Any) -> list[Any]:
+        key = context.this["info"].deviceUrl[0].key
+        return [entry("/vm-1/other", "00"), entry(key, ""), entry(key, "AB" * 20)]
+
+    with_method(lab, monkeypatch, "HttpNfcLeaseGetManifest", manifest)
+    text = refused(lab, "web01", tmp_path)
+    assert text.startswith("The SHA1 sum of x-disk0.vmdk is ") and text.endswith(f"but vCenter says {'ab' * 20}")
+
+
+def test_a_descriptor_that_is_refused(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What vCenter has against the descriptor is the reason; without words its answer is named."""
+    faults = [vim.fault.OvfExport(msg="a disk is in use")]
+
+    def describe(context: Any) -> Any:
+        return vim.OvfManager.CreateDescriptorResult(ovfDescriptor="", error=faults)
+
+    with_method(lab, monkeypatch, "CreateDescriptor", describe)
+    assert refused(lab, "web01", tmp_path) == "a disk is in use"
+    faults.clear()
+    assert refused(lab, "web01", tmp_path) == "vCenter wrote no descriptor (CreateDescriptorResult)"
+
+
+def test_a_vcenter_without_ovf_manager(lab: Any, tmp_path: Path) -> None:
+    """Some servers have none (ESXi before 5, simulators): that is said."""
+    with pytest.raises(VcenterError) as caught, lab.connector.connect(lab.credentials()) as session:
+        session._link.content.ovfManager = None
+        session.export_vm("web01", lambda: tmp_path, "x", ExportRules())
+    assert caught.value.text == "This vCenter has no OVF manager"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_that_is_refused_ends_the_reports_only(
+    lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., Any]
+) -> None:
+    """A vCenter that takes no progress is asked once; the export goes on to its end."""
+    told: list[int] = []
+    refuse = lab.sim._service._table.methods["HttpNfcLeaseProgress"]
+
+    def progress(context: Any) -> None:
+        told.append(context.arguments["percent"])
+        if context.arguments["percent"] != 100:
+            raise vim.fault.InvalidState(msg="not now")
+        refuse(context)
+
+    with_method(lab, monkeypatch, "HttpNfcLeaseProgress", progress)
+    monkeypatch.setattr(export_module, "PROGRESS_INTERVAL_S", 0.001)
+
+    def slow(link: Any, url: str, path: Path, on_bytes: Callable[[int], None]) -> int:
+        wait_until(lambda: told, "progress is told")
+        return download(link, url, path, on_bytes)
+
+    monkeypatch.setattr(export_module, "download", slow)
+    assert "x.ovf" in export(lab, "web01", tmp_path, ExportRules(threads=1))
+    assert told == [0, 100]
+
+
+def test_a_failed_file_stops_the_others(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files whose download has not begun are not begun any more once one failed."""
+    asked: list[str] = []
+
+    def failing(link: Any, url: str, path: Path, on_bytes: Callable[[int], None]) -> int:
+        asked.append(path.name)
+        raise DownloadError("it is gone")
+
+    monkeypatch.setattr(export_module, "download", failing)
+    monkeypatch.setattr(export_module, "MAX_THREADS", 2)
+    text = refused(lab, "store-4disk", tmp_path, ExportRules(threads=2))
+    assert text == "it is gone"
+    assert len(asked) <= 3
