@@ -13,6 +13,7 @@ from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations
 from mgmt.commands.services import Services
 from mgmt.config import Settings
+from mgmt.imports.staging import MountedStaging, NoStaging, StagingArea
 from mgmt.inventory.limits import release_all
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
@@ -65,19 +66,27 @@ class ManagementServer:
 
 
 def create_server(
-    settings: Settings, providers: Providers | None = None, *, vcenter_address: str | None = None
+    settings: Settings,
+    providers: Providers | None = None,
+    *,
+    vcenter_address: str | None = None,
+    staging: StagingArea | None = None,
 ) -> ManagementServer:
     """A management server that holds its ports but does not answer yet.
 
-    `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one. Raises PortTakenError,
-    mgmt.store.seeding.SeedError and mgmt.store.database.SchemaVersionError.
+    `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one; `staging` is where the
+    server reaches NFS storage, by default what the setting `nfs_root` says. Raises PortTakenError,
+    mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
     """
     providers = providers or Providers()
     redactor = Redactor()
     journal = Journal(providers.clock, redactor)
-    store = Store(settings.database, providers)
+    store = Store(settings.database, providers, encryption_key=settings.encryption_key)
+    redactor.register(settings.encryption_key)
+    if staging is None:
+        staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
-        return _wire(settings, providers, redactor, journal, store, vcenter_address)
+        return _wire(settings, providers, redactor, journal, store, vcenter_address, staging)
     except BaseException:
         store.close()
         raise
@@ -90,6 +99,7 @@ def _wire(
     journal: Journal,
     store: Store,
     vcenter_address: str | None,
+    staging: StagingArea,
 ) -> ManagementServer:
     world = seed(store, settings.seed, vcenter_address=vcenter_address)
     for secret in world.secrets:
@@ -127,6 +137,7 @@ def _wire(
         commands=all_declarations(),
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
+        staging=staging,
     )
     http = HttpServer(create_wsgi(services), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents)

@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from mgmt.quirks import KNOWN, Quirks, UnknownQuirkError
 
 ENVIRONMENT_PREFIX = "CLOUDSTACK_MOCK_"
+MIN_KEY_LENGTH = 16
 _URL_PASSWORD = re.compile(r"(//[^:/]*:).*@")  # up to the last @: a password that is not encoded may hold one
 _OTHER_VARIABLES = frozenset({"config", "url", "api_key", "secret_key", "vcsim", "venv"})
 
@@ -30,6 +31,8 @@ class ConfigError(ValueError):
         if isinstance(value, list | tuple):
             value = ",".join(map(str, value))
         shown = _URL_PASSWORD.sub(r"\1*****@", value) if isinstance(value, str) else value
+        if name.lower().replace("-", "_").endswith("encryption_key"):
+            shown = "*****"
         super().__init__(f"{source}: {name} = {shown!r} cannot be used: expected {expected}")
 
 
@@ -109,6 +112,13 @@ def _path(value: object) -> Path:
     return Path(_text(value)) if not isinstance(value, Path) else value
 
 
+def _key(value: object) -> str:
+    key = _text(value)
+    if len(key) < MIN_KEY_LENGTH:
+        raise ValueError
+    return key
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("host", "an address or host name to listen on", _text, "address that the API and agent ports listen on"),
     Option("port", "a port from 0 to 65535", _port, "port of the HTTP API; 0 lets the system choose"),
@@ -122,6 +132,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("fix", f"'all', or names out of {', '.join(sorted(KNOWN))}", _fixes, "repair known upstream defects"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
+    Option("nfs_root", "the path of a folder", _path, "where NFS exports are mounted, as HOST/PATH, for OVF exports"),
+    Option(
+        "encryption_key",
+        "a text of at least 16 characters",
+        _key,
+        "what the passwords of vCenters are encrypted with; by default a key file beside an SQLite database",
+    ),
     Option(
         "log_level",
         "one of debug, info, warning, error",
@@ -148,6 +165,8 @@ class Settings:
     fix: tuple[str, ...] = field(default=())
     ready_file: Path | None = None
     work_dir: Path | None = None
+    nfs_root: Path | None = None
+    encryption_key: str | None = field(default=None, repr=False)
     log_level: str = "warning"
 
 

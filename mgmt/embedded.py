@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import Settings
+from mgmt.imports.staging import not_mounted
 from mgmt.providers import Providers
 from mgmt.store.seeding import read_seed
 
@@ -23,6 +24,26 @@ if TYPE_CHECKING:
     from vcenter_sim.server import VcenterSim
 
 ATTACH_TIMEOUT_S = 30.0
+
+
+class _FleetStaging:
+    """NFS storage as the embedded hosts have it: both sides write into the same directories."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def directory(self, nfs_host: str, path: str) -> Path:
+        """The export's directory, made when no host has mounted it yet."""
+        from agent_sim.errors import AgentFailure
+
+        if self._world.fleet is None:
+            raise not_mounted(nfs_host, path, "the embedded hosts do not run")
+        try:
+            found = self._world.fleet.export_directory(nfs_host, path)
+        except AgentFailure as error:
+            raise not_mounted(nfs_host, path, str(error)) from error
+        found.mkdir(parents=True, exist_ok=True)
+        return found
 
 
 class StartError(RuntimeError):
@@ -76,7 +97,13 @@ class World:
         files = read_seed(self.settings.seed)
         if self.settings.vcenter == "embedded" and files.vcenter_file is not None:
             self._start_vcenter(files.vcenter_file)
-        self._server = create_server(self.settings, self.providers, vcenter_address=self._vcenter_address())
+        embedded_agents = self.settings.agents == "embedded" and files.agents_file is not None
+        self._server = create_server(
+            self.settings,
+            self.providers,
+            vcenter_address=self._vcenter_address(),
+            staging=_FleetStaging(self) if embedded_agents else None,
+        )
         self._server.start()
         if self.settings.agents == "embedded" and files.agents_file is not None:
             self._start_agents(files.agents_file)

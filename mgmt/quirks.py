@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 
 NULL_TASK_ERROR_TEXT = "null-task-error-text"
 LAST_PINGED_UNIT = "last-pinged-unit"
+EXPORT_ERROR_TEXT = "export-error-text"
+EXPORT_LOST_DISK = "export-lost-disk"
 
 KNOWN: Mapping[str, str] = {
     NULL_TASK_ERROR_TEXT: (
@@ -19,6 +21,15 @@ KNOWN: Mapping[str, str] = {
     LAST_PINGED_UNIT: (
         "listHosts shows lastpinged as a date of January 1970: the stored number counts units of 1024 ms and is read "
         "as milliseconds (HostVO.lastPinged, HostJoinDaoImpl)"
+    ),
+    EXPORT_ERROR_TEXT: (
+        "a failed OVF export by the management server ends with `Unable to finish the whole process to package as a "
+        "OVA file`, or with vCenter's complaint about the spent lease, instead of the reason "
+        "(VirtualMachineMO.exportVm)"
+    ),
+    EXPORT_LOST_DISK: (
+        "when the management server downloads the disks of a VM in parallel, one that fails is left out of the OVF and "
+        "the import goes on until virt-v2v misses it (VirtualMachineMO.exportVm)"
     ),
 }
 

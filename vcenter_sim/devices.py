@@ -51,6 +51,7 @@ _NICS = {
     "e1000e": _devices.VirtualE1000e,
     "pcnet32": _devices.VirtualPCNet32,
 }
+_OVF_NICS = {"vmxnet3": "VmxNet3", "vmxnet2": "VmxNet2", "e1000": "E1000", "e1000e": "E1000e", "pcnet32": "PCNet32"}
 
 
 def build(
@@ -167,3 +168,8 @@ def controller_kind(controller: DataObject) -> str:
 def set_fields(value: DataObject) -> list[str]:
     """The names of a data object's fields that hold something."""
     return [name for name in wire.property_names(type(value)) if wire.is_set(getattr(value, name))]
+
+
+def nic_kind(nic: DataObject) -> str:
+    """The kind of a network adapter as OVF names it, such as `VmxNet3`."""
+    return _OVF_NICS[next(kind for kind, class_ in _NICS.items() if type(nic) is class_)]

@@ -85,3 +85,18 @@ def nothing_found(reason: str) -> Fault:
 def request_canceled() -> Fault:
     """The answer to a wait that was cancelled, or that the server's stop ended."""
     return vmodl.fault.RequestCanceled(msg="The task was canceled by a user.")
+
+
+def task_in_progress(task: Reference) -> Fault:
+    """The answer to an operation on an object that another one holds."""
+    return vim.fault.TaskInProgress(task=task, msg="The operation is not allowed in the current state.")
+
+
+def invalid_state() -> Fault:
+    """The answer to a call that the object's state does not allow."""
+    return vim.fault.InvalidState(msg="The operation is not allowed in the current state.")
+
+
+def timed_out() -> Fault:
+    """The fault of a lease whose client was not heard of for too long."""
+    return vim.fault.Timedout(msg="Operation timed out.")

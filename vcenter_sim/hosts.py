@@ -12,6 +12,7 @@ from vcenter_sim.types import DataObject, vim
 
 _GB = 1024**3
 _MB = 1024**2
+MANAGEMENT_PORTGROUP = "Management Network"
 VSWITCH = "vSwitch0"
 
 
@@ -192,3 +193,26 @@ def _portgroup(network: NetworkEntry) -> DataObject:
     policy = vim.host.NetworkPolicy()
     spec = vim.host.PortGroup.Specification(name=network.name, vlanId=network.vlan, vswitchName=VSWITCH, policy=policy)
     return vim.host.PortGroup(key=f"key-vim.host.PortGroup-{network.name}", computedPolicy=policy, spec=spec)
+
+
+def publish_management_address(inventory: Inventory, address: str) -> None:
+    """Say that every host is managed at `address`: there this process delivers what the hosts export.
+
+    A wildcard address is none that a client could use; then the hosts have no management address.
+    """
+    vnics = []
+    if address not in ("", "0.0.0.0", "::"):
+        spec = vim.host.VirtualNic.Specification(
+            ip=vim.host.IpConfig(dhcp=False, ipAddress=address, subnetMask="255.255.255.0"),
+            mtu=1500,
+            netStackInstanceKey="defaultTcpipStack",
+        )
+        vnics = [
+            vim.host.VirtualNic(
+                device="vmk0", key="key-vim.host.VirtualNic-vmk0", portgroup=MANAGEMENT_PORTGROUP, spec=spec
+            )
+        ]
+    with inventory.lock:
+        for host in inventory.of_kind(vim.HostSystem):
+            host["config"].network.vnic = [wire.copy_of(vnic) for vnic in vnics]
+        inventory.changed()

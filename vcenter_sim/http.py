@@ -10,9 +10,11 @@ import zlib
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Protocol
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from vcenter_sim import wire
+from vcenter_sim.exports import PATH as EXPORT_PATH
 from vcenter_sim.providers import RealClock
 from vcenter_sim.service import Service
 from vcenter_sim.sessions import COOKIE_NAME
@@ -154,8 +156,25 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.partition("?")[0] == "/sdk/vimServiceVersions.xml":
             self._answer(HTTPStatus.OK, versions_document())
+        elif self.path.startswith(EXPORT_PATH):
+            self._deliver()
         else:
             self._answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
+
+    def _deliver(self) -> None:
+        """A file of an export; a cut one ends with the connection."""
+        download = self.server.service.download(unquote(self.path.partition("?")[0]), self.headers.get("Cookie"))
+        self.close_connection = self.close_connection or len(download.body) != download.length
+        self.send_response(download.status)
+        self.send_header("Content-Type", "application/x-vnd.vmware-streamVmdk")
+        self.send_header("Content-Length", str(download.length))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        # Before the last byte leaves: a client that has it all may ask for the sums at once.
+        self.server.service.delivered(download)
+        self.wfile.write(download.body)
+        self.wfile.flush()
 
     def do_POST(self) -> None:
         try:

@@ -6,7 +6,8 @@ import logging
 import threading
 from pathlib import Path
 
-from vcenter_sim import building, certificate
+from vcenter_sim import building, certificate, hosts
+from vcenter_sim.exports import Exports
 from vcenter_sim.http import SoapServer
 from vcenter_sim.inventory import Inventory
 from vcenter_sim.methods import method_table
@@ -53,8 +54,16 @@ class VcenterSim:
         self._scheduler = Scheduler(self._clock)
         self._tasks = Tasks(self._inventory, self._scheduler)
         self._sessions = Sessions(self._inventory, self._credentials, session_idle_timeout_s)
+        timings = timings or Timings()
+        self._exports = Exports(
+            self._inventory,
+            self._scheduler,
+            self._tasks,
+            prepare_s=timings.lease_s,
+            timeout_s=timings.lease_timeout_s,
+        )
         world = World(
-            self._inventory, self._sessions, self._tasks, self._scheduler, timings or Timings(), self._stopped
+            self._inventory, self._sessions, self._tasks, self._scheduler, self._exports, timings, self._stopped
         )
         self._service = Service(world, method_table())
         self._show_service_state()
@@ -77,6 +86,9 @@ class VcenterSim:
         self._scheduler.start()
         self._server = server
         self._port = server.server_address[1]
+        self._exports.port = self._port
+        self._exports.thumbprint = self._certificate.thumbprint_sha1
+        hosts.publish_management_address(self._inventory, self._host)
         self._thread = threading.Thread(
             target=server.serve_forever, args=(0.05,), name="vcenter-sim-accept", daemon=True
         )
@@ -148,6 +160,11 @@ class VcenterSim:
     def inventory(self) -> Inventory:
         """The live objects; hold `inventory.lock` for more than one read."""
         return self._inventory
+
+    @property
+    def exports(self) -> Exports:
+        """The export leases; `exports.faults[NAME]` makes those of a VM go wrong."""
+        return self._exports
 
     def end_sessions(self) -> None:
         """End all sessions, as vCenter does when they idle out: the next call is answered NotAuthenticated."""

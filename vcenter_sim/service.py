@@ -10,6 +10,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 
 from vcenter_sim import collector, faults, wire
+from vcenter_sim.exports import Download, Exports
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.sessions import COOKIE_NAME, Session, Sessions
 from vcenter_sim.tasks import Scheduler, Tasks
@@ -37,6 +38,8 @@ class Timings:
     destroy_s: float = 0.02
     relocate_s: float = 0.03
     reconfigure_s: float = 0.01
+    lease_s: float = 0.02
+    lease_timeout_s: float = 300.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class World:
     sessions: Sessions
     tasks: Tasks
     scheduler: Scheduler
+    exports: Exports
     timings: Timings
     stopped: threading.Event
 
@@ -122,6 +126,14 @@ class Service:
         except Exception as error:
             log.exception("%s failed inside the stand-in", call.method)
             return Reply(500, wire.render_fault(faults.system_error(type(error).__name__), call.version), cookie)
+
+    def download(self, path: str, cookie_header: str | None) -> Download:
+        """What a GET of an export's file is answered with."""
+        return self._world.exports.download(path, self._world.sessions.find(_cookie_value(cookie_header)))
+
+    def delivered(self, download: Download) -> None:
+        """Say that the download went out."""
+        self._world.exports.delivered(download)
 
     def _result(self, call: Call, session: Session) -> bytes:
         method = self._table.methods.get(call.method)

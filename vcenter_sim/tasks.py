@@ -16,7 +16,7 @@ from typing import Any
 from vcenter_sim import faults, wire
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.providers import Clock, utc
-from vcenter_sim.types import Reference, vim, vmodl
+from vcenter_sim.types import Fault, Reference, vim, vmodl
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,31 @@ class Tasks:
 
         What `work` returns is the task's result; a fault that it raises becomes the task's error.
         """
+        task = self._add(method, entity, user)
+        pause_s = duration_s / (len(steps) + 1)
+        self._scheduler.after(0, lambda: self._advance(task, list(steps), pause_s, work))
+        return task.ref
+
+    def open(self, method: str, entity: Managed, user: str) -> Managed:
+        """A task that runs until `close`: work that a client drives, such as an export."""
+        with self._inventory.lock:
+            task = self._add(method, entity, user)
+            task["info"].state = "running"
+            task["info"].startTime = utc(self._inventory.clock)
+            return task
+
+    def close(self, task: Managed, fault: Fault | None = None) -> None:
+        """End a task of `open`, in `fault` when one is given; does nothing for one that has ended."""
+        with self._inventory.lock:
+            info = task["info"]
+            if info.completeTime is not None:
+                return
+            info.error = fault
+            info.state = "success" if fault is None else "error"
+            info.completeTime = utc(self._inventory.clock)
+            self._inventory.changed()
+
+    def _add(self, method: str, entity: Managed, user: str) -> Managed:
         moid = self._inventory.new_moid("task-")
         info = vim.TaskInfo(
             key=moid,
@@ -122,9 +147,7 @@ class Tasks:
         )
         task = self._inventory.add(vim.Task, moid, info=info)
         self._keep(task)
-        pause_s = duration_s / (len(steps) + 1)
-        self._scheduler.after(0, lambda: self._advance(task, list(steps), pause_s, work))
-        return task.ref
+        return task
 
     def _keep(self, task: Managed) -> None:
         with self._inventory.lock:

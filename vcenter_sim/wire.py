@@ -420,6 +420,11 @@ def reference(kind: ManagedType, moid: str) -> Reference:
     return kind(moid)
 
 
+def wsdl_name(kind: Any) -> str:
+    """The vim25 name of a class, such as `ParaVirtualSCSIController`."""
+    return str(VmomiSupport.GetWsdlName(kind))
+
+
 def managed_type(value: Any) -> bool:
     """Whether the value is a reference to a managed object."""
     return isinstance(value, VmomiSupport.ManagedObject)

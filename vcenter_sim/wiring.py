@@ -68,6 +68,7 @@ def add_root(inventory: Inventory, custom_fields: list[str]) -> Managed:
         "sessionManager": add(vim.SessionManager, "SessionManager", defaultLocale="en"),
         "taskManager": add(vim.TaskManager, "TaskManager", maxCollector=32),
         "customFieldsManager": add(vim.CustomFieldsManager, "CustomFieldsManager", field=fields),
+        "ovfManager": add(vim.OvfManager, "OvfManager"),
         "dvSwitchManager": add(vim.dvs.DistributedVirtualSwitchManager, "DVSManager"),
     }
     content = vim.ServiceInstanceContent(

@@ -35,6 +35,8 @@ def start_logging(level: str) -> None:
 @click.option("--fix", multiple=True, help="Repair a known upstream defect, by name; 'all' for every one. Repeatable.")
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
+@click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")
+@click.option("--encryption-key", help="Encrypts vCenter passwords in the database; better given by the environment.")
 @click.option("--log-level", help="debug, info, warning or error [warning].")
 def serve(config_file: Path | None, fix: tuple[str, ...], **options: str | None) -> None:
     """Run a management server, by default with hosts and a vCenter of its own.

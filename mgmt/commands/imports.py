@@ -129,6 +129,7 @@ def _import_services(call: Call) -> ImportServices:
         quirks=services.quirks,
         agents=services.agents,
         vcenters=services.vcenters,
+        staging=services.staging,
     )
 
 

@@ -1,5 +1,5 @@
-"""VMware datacenters of zones, and what a vCenter holds: addVmwareDc, listVmwareDcs, removeVmwareDc, listVmwareDcVms,
-listVmwareDcHosts.
+"""VMware datacenters of zones, and what a vCenter holds: addVmwareDc, updateVmwareDc, listVmwareDcs, removeVmwareDc,
+listVmwareDcVms, listVmwareDcHosts.
 
 Upstream: plugins/hypervisors/vmware/.../api/command/admin/zone/*.java, VmwareManagerImpl.java.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, command
-from mgmt.commands.fields import ListParams, Out, Params, Response, Str, Uuid
+from mgmt.commands.fields import Boolean, ListParams, Out, Params, Response, Str, Uuid
 from mgmt.commands.responses.success import SuccessResponse
 from mgmt.commands.unmanaged_view import UnmanagedInstanceResponse, unmanaged_instance_view
 from mgmt.errors import (
@@ -29,6 +29,7 @@ from mgmt.inventory.vmware_datacenters import (
     datacenter_of_zone,
     find_datacenter,
     remove_datacenter,
+    update_datacenter,
 )
 from mgmt.vmware.connector import VcenterCredentials
 from mgmt.vmware.transfer import transfer_object
@@ -72,6 +73,17 @@ class AddVmwareDcParams(Params):
     username = Str("the user that logs in to the vCenter")
     password = Str("that user's password")
     zoneid = Uuid("the zone to link the datacenter to", entity="zone", required=True)
+
+
+class UpdateVmwareDcParams(Params):
+    """Parameters of updateVmwareDc."""
+
+    name = Str("new name of the datacenter in vCenter")
+    vcenter = Str("new host name or address of the vCenter, with `:port` when it is not 443")
+    username = Str("the user that logs in to the vCenter from now on")
+    password = Str("that user's password")
+    isrecursive = Boolean("whether VMware clusters and hosts of the zone are to follow", default=True)
+    zoneid = Uuid("the zone whose datacenter is changed", entity="zone", required=True)
 
 
 class ZoneParams(Params):
@@ -135,6 +147,32 @@ def add_vmware_dc(call: Call, bound: Bound) -> Item:
         )
     except (CloudRuntimeError, InvalidParameterValueError) as error:
         raise _declared(error) from error
+    return Item({"id": row.uuid, "name": row.name})
+
+
+@command(
+    "updateVmwareDc",
+    params=UpdateVmwareDcParams,
+    response=VmwareDatacenterResponse,
+    description="Changes address, name or credentials that are kept of a zone's VMware datacenter",
+    since="4.12.0",
+    object_name="vmwaredc",
+    java_class=f"{JAVA_PACKAGE}.UpdateVmwareDcCmd",
+)
+def update_vmware_dc(call: Call, bound: Bound) -> Item:
+    """Change the zone's datacenter; answers its id and name.
+
+    VMware clusters and hosts, which `isrecursive` is about, keep no credentials of their own here.
+    """
+    call.services.redactor.register(bound["password"])
+    row = update_datacenter(
+        call.db,
+        bound["zoneid"],
+        name=bound["name"],
+        vcenter=bound["vcenter"],
+        username=bound["username"],
+        password=bound["password"],
+    )
     return Item({"id": row.uuid, "name": row.name})
 
 
@@ -273,4 +311,11 @@ def list_vmware_dc_hosts(call: Call, bound: Bound) -> Listing:
     return Listing([{"hypervisor": "VMware", "name": host.name} for host in _whole_page(hosts, bound)], len(hosts))
 
 
-COMMANDS = (add_vmware_dc, list_vmware_dcs, remove_vmware_dc, list_vmware_dc_vms, list_vmware_dc_hosts)
+COMMANDS = (
+    add_vmware_dc,
+    update_vmware_dc,
+    list_vmware_dcs,
+    remove_vmware_dc,
+    list_vmware_dc_vms,
+    list_vmware_dc_hosts,
+)

@@ -100,19 +100,22 @@ class Conversion:
         timeout_s: int,
         threads: int,
         extra_params: str | None,
+        ovf_directory: str | None = None,
     ) -> str:
         """Have the VM converted into the temporary location; returns the prefix of the files.
 
-        The host reads the VM by VDDK, or exports it with ovftool; `threads` 0 means one per disk.
+        The host reads the VM by VDDK, or exports it with ovftool (`threads` 0 means one per disk); with `ovf_directory`
+        it reads the OVF there, which the management server made, and gets no data of the vCenter.
         """
         command = ConvertInstanceCommand(
-            sourceInstance=remote_instance(source, credentials),
+            sourceInstance=self._remote(source, credentials, ovf_directory),
             originalVMName=self.vm_name,
             destinationHypervisorType="KVM",
             conversionTemporaryLocation=data_store(location),
+            templateDirOnConversionLocation=ovf_directory,
             checkConversionSupport=False,
-            exportOvfToConversionLocation=True,
-            threadsCountToExportOvf=threads or len(source.vm.disks),
+            exportOvfToConversionLocation=ovf_directory is None,
+            threadsCountToExportOvf=0 if ovf_directory is not None else threads or len(source.vm.disks),
             extraParams=extra_params or None,
             useVddk=self.use_vddk,
             wait=timeout_s,
@@ -138,13 +141,14 @@ class Conversion:
         pools: list[str],
         convert_uuid: str,
         force_to_pool: bool,
+        ovf_directory: str | None = None,
     ) -> UnmanagedInstanceTO:
         """Have the converted disks taken into `pools` (uuids, one per source disk); returns the instance.
 
         The command has no wait of its own: the agents' general time-out holds.
         """
         command = ImportConvertedInstanceCommand(
-            sourceInstance=remote_instance(source, credentials),
+            sourceInstance=self._remote(source, credentials, ovf_directory),
             destinationStoragePools=pools,
             conversionTemporaryLocation=data_store(location),
             temporaryConvertUuid=convert_uuid,
@@ -158,6 +162,17 @@ class Conversion:
             raise self._failed("import", self.import_host, answer)
         instance = cast(answer, ImportConvertedInstanceAnswer).convertedInstance
         return instance if instance is not None else UnmanagedInstanceTO()
+
+    def _remote(self, source: Source, credentials: VcenterCredentials, ovf_directory: str | None) -> RemoteInstanceTO:
+        """The source as the host needs it: of an OVF the name that was asked for, else also where it is in vCenter."""
+        if ovf_directory is None:
+            return remote_instance(source, credentials)
+        return RemoteInstanceTO(
+            hypervisorType="VMware",
+            instanceName=self.vm_name,
+            clusterName=source.vm.cluster_name,
+            hostName=source.vm.host_name,
+        )
 
     def _failed(self, process: str, host: HostFacts, answer: Answer) -> CloudRuntimeError:
         return CloudRuntimeError(

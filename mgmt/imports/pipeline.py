@@ -37,6 +37,7 @@ from mgmt.imports.conversion import Conversion, sanitise
 from mgmt.imports.facts import HostFacts
 from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
 from mgmt.imports.offerings import check_numbers
+from mgmt.imports.ovfexport import OvfExport
 from mgmt.imports.placement import choose_hosts, place
 from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
@@ -234,14 +235,12 @@ class ImportPipeline:
                 conversion.check_host(windows=True)
         with self._step("network checks"):
             nic_rules = self._check_networks(plan, source)
+        self.task.converting(convert_host)
+        ovf_directory = None
+        if not export_on_host:
+            with self._step("export"):
+                ovf_directory = OvfExport(self.services, self.undo, vmware.credentials, location).run(source.name)
         with self._step("convert"):
-            self.task.converting(convert_host)
-            if not export_on_host:
-                raise CloudRuntimeError(
-                    "Export of the OVF files by the management server is not simulated yet: use VDDK, or a conversion "
-                    "host with ovftool and forcemstoimportvmfiles=false",
-                    row="30",
-                )
             convert_uuid = conversion.convert(
                 source,
                 vmware.credentials,
@@ -249,6 +248,7 @@ class ImportPipeline:
                 timeout_s=self.services.settings.get_int(TIMEOUT_SETTING) * 3600,
                 threads=self.services.settings.get_int(THREADS_SETTING),
                 extra_params=self.request.extraparams,
+                ovf_directory=ovf_directory,
             )
         with self._step("import"):
             converted = conversion.import_converted(
@@ -258,6 +258,7 @@ class ImportPipeline:
                 pools=pools_for_disks(source.disk_ids(), pools, vmware.offerings),
                 convert_uuid=convert_uuid,
                 force_to_pool=self.request.forceconverttopool,
+                ovf_directory=ovf_directory,
             )
         with self._step("sanitise"):
             instance = sanitise(converted, source)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -15,6 +18,9 @@ from mgmt.quirks import Quirks
 from mgmt.store.database import Store
 from mgmt.vmware.connector import VcenterCredentials
 from mgmt.vmware.records import SourceVm
+
+if TYPE_CHECKING:
+    from mgmt.vmware.export import ExportRules  # brings pyvmomi's type tables
 
 
 class Agents(Protocol):
@@ -33,6 +39,8 @@ class VcenterSession(Protocol):
     def clone_vm(self, vm: SourceVm, clone_name: str) -> SourceVm: ...
 
     def destroy_vm(self, name: str) -> None: ...
+
+    def export_vm(self, name: str, directory: Callable[[], Path], stem: str, rules: ExportRules) -> None: ...
 
 
 class Vcenters(Protocol):
@@ -53,3 +61,4 @@ class ImportServices:
     quirks: Quirks
     agents: Agents
     vcenters: Vcenters
+    staging: StagingArea = field(default_factory=NoStaging)

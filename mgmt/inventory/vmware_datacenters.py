@@ -7,13 +7,17 @@ import logging
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
+from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, JavaError
 from mgmt.providers import Providers
 from mgmt.store.models import Cluster, VmwareDatacenter, Zone
 from mgmt.vmware.connector import VcenterConnector, VcenterCredentials
 from mgmt.vmware.errors import DatacenterNotFoundError, VcenterError
 
 log = logging.getLogger(__name__)
+
+NO_DATACENTER_TEXT = (
+    'Cannot invoke "com.cloud.hypervisor.vmware.VmwareDatacenterZoneMap.getVmwareDcId()" because "vdcMap" is null'
+)
 
 
 def credentials_of(row: VmwareDatacenter) -> VcenterCredentials:
@@ -115,6 +119,30 @@ def _check_not_linked(session: Session, credentials: VcenterCredentials) -> None
     )
     if session.scalar(same.limit(1)) is not None:
         raise CloudRuntimeError("This DC is being managed by other CloudStack deployment. Cannot add this DC to zone.")
+
+
+def update_datacenter(
+    session: Session,
+    zone_id: int,
+    *,
+    name: str | None,
+    vcenter: str | None,
+    username: str | None,
+    password: str | None,
+) -> VmwareDatacenter:
+    """Change what is kept of the zone's datacenter; None and "" leave a value as it is. The vCenter is not asked.
+
+    A zone without a datacenter ends in Java's null pointer, as upstream (VmwareManagerImpl.updateVmwareDatacenter).
+    """
+    linked = datacenter_of_zone(session, zone_id)
+    if linked is None:
+        raise JavaError(NO_DATACENTER_TEXT)
+    linked.username = username or linked.username
+    linked.password = password or linked.password
+    linked.vcenter_host = vcenter or linked.vcenter_host
+    linked.name = name or linked.name
+    session.flush()
+    return linked
 
 
 def remove_datacenter(session: Session, zone_id: int) -> None:

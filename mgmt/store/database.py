@@ -24,7 +24,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 
 from mgmt.providers import Providers
-from mgmt.store.models import SCHEMA_VERSION, Base, SchemaVersion
+from mgmt.store.encryption import SecretBox, SecretError, install
+from mgmt.store.models import SCHEMA_VERSION, Base, SchemaVersion, VmwareDatacenter
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +46,11 @@ class Store:
 
     `url` is an SQLAlchemy URL: `sqlite://` (memory), `sqlite:///path`, or a MySQL or PostgreSQL one. Raises
     `SchemaVersionError` for a database of another schema version and `StoreError` when it cannot be opened.
+    `encryption_key` is the passphrase for the secrets in it; without one an SQLite file has a key file beside it
+    (`<file>.key`), a database in memory a key in memory, and a database server is refused.
     """
 
-    def __init__(self, url: str, providers: Providers) -> None:
+    def __init__(self, url: str, providers: Providers, *, encryption_key: str | None = None) -> None:
         self.providers = providers
         parsed = _parsed_url(url)
         self.display_url = _without_password(url)
@@ -62,12 +65,19 @@ class Store:
             self._make_private(Path(str(parsed.database)))
         self._engine = _open_engine(parsed, durable=not is_memory, shown=self.display_url)
         self._new_session = sessionmaker(self._engine, expire_on_commit=False)
+        key_file = None if is_memory or not self._is_sqlite else Path(f"{parsed.database}.key")
         try:
+            if encryption_key is None and not self._is_sqlite:
+                raise StoreError(
+                    f"database {self.display_url} needs a key for the passwords in it: set encryption_key "
+                    "(CLOUDSTACK_MOCK_ENCRYPTION_KEY)"
+                )
             self._prepare_schema()
+            self._prepare_key(encryption_key, key_file)
         except DBAPIError as error:
             self.close()
             raise StoreError(f"cannot open database {self.display_url}: {error.orig}") from None
-        except SchemaVersionError:
+        except StoreError:
             self.close()
             raise
 
@@ -106,6 +116,27 @@ class Store:
         self._engine.dispose()
         if self._remove_files is not None:
             self._remove_files()
+
+    def _prepare_key(self, passphrase: str | None, key_file: Path | None) -> None:
+        try:
+            if passphrase is not None:
+                box, source = SecretBox.from_passphrase(passphrase), "encryption_key"
+            elif key_file is not None:
+                box, source = SecretBox.from_file(key_file), f"key file {key_file}"
+            else:
+                box, source = SecretBox.in_memory(), "memory"
+        except (OSError, SecretError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise StoreError(f"key file {key_file} cannot be used: {reason}") from None
+        install(self._engine, box)
+        with self._engine.connect() as connection:
+            try:
+                connection.execute(select(VmwareDatacenter.password).limit(1)).all()
+            except SecretError:
+                raise StoreError(
+                    f"the passwords in database {self.display_url} were not encrypted with the key of {source}; "
+                    "nothing was changed"
+                ) from None
 
     def _prepare_schema(self) -> None:
         tables = set(inspect(self._engine).get_table_names())

@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Boolean, DateTime, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = 1
+from mgmt.store.encryption import EncryptedText
+
+SCHEMA_VERSION = 2
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -473,7 +475,7 @@ class VmwareDatacenter(Entity, Base):
     name: Mapped[str]
     vcenter_host: Mapped[str]  # name or address, with `:port` when it is not 443
     username: Mapped[str]
-    password: Mapped[str]
+    password: Mapped[str] = mapped_column(EncryptedText)
     zone_id: Mapped[int] = mapped_column(ForeignKey("data_center.id"), unique=True)
     zone: Mapped[Zone] = relationship()
 

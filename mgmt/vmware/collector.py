@@ -6,7 +6,7 @@ fails on task names it does not know; neither is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -88,16 +88,31 @@ class Collector:
 
         There is no bound: a clone takes as long as it takes, and each poll is bounded by the link's time-out.
         """
-        wanted = _collector.PropertySpec(type=vim.Task, all=False, pathSet=["info.state", "info.error"])
-        spec = _collector.FilterSpec(propSet=[wanted], objectSet=[_collector.ObjectSpec(obj=task, skip=False)])
-        task_filter = self._link.call(self._pc.CreateFilter, spec, False)
+        states = (vim.TaskInfo.State.success, vim.TaskInfo.State.error)
+        seen = self.wait_until(
+            task, vim.Task, ["info.state", "info.error"], lambda seen: seen.get("info.state") in states
+        )
+        if seen["info.state"] == vim.TaskInfo.State.success:
+            return
+        fault = seen.get("info.error")
+        if fault is None:
+            raise VcenterTaskError("The task failed without a reason", "MethodFault")
+        raise VcenterTaskError(fault_text(fault), type_name(fault))
+
+    def wait_until(
+        self, reference: Any, kind: Any, paths: Sequence[str], done: Callable[[dict[str, Any]], bool]
+    ) -> dict[str, Any]:
+        """`paths` of the object, once `done` says yes to them. Only polls are bounded, by the link's time-out."""
+        wanted = _collector.PropertySpec(type=kind, all=False, pathSet=list(paths))
+        spec = _collector.FilterSpec(propSet=[wanted], objectSet=[_collector.ObjectSpec(obj=reference, skip=False)])
+        property_filter = self._link.call(self._pc.CreateFilter, spec, False)
         try:
-            self._follow(task)
+            return self._follow(reference, done)
         finally:
             with suppress(VcenterError):  # it ends with the session at the latest
-                task_filter.Destroy()
+                property_filter.Destroy()
 
-    def _follow(self, task: Any) -> None:
+    def _follow(self, reference: Any, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         version = ""
         seen: dict[str, Any] = {}
         while True:
@@ -109,13 +124,7 @@ class Collector:
             version = update.version
             for filter_set in update.filterSet or ():
                 for changed in filter_set.objectSet or ():
-                    if changed.obj == task:
+                    if changed.obj == reference:
                         seen.update({change.name: change.val for change in changed.changeSet or ()})
-            state = seen.get("info.state")
-            if state == vim.TaskInfo.State.success:
-                return
-            if state == vim.TaskInfo.State.error:
-                fault = seen.get("info.error")
-                if fault is None:
-                    raise VcenterTaskError("The task failed without a reason", "MethodFault")
-                raise VcenterTaskError(fault_text(fault), type_name(fault))
+            if done(seen):
+                return seen

@@ -52,8 +52,9 @@ class HostNotFoundError(VcenterError):
 class VmNotFoundError(VcenterError):
     """The datacenter has no VM of that name, or the VM is gone."""
 
-    def __init__(self, vm: str, vcenter: str, datacenter: str) -> None:
-        super().__init__(f"Cannot find VM with name {vm} on vCenter {vcenter}/{datacenter}")
+    def __init__(self, vm: str, vcenter: str, datacenter: str, *, purpose: str | None = None) -> None:
+        end = f", {purpose}" if purpose else ""
+        super().__init__(f"Cannot find VM with name {vm} on vCenter {vcenter}/{datacenter}{end}")
 
 
 class CloneError(VcenterError):

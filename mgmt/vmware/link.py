@@ -47,7 +47,7 @@ def unverified_context() -> ssl.SSLContext:
     return context
 
 
-class _Recorder:
+class Recorder:
     """Writes the journal entry of one call to one vCenter."""
 
     def __init__(self, journal: Journal, clock: Clock, vcenter: str) -> None:
@@ -66,7 +66,7 @@ class _Recorder:
 class _Stub(SoapStubAdapter):  # type: ignore[misc]  # pyvmomi has no types
     """pyvmomi's SOAP client, which records each call and raises `VcenterError`s only."""
 
-    def __init__(self, recorder: _Recorder, **kwargs: Any) -> None:
+    def __init__(self, recorder: Recorder, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._recorder = recorder
 
@@ -108,11 +108,29 @@ def fault_error(fault: Any) -> VcenterFaultError:
 class VcenterLink:
     """One session. Made by `open_link`; `close` logs out."""
 
-    def __init__(self, stub: Any, content: Any, username: str, password: str) -> None:
+    def __init__(
+        self,
+        stub: Any,
+        content: Any,
+        username: str,
+        password: str,
+        *,
+        recorder: Recorder,
+        clock: Clock,
+        timeout_s: float,
+    ) -> None:
         self.stub = stub
         self.content = content
+        self.recorder = recorder
+        self.clock = clock
+        self.timeout_s = timeout_s
         self._username = username
         self._password = password
+
+    @property
+    def cookie(self) -> str:
+        """The session's cookie as a request carries it: name and value. It is a secret while the session lives."""
+        return str(self.stub.cookie or "").partition(";")[0]
 
     def login(self) -> None:
         """Authenticate the session; raises VcenterLoginError."""
@@ -150,7 +168,7 @@ def open_link(
     Raises VcenterUnreachableError or VcenterLoginError. No exchange takes longer than `timeout_s`.
     """
     host, port = split_address(address)
-    recorder = _Recorder(journal, clock, address)
+    recorder = Recorder(journal, clock, address)
     context = unverified_context()
     version = choose_version(_published_versions(host, port, context, timeout_s, recorder))
     stub = _Stub(
@@ -160,7 +178,7 @@ def open_link(
         content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
         if any(getattr(content, name, None) is None for name in _NEEDED):
             raise VcenterUnreachableError("Unexpected answer of vCenter to RetrieveServiceContent: no service content")
-        link = VcenterLink(stub, content, username, password)
+        link = VcenterLink(stub, content, username, password, recorder=recorder, clock=clock, timeout_s=timeout_s)
         link.login()
     except BaseException:
         stub.DropConnections()
@@ -177,7 +195,7 @@ def choose_version(published: Sequence[str]) -> str:
 
 
 def _published_versions(
-    host: str, port: int, context: ssl.SSLContext, timeout_s: float, recorder: _Recorder
+    host: str, port: int, context: ssl.SSLContext, timeout_s: float, recorder: Recorder
 ) -> list[str]:
     """The vim25 versions in the server's version file; none when it publishes no such file.
 

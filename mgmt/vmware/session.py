@@ -1,12 +1,13 @@
-"""What the server does inside one vCenter session: look up, list, clone, destroy."""
+"""What the server does inside one vCenter session: look up, list, clone, export, destroy."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mgmt.vmware.collector import Collector, Found, again, below, step
@@ -26,6 +27,7 @@ from mgmt.vmware.errors import (
     VcenterFaultError,
     VmNotFoundError,
 )
+from mgmt.vmware.export import Export, ExportRules
 from mgmt.vmware.link import VcenterLink
 from mgmt.vmware.reading import FULL_PATHS, THIN_PATHS, full_record, thin_record
 from mgmt.vmware.records import POWER_OFF, POWER_ON, SourceHost, SourceVm
@@ -313,6 +315,29 @@ class VcenterSession:
         if reference is None:
             raise VmNotFoundError(name, self.vcenter, self.datacenter)
         self._collector.wait_for_task(self._link.call(reference.Destroy_Task))
+
+    # Exporting ----------------------------------------------------------------------------------------------------
+
+    def export_vm(self, name: str, directory: Callable[[], Path], stem: str, rules: ExportRules) -> None:
+        """Export the stopped VM called `name` into `directory()`, asked for once the VM is found, as `<stem>.ovf`.
+
+        Raises VmNotFoundError, VcenterError with the reason, and what `directory` raises (VMwareGuru.
+        createVMTemplateOutOfBand, VirtualMachineMO.exportVm).
+        """
+        reference = self._find_reference(name)
+        if reference is None:
+            raise VmNotFoundError(name, self.vcenter, self.datacenter, purpose="to create template file")
+        target = directory()
+        vm = self._properties(reference, vim.VirtualMachine, ["name", "runtime.powerState", "runtime.host"])
+        host = vm.get("runtime.host")
+        if host is None:
+            raise VcenterError(f"VM {name} is on no host")
+        if vm.get("runtime.powerState") != vim.VirtualMachine.PowerState.poweredOff:
+            host_name = self._properties(host, vim.HostSystem, ["name"]).get("name")
+            raise VcenterError(
+                f"Unable to export VM because it is not at powerdOff state. vmName: {vm.get('name')}, host: {host_name}"
+            )
+        Export(self._link, self._collector, self.vcenter, rules).run(reference, host, target, stem)
 
 
 def _custom_text(found: Found, key: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +107,7 @@ class Vcenter:
     vms: dict[str, SourceVm] = field(default_factory=dict)
     clones: list[str] = field(default_factory=list)
     destroyed: list[str] = field(default_factory=list)
+    exports: list[tuple[str, Path, Any]] = field(default_factory=list)
     credentials: list[Any] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
 
@@ -136,6 +138,15 @@ class Vcenter:
             raise VmNotFoundError(name, "vc1", "DC1")
         del self.vms[name]
         self.destroyed.append(name)
+
+    def export_vm(self, name: str, directory: Callable[[], Path], stem: str, rules: Any) -> None:
+        self._fail("export_vm")
+        if name not in self.vms:
+            raise VmNotFoundError(name, "vc1", "DC1", purpose="to create template file")
+        target = directory()
+        self.exports.append((name, target, rules))
+        (target / f"{stem}.ovf").write_text("<Envelope/>")
+        self._fail("export_end")
 
 
 @dataclass(frozen=True)

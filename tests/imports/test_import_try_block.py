@@ -321,21 +321,6 @@ def test_settings_of_the_conversion(world: Any) -> None:
     assert (convert.wait, convert.threadsCountToExportOvf, convert.extraParams) == (18000, 7, "--root first")
 
 
-@pytest.mark.parametrize(
-    ("supported", "changes"), [(False, {}), (True, {"forcemstoimportvmfiles": True}), (False, {"forced": True})]
-)
-def test_ovf_export_by_the_server(world: Any, make_source: Any, supported: bool, changes: dict[str, Any]) -> None:
-    """The export by the server says that it is not there yet; the clone is gone and the task Failed."""
-    world.vcenter.vms["web01"] = make_source(power_state=POWER_ON)
-    world.agents.script(
-        CheckConvertInstanceCommand, CheckConvertInstanceAnswer(result=True, ovfExportSupported=supported)
-    )
-    error = world.refused(**OVF, **changes)
-    assert error.text.startswith("Export of the OVF files by the management server is not simulated yet")
-    assert (world.task.state, world.task.step) == ("Failed", "ConvertingInstance")
-    assert world.vcenter.destroyed == world.vcenter.clones != []
-
-
 def test_vddk_ignores_ovf_support(world: Any) -> None:
     """With VDDK the host needs no ovftool."""
     world.agents.script(CheckConvertInstanceCommand, CheckConvertInstanceAnswer(result=True, ovfExportSupported=False))

@@ -98,6 +98,15 @@ def test_an_unknown_variable_is_refused() -> None:
     assert load_settings(options={"log_level": "DEBUG"}).log_level == "debug"
 
 
+def test_the_encryption_key_is_not_shown() -> None:
+    """Neither a refusal nor the settings' repr shows the key."""
+    with pytest.raises(ConfigError, match=r"CLOUDSTACK_MOCK_ENCRYPTION_KEY = '\*{5}' cannot be used: .* 16 characters"):
+        load_settings(environment={"CLOUDSTACK_MOCK_ENCRYPTION_KEY": "short-key"})
+    settings = load_settings(environment={"CLOUDSTACK_MOCK_ENCRYPTION_KEY": "long-enough-secret-key"})
+    assert settings.encryption_key == "long-enough-secret-key"
+    assert "long-enough" not in repr(settings)
+
+
 def test_settings_page_lists_every_setting() -> None:
     """docs/settings.md has a row for each setting with its variable, option and default."""
     page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()

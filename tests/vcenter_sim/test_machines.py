@@ -332,14 +332,6 @@ def test_only_vms_can_be_destroyed(lab_client: Any) -> None:
         folder.Destroy_Task()
 
 
-def test_export_is_not_there_yet(lab_client: Any, vm_named: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """ExportVm answers MethodNotFound with a log line that names it."""
-    with pytest.raises(vmodl.fault.MethodNotFound) as caught:
-        vm_named(lab_client, "web01").ExportVm()
-    assert caught.value.method == "ExportVm"
-    assert "method ExportVm is not there" in caplog.text
-
-
 def test_many_clones_at_once_all_come_through(vcenter: VcenterSim, client: Any, vm_named: Any, finish: Any) -> None:
     """Twenty clone tasks under way together all succeed."""
     source = vm_named(client, "web01")

@@ -276,10 +276,16 @@ class FakeStub:
         self.dropped = True
 
 
+def fake_link(stub: Any, manager: Any) -> VcenterLink:
+    clock = RealClock()
+    recorder = link_module.Recorder(Journal(clock, Redactor()), clock, "vc")
+    return VcenterLink(stub, FakeContent(manager), "user", "word", recorder=recorder, clock=clock, timeout_s=1)
+
+
 def test_a_lost_session_is_opened_again_once() -> None:
     """NotAuthenticated leads to one new login and one more try; another fault, or the second one, is raised."""
     manager = FakeSessionManager()
-    link = VcenterLink(FakeStub(), FakeContent(manager), "user", "word")
+    link = fake_link(FakeStub(), manager)
     answers: list[Any] = [VcenterFaultError("The session is not authenticated.", "NotAuthenticated"), "answer"]
 
     def method(argument: str) -> str:
@@ -303,5 +309,5 @@ def test_a_lost_session_is_opened_again_once() -> None:
 def test_closing_never_fails() -> None:
     """A logout that fails still closes the connections."""
     stub = FakeStub()
-    VcenterLink(stub, FakeContent(FakeSessionManager(VcenterUnreachableError("gone"))), "user", "word").close()
+    fake_link(stub, FakeSessionManager(VcenterUnreachableError("gone"))).close()
     assert stub.dropped

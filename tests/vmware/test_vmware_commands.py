@@ -16,6 +16,8 @@ from mgmt.commands import vmware
 from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Paging
 from mgmt.commands.unmanaged_view import unmanaged_instance_view
 from mgmt.errors import CloudError, InvalidParameterValueError, ServerApiError
+from mgmt.inventory.vmware_datacenters import NO_DATACENTER_TEXT
+from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands.unmanaged import UnmanagedDisk, UnmanagedInstanceTO, UnmanagedNic
 from mgmt.providers import Providers
 from mgmt.store.database import Store
@@ -86,7 +88,7 @@ class World:
         names = declaration.params().fields
         assert set(given) <= set(names), "a parameter that the command does not declare"
         bound = Bound({name: given.get(name) for name in names}, frozenset(given), paging)
-        services: Any = SimpleNamespace(providers=self.store.providers, vcenters=self.vcenter)
+        services: Any = SimpleNamespace(providers=self.store.providers, vcenters=self.vcenter, redactor=Redactor())
         with self.store.session() as session:
             return declaration.handler(Call(services, self.caller, declaration.name, "correlation", session), bound)
 
@@ -238,6 +240,26 @@ def test_add_of_a_missing_datacenter(world: World) -> None:
 
 
 # removeVmwareDc, listVmwareDcs ----------------------------------------------------------------------------------------
+
+
+def test_update_changes_what_is_given(world: World) -> None:
+    """Only the values that come are changed, empty ones count as absent, the vCenter is not asked."""
+    world.link()
+    answer = world.run(
+        vmware.update_vmware_dc, zoneid=1, vcenter="vc9:8443", password="p9", username="", isrecursive=True
+    )
+    assert answer.fields == {"id": "dc-uuid-1", "name": "lab-dc"}
+    (row,) = world.links()
+    assert (row.vcenter_host, row.name, row.username, row.password) == ("vc9:8443", "lab-dc", "u1", "p9")
+    assert world.run(vmware.update_vmware_dc, zoneid=1, name="other-dc", username="u9").fields["name"] == "other-dc"
+    (row,) = world.links()
+    assert (row.vcenter_host, row.name, row.username, row.password) == ("vc9:8443", "other-dc", "u9", "p9")
+    assert world.vcenter.connected == []
+
+
+def test_update_without_a_datacenter(world: World) -> None:
+    """A zone that has none ends in upstream's null pointer."""
+    assert world.refused(vmware.update_vmware_dc, zoneid=2, name="x") == (530, NO_DATACENTER_TEXT)
 
 
 def test_remove(world: World) -> None:
