@@ -32,6 +32,9 @@ MODULES: tuple[str, ...] = (
     "templates",
     "vmware",
     "imports",
+    "vm_life",
+    "vm_records",
+    "volume_life",
 )
 
 
