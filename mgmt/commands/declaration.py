@@ -174,9 +174,9 @@ class Declaration:
     """One API command. `java_class` is the full class name that job records show as `cmd`.
 
     `precheck` is run on the HTTP call of an async command, after binding and before a job exists; what it raises is
-    the call's answer. `create` makes the entity there (with `call.session`) and returns its UUID, which the answer shows
-    next to the job's and the handler finds in `bound.created_uuid`. `job_instance_param` names the parameter that is
-    the entity a job acts on. `admin_java_class` is the variant that a root admin's jobs name.
+    the call's answer. `create` makes the entity there (with `call.session`) and returns its UUID, which the answer
+    shows next to the job's and the handler finds in `bound.created_uuid`. `job_instance_param` names the parameter
+    that is the entity a job acts on. `admin_java_class` is the variant that a root admin's jobs name.
     """
 
     name: str
