@@ -10,7 +10,7 @@ from cloudstack_mock import ApiCallError
 
 
 def test_volumes_and_destroy_through_the_api(lab: Any) -> None:
-    """createVolume answers id and job; jobs name their entity and the admin's class; destroy and recover show the VM."""
+    """createVolume answers id and job; jobs name their entity and the admin's class; destroy and recover work."""
     vm = lab.import_vm("web01")
     offering = lab.one("listDiskOfferings", "diskoffering", name="Custom Disk")["id"]
     started = lab.client.call("createVolume", name="extra", zoneid=lab.zone_id, diskofferingid=offering, size=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -14,11 +15,14 @@ from mgmt.errors import (
     PermissionDeniedError,
     ServerApiError,
 )
+from mgmt.inventory.scope import NO_PERMISSION_TEXT
 from mgmt.inventory.vm_states import TRANSITIONS, NoTransitionError, VmEvent, VmState, next_state
 from mgmt.protocol import commands as wire
-from mgmt.protocol.records import Answer, as_wire_mapping
+from mgmt.protocol.records import Answer, as_wire_mapping, java_class
 from mgmt.store import models
 
+WRONG, DENIED = InvalidParameterValueError, PermissionDeniedError
+ADMIN_PARAMETER = " can only be specified by a Root Admin, permission denied"
 NO = Answer(result=False, details="no")
 
 
@@ -63,6 +67,33 @@ def test_start_sends_the_recorded_command(life: Any) -> None:
     assert nic["broadcastUri"] == nic["isolationUri"] == "vlan://162"
     assert nic["networkRateMbps"] == 200 and nic["dns1"] == "10.147.28.6" and "ip" not in nic
     assert vm["networkIdToNetworkNameMap"] == {str(life.ids["l2"]): nic["networkSegmentName"]}
+
+
+def shape(value: Any) -> Any:
+    """The keys of an object, in order, and those of what is in it; maps of details count as one."""
+    if isinstance(value, dict):
+        return {key: None if key in ("details", "contextMap", "networkIdToNetworkNameMap") else shape(item)
+                for key, item in value.items()}  # fmt: skip
+    return [shape(item) for item in value] if isinstance(value, list) else None
+
+
+def test_commands_have_the_recorded_shape(life: Any, request: pytest.FixtureRequest) -> None:
+    """Start, stop, reboot and delete carry the fields that the real server sends, in its order, and no other."""
+    life.change(models.Volume, life.ids["DATA-30"], vm_id=None)  # the recorded VM has one disk
+    start(life)
+    life.run("rebootVirtualMachine", id=life.ids["vm"])
+    life.run("destroyVirtualMachine", id=life.ids["vm"], expunge=True)
+    recorded = {}
+    for line in (request.config.rootpath / "fixtures" / "wire" / "start-stop-destroy.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        if row["from"] == "server":
+            recorded |= {name: body for element in row["content"] for name, body in element.items()}
+    compared = 0
+    for _, command in life.agents.sent:
+        body = as_wire_mapping(command)
+        assert json.dumps(shape(body)) == json.dumps(shape(recorded[java_class(command)]))
+        compared += 1
+    assert compared == 8  # twice two questions, and the four commands
 
 
 def test_start_leaves_the_recorded_records(life: Any) -> None:
@@ -132,15 +163,15 @@ def test_start_without_a_host(life: Any, refused: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "given", "by", "kind", "text"),
     [
-        ({"state": "Running"}, {}, "admin", InvalidParameterValueError, "The virtual machine {uuid} (um one) is already running"),
-        ({}, {"hostid": 999}, "admin", InvalidParameterValueError, "Unable to find the host to deploy the VM, host id=999"),
-        ({}, {"podid": 999}, "admin", InvalidParameterValueError, "Unable to find the pod to deploy the VM, pod id=999"),
-        ({}, {"clusterid": 999}, "admin", InvalidParameterValueError, "Unable to find the cluster to deploy the VM, cluster id=999"),
-        ({}, {"hostid": 1}, "user", PermissionDeniedError, "Parameter hostid can only be specified by a Root Admin, permission denied"),
-        ({}, {"podid": 1}, "user", PermissionDeniedError, "Parameter podid can only be specified by a Root Admin, permission denied"),
-        ({}, {}, "stranger", PermissionDeniedError, "Caller does not have permission to operate with provided resource."),
-        ({}, {"bootintosetup": True}, "admin", InvalidParameterValueError, "bootintosetup makes no sense for KVM"),
-        ({}, {"deploymentplanner": "X"}, "admin", InvalidParameterValueError, "Can't find a planner by name X"),
+        ({"state": "Running"}, {}, "admin", WRONG, "The virtual machine {uuid} (um one) is already running"),
+        ({}, {"hostid": 999}, "admin", WRONG, "Unable to find the host to deploy the VM, host id=999"),
+        ({}, {"podid": 999}, "admin", WRONG, "Unable to find the pod to deploy the VM, pod id=999"),
+        ({}, {"clusterid": 999}, "admin", WRONG, "Unable to find the cluster to deploy the VM, cluster id=999"),
+        ({}, {"hostid": 1}, "user", DENIED, "Parameter hostid" + ADMIN_PARAMETER),
+        ({}, {"podid": 1}, "user", DENIED, "Parameter podid" + ADMIN_PARAMETER),
+        ({}, {}, "stranger", DENIED, NO_PERMISSION_TEXT),
+        ({}, {"bootintosetup": True}, "admin", WRONG, "bootintosetup makes no sense for KVM"),
+        ({}, {"deploymentplanner": "X"}, "admin", WRONG, "Can't find a planner by name X"),
     ],
 )  # fmt: skip
 def test_start_refusals(
@@ -155,10 +186,10 @@ def test_start_on_a_host_in_the_wrong_state(life: Any, refused: Any) -> None:
     """A given host must be Up and Enabled, and have room."""
     life.change(models.Host, life.ids["h2"], resource_state="Maintenance")
     given = {"id": life.ids["vm"], "hostid": life.ids["h2"]}
-    text = refused(life, InvalidParameterValueError, "startVirtualMachine", **given)
+    text = refused(life, WRONG, "startVirtualMachine", **given)
     assert text == "Unable to deploy the VM as the host: h2 is not in the right state"
     life.change(models.Host, life.ids["h2"], resource_state="Enabled", ram_bytes=1024)
-    text = refused(life, InvalidParameterValueError, "startVirtualMachine", **given)
+    text = refused(life, WRONG, "startVirtualMachine", **given)
     assert text == (
         f"Cannot deploy the VM to specified host {life.ids['h2']}; host has cpu capability? true, "
         "host has capacity? false"
@@ -172,7 +203,7 @@ def test_start_and_stop_of_a_vm_that_is_gone(life: Any, refused: Any) -> None:
     for command in ("startVirtualMachine", "stopVirtualMachine", "destroyVirtualMachine"):
         text = refused(life, InvalidParameterValueError, command, id=vm_id)
         assert text == f"unable to find a virtual machine with id {vm_id}"
-    text = refused(life, InvalidParameterValueError, "rebootVirtualMachine", id=vm_id)
+    text = refused(life, WRONG, "rebootVirtualMachine", id=vm_id)
     assert text == f"Unable to find a virtual machine with id {vm_id}"
 
 
@@ -263,7 +294,7 @@ def test_forced_reboot_stops_and_starts(life: Any) -> None:
 def test_reboot_refusals(life: Any, refused: Any) -> None:
     """A stopped VM, a wrong answer class, a failure and a timeout have their texts."""
     given = {"id": life.ids["vm"]}
-    text = refused(life, InvalidParameterValueError, "rebootVirtualMachine", **given)
+    text = refused(life, WRONG, "rebootVirtualMachine", **given)
     assert text == f"The VM {life.vm.uuid} (um one) is not running, unable to reboot it"
     life.set_state("Running", "h1")
     life.agents.script(
@@ -275,10 +306,10 @@ def test_reboot_refusals(life: Any, refused: Any) -> None:
         "why",
         "Failed to reboot due to the operation timed out",
     ]
-    text = refused(life, InvalidParameterValueError, "rebootVirtualMachine", bootintosetup=True, **given)
+    text = refused(life, WRONG, "rebootVirtualMachine", bootintosetup=True, **given)
     assert text == "Booting into a hardware setup menu is not implemented on KVM"
     life.change(models.Host, life.ids["h1"], resource_state="PrepareForMaintenance")
-    text = refused(life, InvalidParameterValueError, "rebootVirtualMachine", **given)
+    text = refused(life, WRONG, "rebootVirtualMachine", **given)
     assert text.startswith(f"Reboot VM operation on the VM id: {given['id']} is not allowed as host is preparing")
 
 
@@ -293,7 +324,7 @@ def test_destroy_and_recover(life: Any, refused: Any) -> None:
     assert life.run("destroyVirtualMachine", id=life.ids["vm"]).fields["state"] == "Destroyed"
     assert life.run("recoverVirtualMachine", id=life.ids["vm"]).fields["state"] == "Stopped"
     assert life.usage()[-2:] == ["VM.CREATE", "VOLUME.CREATE"]
-    text = refused(life, InvalidParameterValueError, "recoverVirtualMachine", id=life.ids["vm"])
+    text = refused(life, WRONG, "recoverVirtualMachine", id=life.ids["vm"])
     assert text == f"Vm with id {life.vm.uuid} is not in the right state"
 
 
@@ -314,12 +345,12 @@ def test_destroy_takes_named_data_disks_along(life: Any, refused: Any) -> None:
     """`volumeids` are deleted too; a volume of nobody is refused."""
     life.change(models.Volume, life.ids["DATA-30"], vm_id=None)
     given = {"id": life.ids["vm"], "volumeids": [life.ids["DATA-30"]]}
-    text = refused(life, InvalidParameterValueError, "destroyVirtualMachine", **given)
+    text = refused(life, WRONG, "destroyVirtualMachine", **given)
     assert text.startswith('The following supplied volumes are not attached to the VM: Volume {"id":')
     life.change(models.Volume, life.ids["DATA-30"], vm_id=life.ids["vm"])
     life.run("destroyVirtualMachine", expunge=True, **given)
     assert life.volume("DATA-30").removed is not None and len(life.agents.of(wire.DeleteCommand)) == 2
-    text = refused(life, InvalidParameterValueError, "destroyVirtualMachine", id=life.ids["vm"], volumeids=[999])
+    text = refused(life, WRONG, "destroyVirtualMachine", id=life.ids["vm"], volumeids=[999])
     assert text.startswith("unable to find")
 
 
@@ -335,10 +366,10 @@ def test_destroy_refusals(life: Any, refused: Any) -> None:
     assert refused(life, PermissionDeniedError, "destroyVirtualMachine", "user", id=vm_id, expunge=True) == (
         "Parameter expunge can be passed by Admin only. Or when the allow.user.expunge.recover.vm key is set."
     )
-    text = refused(life, InvalidParameterValueError, "destroyVirtualMachine", id=vm_id, volumeids=[999])
+    text = refused(life, WRONG, "destroyVirtualMachine", id=vm_id, volumeids=[999])
     assert text == "Unable to find volume with ID: 999"
     life.run("updateVirtualMachine", id=vm_id, deleteprotection=True)
-    text = refused(life, InvalidParameterValueError, "destroyVirtualMachine", id=vm_id)
+    text = refused(life, WRONG, "destroyVirtualMachine", id=vm_id)
     assert text == f"Instance [id = {life.vm.uuid}, name = um1] has delete protection enabled and cannot be deleted."
 
 
@@ -355,7 +386,7 @@ def test_expunge(life: Any, refused: Any) -> None:
     life.run("expungeVirtualMachine", id=vm_id)
     life.run("expungeVirtualMachine", id=vm_id)
     assert len(life.agents.of(wire.DeleteCommand)) == 1 and life.vm.removed is not None
-    text = refused(life, InvalidParameterValueError, "recoverVirtualMachine", id=vm_id)
+    text = refused(life, WRONG, "recoverVirtualMachine", id=vm_id)
     assert text == f"Unable to find vm by id {vm_id}"
 
 
