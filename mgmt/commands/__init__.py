@@ -35,6 +35,7 @@ MODULES: tuple[str, ...] = (
     "vm_life",
     "vm_records",
     "volume_life",
+    "unmanaged",
 )
 
 

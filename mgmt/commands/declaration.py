@@ -160,7 +160,8 @@ class EventSpec:
     """The framework's events of an async command: type, and the texts of the three moments.
 
     Scheduled carries `scheduled(bound)`, Started `started`, and a failure `Error while <gerund>` as Completed/ERROR
-    (upstream: ActionEventInterceptor, ActionEventUtils).
+    (upstream: ActionEventInterceptor, ActionEventUtils). With an empty gerund the framework writes Scheduled only, and
+    the command's own work the rest.
     """
 
     type: str

@@ -121,12 +121,12 @@ class _Events:
             self._start_id = self._write(session, "INFO", "Scheduled", self._spec.scheduled(bound))
 
     def started(self, session: Session) -> None:
-        if self._spec is not None:
+        if self._spec is not None and self._spec.gerund:
             gerund = self._spec.gerund
             self._write(session, "INFO", "Started", gerund[:1].upper() + gerund[1:])
 
     def ended(self, session: Session, state: JobState) -> None:
-        if self._spec is None:
+        if self._spec is None or not self._spec.gerund:
             return
         if state is JobState.SUCCEEDED:
             self._write(session, "INFO", "Completed", f"Successfully completed {self._spec.gerund}")
