@@ -48,6 +48,8 @@ class UnmanageVMInstanceResponse(Response):
     success = Out("boolean", "true")
     details = Out("string", "what was done, in words")
     hostid = Out("string", "UUID of the host that keeps the VM")
+    jobid = Out("string", "UUID of the job under way for it")
+    jobstatus = Out("integer", "state of that job: 0 while it runs")
 
 
 @command(

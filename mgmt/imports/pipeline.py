@@ -112,7 +112,8 @@ class ImportPipeline:
         self._redactor.register(secret)
 
     def _run(self) -> int:
-        source = check_source(self.request, self.services, self.trace)
+        with self._step("check source"):
+            source = check_source(self.request, self.services, self.trace)
         if source in KVM_SOURCES:
             return self._import_from_kvm(source)
         with self._step("resolve"):
@@ -129,7 +130,7 @@ class ImportPipeline:
         return vm_id
 
     def _import_from_kvm(self, source: str) -> int:
-        with self.services.store.session() as session:
+        with self._step("resolve"), self.services.store.session() as session:
             plan = check_kvm_source(session, self.request, self.requester, self.services)
         failed = True
         try:
