@@ -20,6 +20,7 @@ from mgmt.errors import (
     JavaError,
     ResourceAllocationError,
     ServerApiError,
+    ServerStoppingError,
 )
 from mgmt.imports.checks import Plan, offerings_of, resolve
 from mgmt.imports.disks import PlacedDisk
@@ -76,6 +77,9 @@ class AdoptedImport:
             claims.append(self._claim(plan, instance))
             vm_id = self._register(plan, instance, host_id, claims, undo)
             failed = False
+        except ServerStoppingError:
+            undo.forget()
+            raise
         finally:
             undo.run(failed=failed)
             with self.services.store.session() as session:

@@ -137,6 +137,9 @@ class ImportPipeline:
             vm_id = KVM_IMPORTS[source](KvmImport(self.services, self.request, plan, self.undo, self._step)).run()
             failed = False
             return vm_id
+        except ServerStoppingError:
+            self.undo.forget()
+            raise
         finally:
             self.undo.run(failed=failed)
 

@@ -34,7 +34,7 @@ GIB = 1024**3
 MAC = "52:54:00:12:00:02"
 
 
-def guest(name: str = "um1", disks: int = 1, **changes: Any) -> UnmanagedInstanceTO:
+def guest(name: str = "um1", disks: int | list[UnmanagedDisk] = 1, **changes: Any) -> UnmanagedInstanceTO:
     """A VM as its host reports it: stopped, in pool N1, with one NIC."""
     fields: dict[str, Any] = {
         "name": name,
@@ -57,7 +57,9 @@ def guest(name: str = "um1", disks: int = 1, **changes: Any) -> UnmanagedInstanc
                 datastoreType="NetworkFilesystem",
             )
             for i in range(disks)
-        ],
+        ]
+        if isinstance(disks, int)
+        else disks,
         "nics": [UnmanagedNic(nicId="0", adapterType="virtio", macAddress=MAC, network="vnet0")],
     }
     return UnmanagedInstanceTO(**{**fields, **changes})
@@ -190,8 +192,8 @@ SHOWN = (
         (
             {"memory": 2048, "powerState": "PowerUnknown"},
             (
-                "Service offering (O1) 1024MB memory does not match VM memory 2048MB and VM is not in powered off state "
-                "(Power state: PowerUnknown)"
+                "Service offering (O1) 1024MB memory does not match VM memory 2048MB and VM is not in powered off "
+                "state (Power state: PowerUnknown)"
             ),
         ),
     ],
@@ -378,6 +380,7 @@ def test_recorded_refusals(host_world: Any, name: str) -> None:
     vm, changes = RECORDED_CASES[name]
     host_world.change("O1", cpu_number=1, memory_mb=512)
     vm = {"cpuCores": 1, "memory": 512, **vm}
+    host_world.agents.defaults[GetUnmanagedInstancesCommand] = lambda _: found()
     error = refused(host_world, guest(**vm), **changes)
     result_code, errorcode, text = RECORDED[name]
     pattern = ".+".join(re.escape(part) for part in text.replace("Small Instance", "O1").split("<id>"))
@@ -499,8 +502,8 @@ def test_1p5i11_not_on_the_host(host_world: Any, answer: Any) -> None:
     assert (error.row, error.text) == (
         "1.5-11",
         (
-            f'VM VM instance {{"id":{vm_id},"instanceName":"um1","state":"Running","type":"User","uuid":"{vm.uuid}"}} is '
-            "not found in the hypervisor"
+            f'VM VM instance {{"id":{vm_id},"instanceName":"um1","state":"Running","type":"User","uuid":"{vm.uuid}"}} '
+            "is not found in the hypervisor"
         ),
     )
 
