@@ -113,6 +113,7 @@ def list_vms_for_import(call: Call, bound: Bound) -> Listing:
         resource_type="VirtualMachine",
     ),
     job_instance_type="VirtualMachine",
+    job_instance_param="id",
 )
 def unmanage_virtual_machine(call: Call, bound: Bound) -> Item:
     """Forget the VM and name the host that keeps it."""
