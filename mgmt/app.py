@@ -15,6 +15,7 @@ from mgmt.commands.services import Services
 from mgmt.config import Settings
 from mgmt.imports.staging import MountedStaging, NoStaging, StagingArea
 from mgmt.inventory.limits import release_all
+from mgmt.inventory.power_sync import PowerSync
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
 from mgmt.observe.journal import Journal
@@ -139,6 +140,8 @@ def _wire(
         management_server_name=world.management_server_name,
         staging=staging,
     )
+    power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
+    agents.on_power_report = power.report
     http = HttpServer(create_wsgi(services), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents)
 

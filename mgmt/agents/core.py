@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
@@ -52,6 +52,7 @@ class Core:
         timer_poll_s: float,
         on_up: Callable[[Attachment], None],
         on_gone: Callable[[Attachment], None],
+        on_power: Callable[[int, Mapping[str, str]], None],
     ) -> None:
         self.attached: dict[int, Attachment] = {}
         self.pings: dict[int, datetime] = {}
@@ -64,6 +65,7 @@ class Core:
         self.on_up = on_up
         self.stopping = False
         self.on_gone = on_gone
+        self._on_power = on_power
         self._store = store
         self._executor = ThreadPoolExecutor(max_workers=DATABASE_THREADS, thread_name_prefix="agents-db")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -172,6 +174,14 @@ class Core:
                 return work(session, *args)
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, run)
+
+    def power_reported(self, host_id: int, states: Mapping[str, str]) -> None:
+        """Hand a host's power report on, in a database thread."""
+
+        async def hand_on() -> None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._on_power, host_id, states)
+
+        self.spawn(hand_on())
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run `work` beside everything else; its errors are logged."""

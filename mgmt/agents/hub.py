@@ -20,6 +20,7 @@ from mgmt.protocol.commands import (
     AgentControlCommand,
     PingAnswer,
     PingCommand,
+    PingRoutingCommand,
     ShutdownCommand,
 )
 from mgmt.protocol.message import Header, MessageError, Request, Response, decode
@@ -123,6 +124,9 @@ class Hub:
         if isinstance(command, PingCommand):
             attachment.last_ping = self.core.providers.clock.monotonic()
             self.core.pings[attachment.host_id] = self.core.providers.utcnow()
+            if isinstance(command, PingRoutingCommand) and command._hostVmStateReport is not None:
+                states = {name: entry.state or "" for name, entry in command._hostVmStateReport.items()}
+                self.core.power_reported(attachment.host_id, states)
             has_gateway = getattr(command, "_gatewayAccessible", True)
             is_lost = attachment.status not in (Status.UP, Status.CONNECTING)
             return PingAnswer(

@@ -7,7 +7,7 @@ import concurrent.futures
 import logging
 import socket
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from mgmt.agents import hostrecords
@@ -31,12 +31,15 @@ logger = logging.getLogger(__name__)
 BACKLOG = 1024
 STOP_TIMEOUT_S = 5.0
 
+# Gets a host's number and the power states by instance name of a ping, in a thread that may use the database.
+PowerReport = Callable[[int, Mapping[str, str]], None]
+
 
 class AgentManager:
     """Listens for agents, attaches them to hosts and carries commands to them.
 
     One thread with one event loop serves all links. `port` 0 lets the system choose, see `address`. `timer_poll_s` is
-    how often (in real seconds) an injected clock is looked at.
+    how often (in real seconds) an injected clock is looked at. Set `on_power_report` to follow the VMs' power states.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class AgentManager:
         timer_poll_s: float = 0.25,
     ) -> None:
         self.management_server_uuid = management_server_uuid
+        self.on_power_report: PowerReport | None = None
         self._store = store
         self._providers = providers
         self._settings = settings
@@ -96,6 +100,7 @@ class AgentManager:
                 timer_poll_s=self._timer_poll_s,
                 on_up=self._host_up,
                 on_gone=self._host_gone,
+                on_power=self._power_reported,
             )
             self._hub = Hub(core, tls_context(self._ssl_dir, self._providers.utcnow()), ssh_key_pair())
         except BaseException:
@@ -202,6 +207,10 @@ class AgentManager:
         with self._changed:
             self._up.pop(attachment.host_id, None)
             self._changed.notify_all()
+
+    def _power_reported(self, host_id: int, states: Mapping[str, str]) -> None:
+        if self.on_power_report is not None:
+            self.on_power_report(host_id, states)
 
     def _unavailable(self, host_id: int) -> AgentUnavailableError:
         """The text of ClusteredAgentManagerImpl.getAttache inside that of AgentUnavailableException."""

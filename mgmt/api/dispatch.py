@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mgmt.api import errors
@@ -263,9 +263,14 @@ class Dispatcher:
             bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
         if declaration.precheck is not None:
             declaration.precheck(call, bound)
+        if declaration.create is not None:
+            with self._services.store.session() as session:
+                bound.created_uuid = declaration.create(replace(call, session=session), bound)
         custom = raw.get("customjobid")
         job_uuid = submit_job(declaration, call, bound, custom_job_uuid=custom if isinstance(custom, str) else None)
         fields = {"jobid": job_uuid}
+        if bound.created_uuid is not None:
+            fields = {"id": bound.created_uuid, **fields}
         if work.is_json:
             return ApiAnswer(200, work.content_type, json_body(declaration.response_key, fields))
         document = self._xml.plain(declaration.response_key, self._version(work), fields)

@@ -8,7 +8,8 @@ from typing import Any
 
 from mgmt.api.render import job_content
 from mgmt.commands.declaration import Bound, Call, Declaration
-from mgmt.inventory.events import record_event
+from mgmt.inventory.events import RESOURCE_TYPES, record_event
+from mgmt.inventory.lookup import uuids_of
 
 
 def submit_job(declaration: Declaration, call: Call, bound: Bound, *, custom_job_uuid: str | None) -> str:
@@ -18,6 +19,28 @@ def submit_job(declaration: Declaration, call: Call, bound: Bound, *, custom_job
         result = declaration.handler(replace(call, session=None, job_uuid=job_uuid), bound)
         return job_content(result, declaration.object_name)
 
+    bound.instance_uuid = _instance_uuid(declaration, call, bound)
+    shown = declaration
+    if declaration.admin_java_class is not None and call.caller.is_root_admin:
+        shown = replace(declaration, java_class=declaration.admin_java_class)
     return call.services.jobs.submit(
-        declaration, call.caller, bound, custom_job_uuid=custom_job_uuid, run=run, record_event=record_event
+        shown,
+        call.caller,
+        bound,
+        custom_job_uuid=custom_job_uuid,
+        run=run,
+        record_event=record_event,
+        instance_uuid=bound.instance_uuid,
     )
+
+
+def _instance_uuid(declaration: Declaration, call: Call, bound: Bound) -> str | None:
+    """The entity that the job acts on: the created one, or the one that a parameter names."""
+    if bound.created_uuid is not None or declaration.job_instance_param is None:
+        return bound.created_uuid
+    internal_id = bound[declaration.job_instance_param]
+    model = RESOURCE_TYPES.get(declaration.job_instance_type or "")
+    if internal_id is None or model is None:
+        return None
+    with call.services.store.session() as session:
+        return uuids_of(session, model, {internal_id}).get(internal_id)

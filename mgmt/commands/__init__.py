@@ -32,6 +32,10 @@ MODULES: tuple[str, ...] = (
     "templates",
     "vmware",
     "imports",
+    "vm_life",
+    "vm_records",
+    "volume_life",
+    "unmanaged",
 )
 
 

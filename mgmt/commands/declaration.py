@@ -65,6 +65,8 @@ class Bound(dict[str, Any]):
         super().__init__(values)
         self.given = given
         self.paging = paging or Paging()
+        self.created_uuid: str | None = None  # what the command's `create` made
+        self.instance_uuid: str | None = None  # the entity that the command's job acts on
 
 
 class WebSession(Protocol):
@@ -149,6 +151,7 @@ class Success:
 Result = Listing | Item | Fields | Success
 Handler = Callable[[Call, Bound], Result]
 Precheck = Callable[[Call, Bound], None]
+Create = Callable[[Call, Bound], str]
 H = TypeVar("H", bound=Handler)
 
 
@@ -157,7 +160,8 @@ class EventSpec:
     """The framework's events of an async command: type, and the texts of the three moments.
 
     Scheduled carries `scheduled(bound)`, Started `started`, and a failure `Error while <gerund>` as Completed/ERROR
-    (upstream: ActionEventInterceptor, ActionEventUtils).
+    (upstream: ActionEventInterceptor, ActionEventUtils). With an empty gerund the framework writes Scheduled only, and
+    the command's own work the rest.
     """
 
     type: str
@@ -171,7 +175,9 @@ class Declaration:
     """One API command. `java_class` is the full class name that job records show as `cmd`.
 
     `precheck` is run on the HTTP call of an async command, after binding and before a job exists; what it raises is
-    the call's answer.
+    the call's answer. `create` makes the entity there (with `call.session`) and returns its UUID, which the answer
+    shows next to the job's and the handler finds in `bound.created_uuid`. `job_instance_param` names the parameter
+    that is the entity a job acts on. `admin_java_class` is the variant that a root admin's jobs name.
     """
 
     name: str
@@ -190,6 +196,9 @@ class Declaration:
     job_instance_type: str | None = None
     related: tuple[str, ...] = field(default=())
     precheck: Precheck | None = None
+    create: Create | None = None
+    job_instance_param: str | None = None
+    admin_java_class: str | None = None
 
     @property
     def response_key(self) -> str:
@@ -213,6 +222,9 @@ def command(
     event: EventSpec | None = None,
     job_instance_type: str | None = None,
     precheck: Precheck | None = None,
+    create: Create | None = None,
+    job_instance_param: str | None = None,
+    admin_java_class: str | None = None,
 ) -> Callable[[Handler], Declaration]:
     """Turn a handler function into the `Declaration` of API command `name`."""
 
@@ -233,6 +245,9 @@ def command(
             event=event,
             job_instance_type=job_instance_type,
             precheck=precheck,
+            create=create,
+            job_instance_param=job_instance_param,
+            admin_java_class=admin_java_class,
         )
 
     return declare

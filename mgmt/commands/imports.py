@@ -118,7 +118,8 @@ class ImportVmTaskResponse(Response):
     jobstatus = Out("integer", "state of that job: 0 while it runs")
 
 
-def _import_services(call: Call) -> ImportServices:
+def import_services(call: Call) -> ImportServices:
+    """What an import works with, of the server's services."""
     services = call.services
     return ImportServices(
         store=services.store,
@@ -133,7 +134,8 @@ def _import_services(call: Call) -> ImportServices:
     )
 
 
-def _check_owner(call: Call, bound: Bound) -> None:
+def check_owner(call: Call, bound: Bound) -> None:
+    """Refuse a wrong account on the call, before a job exists."""
     with call.services.store.session() as session:
         check_account(session, bound["account"], bound["domainid"])
 
@@ -153,11 +155,11 @@ def _check_owner(call: Call, bound: Bound) -> None:
         gerund="importing VM",
         resource_type="VirtualMachine",
     ),
-    precheck=_check_owner,
+    precheck=check_owner,
 )
 def import_vm(call: Call, bound: Bound) -> Item:
     """Run the import and show the new VM."""
-    pipeline = ImportPipeline(_import_services(call), ImportRequest.from_bound(bound), call.caller)
+    pipeline = ImportPipeline(import_services(call), ImportRequest.from_bound(bound), call.caller)
     vm_id = pipeline.run()
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()

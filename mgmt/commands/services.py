@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mgmt.imports.staging import NoStaging, StagingArea
+from mgmt.life.work import VmWork
 
 if TYPE_CHECKING:
     from mgmt.agents.manager import AgentManager
@@ -39,3 +40,4 @@ class Services:
     management_server_name: str
     cloudstack_version: str = "4.22.1.0"
     staging: StagingArea = field(default_factory=NoStaging)
+    vm_work: VmWork = field(default_factory=VmWork)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -139,6 +140,19 @@ def resolve(session: Session, request: ImportRequest, requester: Requester, serv
         offering=offering,
         display_name=display_name,
         host_name=host_name,
+        **_maps(session, request),
+    )
+
+
+class _Maps(TypedDict):
+    nic_networks: Mapping[str, int]
+    nic_addresses: Mapping[str, str]
+    disk_offerings: Mapping[str, int]
+    details: Mapping[str, str]
+
+
+def _maps(session: Session, request: ImportRequest) -> _Maps:
+    return _Maps(
         nic_networks=parse_nic_networks(
             request.nicnetworklist, lambda uuid: find_internal_id(session, "network", uuid)
         ),
@@ -150,27 +164,40 @@ def resolve(session: Session, request: ImportRequest, requester: Requester, serv
     )
 
 
-def check_kvm_source(session: Session, request: ImportRequest, requester: Requester, services: ImportServices) -> None:
+def check_kvm_source(session: Session, request: ImportRequest, requester: Requester, services: ImportServices) -> Plan:
     """The checks that the sources external, shared and local have in common (import-vm 5.2, items 1-6)."""
     if requester.account_type != ROOT_ADMIN:
         raise PermissionDeniedError(
             f"Cannot perform this operation, Calling account is not root admin: {requester.account_uuid}", row="5.2-1"
         )
-    if get_live(session, models.Zone, request.zoneid) is None:
+    zone = get_live(session, models.Zone, request.zoneid)
+    if zone is None:
         raise InvalidParameterValueError("Please specify a valid zone.", row="5.2-2")
     if request.hypervisor.upper() != "KVM":
         raise InvalidParameterValueError(
             f"VM import is currently not supported for hypervisor: {request.hypervisor}", row="5.2-3"
         )
     _check_name(request)
-    find_owner(session, request.account, request.domainid, requester)
-    find_template(session, services.providers, request.templateid, "KVM")
-    _offering(session, request.serviceofferingid)
+    owner = find_owner(session, request.account, request.domainid, requester)
+    template = find_template(session, services.providers, request.templateid, "KVM")
+    offering = _offering(session, request.serviceofferingid)
     given = (request.hostname or "").strip()
     if not given and not _HOST_NAME.fullmatch(request.name):
         raise InvalidParameterValueError(_BAD_REMOTE_NAME, row="5.2-6")
     if given and not _HOST_NAME.fullmatch(given):
         raise InvalidParameterValueError(_BAD_HOST_NAME, row="5.2-6")
+    return Plan(
+        cluster=ClusterFacts(0, "", "", "KVM", zone.id),  # clusterid is mandatory on these paths and never looked at
+        zone_id=zone.id,
+        zone_uuid=zone.uuid,
+        owner=owner,
+        template_id=template.id,
+        guest_os_id=request.osid if request.osid is not None else template.guest_os_id,
+        offering=offering,
+        display_name=request.displayname or request.name,
+        host_name=given or request.name,
+        **_maps(session, request),
+    )
 
 
 def resolve_vmware(
@@ -189,14 +216,19 @@ def resolve_vmware(
             request.convertinstancepoolid, PoolFacts.of(pool_row) if pool_row else None, request.forceconverttopool
         ),
     )
-    offerings = Offerings(
+    offerings = offerings_of(session, plan)
+    trace.decide(VDDK_POOL, VddkPool(request.usevddk, pool, offerings, trace))
+    check_extra_params(request, services, trace)
+    return VmwarePlan(pool=pool, offerings=offerings, credentials=_credentials(session, request))
+
+
+def offerings_of(session: Session, plan: Plan) -> Offerings:
+    """The disk offerings that the plan's disks get."""
+    return Offerings(
         service=plan.offering,
         root=_disk_offering(session, plan.offering.disk_offering_id),
         data={disk: (number, _disk_offering(session, number)) for disk, number in plan.disk_offerings.items()},
     )
-    trace.decide(VDDK_POOL, VddkPool(request.usevddk, pool, offerings, trace))
-    check_extra_params(request, services, trace)
-    return VmwarePlan(pool=pool, offerings=offerings, credentials=_credentials(session, request))
 
 
 def _check_name(request: ImportRequest) -> None:

@@ -110,14 +110,8 @@ def _check_nic(session: Session, nic: GuestNic, network: NetworkFacts, address: 
             f"Network(ID: {network.uuid}) for nic(ID: {nic.nic_id}) belongs to a different zone than VM to be imported",
             row="2.7-4",
         )
-    _check_permission(session, network, rules.owner)
-    if rules.host_name in _host_names(session, network.id):
-        raise InvalidParameterValueError(
-            f"VM with Name [{rules.host_name}] already exists in the network [{network.shown}] domain "
-            f"[{network.network_domain or 'null'}]. Cannot import another VM with the same name. Please try again with "
-            "a different name.",
-            row="2.7-6",
-        )
+    check_permission(session, network, rules.owner)
+    check_host_name(session, network, rules.host_name)
     if network.guest_type == L2:
         return
     if not address:
@@ -133,7 +127,19 @@ def _check_nic(session: Session, nic: GuestNic, network: NetworkFacts, address: 
         )
 
 
-def _check_permission(session: Session, network: NetworkFacts, owner: Owner) -> None:
+def check_host_name(session: Session, network: NetworkFacts, host_name: str) -> None:
+    """Raise InvalidParameterValueError when a VM of `network` has that host name."""
+    if host_name in _host_names(session, network.id):
+        raise InvalidParameterValueError(
+            f"VM with Name [{host_name}] already exists in the network [{network.shown}] domain "
+            f"[{network.network_domain or 'null'}]. Cannot import another VM with the same name. Please try again with "
+            "a different name.",
+            row="2.7-6",
+        )
+
+
+def check_permission(session: Session, network: NetworkFacts, owner: Owner) -> None:
+    """Raise PermissionDeniedError when `owner` may not use `network`."""
     if network.guest_type == "Isolated" or network.acl_type == "Account":
         if network.account_id != owner.account_id:
             raise PermissionDeniedError(

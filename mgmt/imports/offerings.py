@@ -51,7 +51,7 @@ def fit_offering(
     text that names the VM and the offering.
     """
     try:
-        return _fit(offering, details, cpu_number, cpu_speed_mhz, memory_mb, name)
+        return fit(offering, details, cpu_number, cpu_speed_mhz, memory_mb, name)
     except CloudError as error:
         raise ServerApiError(
             INTERNAL_ERROR,
@@ -61,7 +61,7 @@ def fit_offering(
         ) from error
 
 
-def _fit(
+def fit(
     offering: ServiceOfferingFacts,
     details: Mapping[str, str],
     cpu_number: int | None,
@@ -69,6 +69,7 @@ def _fit(
     memory_mb: int | None,
     name: str,
 ) -> Size:
+    """The size of the VM under `offering`; what refuses it comes without the wrapping of `fit_offering`."""
     cpus, memory = check_numbers(cpu_number, memory_mb, name)
     if offering.cpu_number is not None and offering.cpu_speed_mhz is not None and offering.memory_mb is not None:
         return Size(offering.cpu_number, offering.cpu_speed_mhz, offering.memory_mb, {})

@@ -8,7 +8,7 @@ UnmanagedVMsManagerImpl.importVm, importUnmanagedInstanceFromVmwareToKvm.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,7 +34,10 @@ from mgmt.imports.checks import (
     resolve_vmware,
 )
 from mgmt.imports.conversion import Conversion, sanitise
+from mgmt.imports.external import ExternalImport
 from mgmt.imports.facts import HostFacts
+from mgmt.imports.images import LocalImport, SharedImport
+from mgmt.imports.kvmsource import KvmImport, KvmSource
 from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
 from mgmt.imports.offerings import check_numbers
 from mgmt.imports.ovfexport import OvfExport
@@ -65,6 +68,12 @@ THREADS_SETTING = "threads.on.kvm.host.to.import.vmware.vm.files"
 NULL_TASK_TEXT = (
     'Cannot invoke "com.cloud.vm.ImportVMTaskVO.setUpdated(java.util.Date)" because "importVMTaskVO" is null'
 )
+
+KVM_IMPORTS: Mapping[str, type[KvmSource]] = {
+    "EXTERNAL": ExternalImport,
+    "SHARED": SharedImport,
+    "LOCAL": LocalImport,
+}
 
 # What is a CloudRuntimeException upstream: the failure handler of the try block catches these and nothing else.
 CLOUD_RUNTIME_ERRORS = (CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError, ServerApiError)
@@ -104,10 +113,11 @@ class ImportPipeline:
         self._redactor.register(secret)
 
     def _run(self) -> int:
-        with self._step("resolve"):
+        with self._step("check source"):
             source = check_source(self.request, self.services, self.trace)
-            if source in KVM_SOURCES:
-                self._refuse_kvm_source(source)
+        if source in KVM_SOURCES:
+            return self._import_from_kvm(source)
+        with self._step("resolve"):
             with self.services.store.session() as session:
                 plan = resolve(session, self.request, self.requester, self.services)
             self._event(plan, "Started", "INFO")
@@ -120,10 +130,19 @@ class ImportPipeline:
         self._event(plan, "Completed", "INFO", vm_id)
         return vm_id
 
-    def _refuse_kvm_source(self, source: str) -> None:
-        with self.services.store.session() as session:
-            check_kvm_source(session, self.request, self.requester, self.services)
-        raise ServerApiError(INTERNAL_ERROR, f"Import source {source} is not simulated yet", row="5")
+    def _import_from_kvm(self, source: str) -> int:
+        with self._step("resolve"), self.services.store.session() as session:
+            plan = check_kvm_source(session, self.request, self.requester, self.services)
+        failed = True
+        try:
+            vm_id = KVM_IMPORTS[source](KvmImport(self.services, self.request, plan, self.undo, self._step)).run()
+            failed = False
+            return vm_id
+        except ServerStoppingError:
+            self.undo.forget()
+            raise
+        finally:
+            self.undo.run(failed=failed)
 
     def _fail_unmanaged(self, plan: Plan) -> None:
         # importVm has no branch for this source upstream: no host is even asked (import-vm 5.1).

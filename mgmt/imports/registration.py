@@ -68,7 +68,7 @@ class Registration:
         self._stage(
             f"Failed to import volumes while importing vm: {name}.", lambda s: self._add_volumes(s, vm_id, disks)
         )
-        self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self._add_nics(s, vm_id, nics))
+        self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self.add_nics(s, vm_id, nics))
         self._publish_usage(vm_id, size)
         return vm_id
 
@@ -194,7 +194,8 @@ class Registration:
 
     # NICs ---------------------------------------------------------------------------------------------------------
 
-    def _add_nics(self, session: Session, vm_id: int, nics: Sequence[PlacedNic]) -> None:
+    def add_nics(self, session: Session, vm_id: int, nics: Sequence[PlacedNic]) -> None:
+        """Write the NICs, each with its address and a MAC address that nobody in its network has."""
         for device_id, (nic, network, asked) in enumerate(nics):
             address = self._choose_address(session, network, asked)
             vlan_uri = f"vlan://{network.vlan}" if network.vlan else None
@@ -246,9 +247,10 @@ class Registration:
                 f"NIC with MAC address {mac} exists on network {network.shown} and forced flag is disabled",
                 row="3.8-8",
             )
-        return self._new_mac(session, network)
+        return self.new_mac(session, network)
 
-    def _new_mac(self, session: Session, network: NetworkFacts) -> str:
+    def new_mac(self, session: Session, network: NetworkFacts) -> str:
+        """A MAC address of CloudStack's own range that is free in `network`."""
         while True:
             number = self.services.providers.random.getrandbits(24)
             mac = f"02:01:00:{number >> 16:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
@@ -261,7 +263,9 @@ class Registration:
         with self.services.store.session() as session:
             instance_name = session.get_one(VmInstance, vm_id).instance_name
             try:
-                self._add_usage(session, vm_id, size)
+                self.add_vm_usage(session, vm_id, size)
+                self._add_volume_usage(session, vm_id)
+                self.add_nic_usage(session, vm_id)
             except CloudError as error:
                 raise ServerApiError(
                     INTERNAL_ERROR,
@@ -269,14 +273,15 @@ class Registration:
                     row="3.8-9",
                 ) from error
 
-    def _add_usage(self, session: Session, vm_id: int, size: Size) -> None:
+    def add_vm_usage(self, session: Session, vm_id: int, size: Size, type_: str = "VM.CREATE") -> None:
+        """Record VM.CREATE, or VM.START for a VM that runs."""
         vm = session.get_one(VmInstance, vm_id)
         now = self.services.providers.utcnow()
         account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
         custom = self.plan.offering.is_dynamic
         session.add(
             UsageEvent(
-                type="VM.CREATE",
+                type=type_,
                 account_id=account_id,
                 zone_id=account_id if custom else zone_id,  # upstream passes the account id here (import-vm 7, no. 8)
                 resource_id=vm_id,
@@ -287,6 +292,10 @@ class Registration:
                 created=now,
             )
         )
+
+    def _add_volume_usage(self, session: Session, vm_id: int) -> None:
+        now = self.services.providers.utcnow()
+        account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
         for volume in session.scalars(select(Volume).where(Volume.vm_id == vm_id).order_by(Volume.device_id)):
             session.add(
                 UsageEvent(
@@ -300,6 +309,11 @@ class Registration:
                     created=now,
                 )
             )
+
+    def add_nic_usage(self, session: Session, vm_id: int) -> None:
+        """Record NETWORK.OFFERING.ASSIGN for every NIC."""
+        now = self.services.providers.utcnow()
+        account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
         for nic in session.scalars(select(Nic).where(Nic.vm_id == vm_id).order_by(Nic.device_id)):
             session.add(
                 UsageEvent(

@@ -55,9 +55,16 @@ class ImportRequest:
     nicipaddresslist: MapValue = field(default_factory=dict)
     datadiskofferinglist: MapValue = field(default_factory=dict)
     details: MapValue = field(default_factory=dict)
+    migrateallowed: bool = False
     forced: bool = False
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    host: str | None = None
+    diskpath: str | None = None
+    networkid: int | None = None
+    hostid: int | None = None
+    storageid: int | None = None
+    temppath: str | None = None
     existingvcenterid: int | None = None
     vcenter: str | None = None
     datacentername: str | None = None

@@ -37,6 +37,10 @@ class UndoList:
         """Unmake nothing: what a management server that went away leaves behind, stays."""
         self._entries.clear()
 
+    def keep(self) -> None:
+        """Forget what only a failure would unmake: upstream leaves it there."""
+        self._entries = [entry for entry in self._entries if entry.always]
+
     def run(self, *, failed: bool) -> None:
         """Unmake in reverse order; after a success only what is marked `always`."""
         for entry in reversed(self._entries):

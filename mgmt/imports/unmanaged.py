@@ -6,9 +6,10 @@ Upstream: UnmanagedVMsManagerImpl.listUnmanagedInstances.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import AgentUnavailableError, OperationTimedOutError
@@ -48,17 +49,8 @@ def list_unmanaged(
     cluster = session.get_one(Cluster, cluster_id)
     if cluster.allocation_state != "Enabled":
         return []
-    hosts = session.scalars(
-        select(Host)
-        .where(
-            Host.cluster_id == cluster.id,
-            Host.removed.is_(None),
-            Host.status == "Up",
-            Host.resource_state.not_in(_MAINTENANCE_STATES),
-        )
-        .order_by(Host.id)
-    ).all()
-    managed = managed_names(session, cluster.zone_id, cluster.hypervisor_type)
+    hosts = _hosts_to_ask(session, cluster.id)
+    managed = managed_names(session, [host.id for host in hosts])
     found: list[Unmanaged] = []
     for host in hosts:
         for instance in _ask(agents, host, name, managed):
@@ -67,14 +59,39 @@ def list_unmanaged(
     return found
 
 
-def managed_names(session: Session, zone_id: int, hypervisor_type: str) -> list[str]:
-    """The instance names of the VMs that CloudStack runs itself."""
+def find_unmanaged(
+    session: Session, agents: Agents, cluster_id: int, name: str
+) -> tuple[UnmanagedInstanceTO, int] | None:
+    """The VM of exactly that name with the number of its host: hosts are asked one after the other until one has it."""
+    hosts = _hosts_to_ask(session, cluster_id)
+    managed = managed_names(session, [host.id for host in hosts])
+    for host in hosts:
+        for instance in _ask(agents, host, name, managed):
+            if instance.name == name:
+                return instance, host.id
+    return None
+
+
+def _hosts_to_ask(session: Session, cluster_id: int) -> Sequence[Host]:
+    return session.scalars(
+        select(Host)
+        .where(
+            Host.cluster_id == cluster_id,
+            Host.removed.is_(None),
+            Host.status == "Up",
+            Host.resource_state.not_in(_MAINTENANCE_STATES),
+        )
+        .order_by(Host.id)
+    ).all()
+
+
+def managed_names(session: Session, host_ids: Sequence[int]) -> list[str]:
+    """The instance names of the VMs that are on one of the hosts, or were there last."""
     return list(
         session.scalars(
             select(VmInstance.instance_name)
             .where(
-                VmInstance.zone_id == zone_id,
-                VmInstance.hypervisor_type == hypervisor_type,
+                or_(VmInstance.host_id.in_(host_ids), VmInstance.last_host_id.in_(host_ids)),
                 VmInstance.removed.is_(None),
             )
             .order_by(VmInstance.id)

@@ -179,7 +179,7 @@ def _identity(vm: VmInstance) -> dict[str, Any]:
         "created": vm.created,
         "lastupdated": vm.updated,
         "state": vm.state,
-        "haenable": vm.service_offering.offer_ha,
+        "haenable": vm.service_offering.offer_ha if vm.ha_enabled is None else vm.ha_enabled,
         "zoneid": vm.zone.uuid,
         "zonename": vm.zone.name,
     }
@@ -223,7 +223,7 @@ def _settings(vm: VmInstance, is_root_admin: bool) -> dict[str, Any]:
         "affinitygroup": [],
         "displayvm": vm.display_vm,
         "isdynamicallyscalable": False,  # setting enable.dynamic.scale.vm is off
-        "deleteprotection": False,
+        "deleteprotection": vm.delete_protection,
         "ostypeid": vm.guest_os.uuid,
         "osdisplayname": vm.guest_os.display_name,
     }

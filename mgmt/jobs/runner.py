@@ -102,12 +102,18 @@ class _Events:
     """The events of one job; does nothing for a command that has none."""
 
     def __init__(
-        self, providers: Providers, spec: JobEventSpec[Any] | None, record: EventRecorder | None, caller: JobCaller
+        self,
+        providers: Providers,
+        spec: JobEventSpec[Any] | None,
+        record: EventRecorder | None,
+        caller: JobCaller,
+        instance_uuid: str | None,
     ) -> None:
         self._providers = providers
         self._spec = spec if record is not None else None
         self._record = record
         self._caller = caller
+        self._instance_uuid = instance_uuid
         self._start_id: int | None = None
 
     def scheduled(self, session: Session, bound: object) -> None:
@@ -115,12 +121,12 @@ class _Events:
             self._start_id = self._write(session, "INFO", "Scheduled", self._spec.scheduled(bound))
 
     def started(self, session: Session) -> None:
-        if self._spec is not None:
+        if self._spec is not None and self._spec.gerund:
             gerund = self._spec.gerund
             self._write(session, "INFO", "Started", gerund[:1].upper() + gerund[1:])
 
     def ended(self, session: Session, state: JobState) -> None:
-        if self._spec is None:
+        if self._spec is None or not self._spec.gerund:
             return
         if state is JobState.SUCCEEDED:
             self._write(session, "INFO", "Completed", f"Successfully completed {self._spec.gerund}")
@@ -140,6 +146,7 @@ class _Events:
             account_id=self._caller.account_id,
             domain_id=self._caller.domain_id,
             resource_type=self._spec.resource_type,
+            resource_uuid=self._instance_uuid,
             start_id=self._start_id,
         )
 
@@ -220,12 +227,14 @@ class JobRunner:
         custom_job_uuid: str | None = None,
         run: Callable[[str], Mapping[str, Any]],
         record_event: EventRecorder | None = None,
+        instance_uuid: str | None = None,
     ) -> str:
         """Write a pending job, queue it and return its UUID.
 
         `run` gets that UUID on a worker thread and returns the `jobresult`; what it raises ends the job as
-        `mgmt.jobs.states.raised` says. Raises InvalidParameterValueError for a custom id that is no UUID or is taken,
-        ServerApiError 503 while the server stops.
+        `mgmt.jobs.states.raised` says. `instance_uuid` is the entity that the job acts on. Raises
+        InvalidParameterValueError for a custom id that is no UUID or is taken, ServerApiError 503 while the server
+        stops.
         """
         if self._is_stopping:
             raise ServerApiError(SERVICE_UNAVAILABLE, SHUTDOWN_TEXT)
@@ -233,7 +242,7 @@ class JobRunner:
         if custom_job_uuid is not None:
             job_uuid = check_custom_job_id(custom_job_uuid)
         correlation_id = current_correlation_id() or self._providers.ids.uuid()
-        events = _Events(self._providers, declaration.event, record_event, caller)
+        events = _Events(self._providers, declaration.event, record_event, caller, instance_uuid)
         try:
             with self._store.session() as session:
                 if custom_job_uuid is not None and _find(session, job_uuid) is not None:
@@ -247,6 +256,7 @@ class JobRunner:
                         account_id=caller.account_id,
                         status=int(JobState.IN_PROGRESS),
                         instance_type=declaration.job_instance_type,
+                        instance_uuid=instance_uuid,
                         correlation_id=correlation_id,
                         created=self._providers.utcnow(),
                     )

@@ -73,6 +73,12 @@ class DataStoreTO:
     __slots__ = ()
 
 
+class DataTO:
+    """Mark of the records that fill a Java field of the interface type `DataTO`: they travel wrapped."""
+
+    __slots__ = ()
+
+
 _BY_NAME: dict[str, type[Record]] = {}
 _NAME_OF: dict[type[Record], str] = {}
 

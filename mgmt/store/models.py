@@ -380,6 +380,9 @@ class VmInstance(Entity, Base):
     instance_name: Mapped[str]
     state: Mapped[str] = mapped_column(default="Stopped")
     power_state: Mapped[str] = mapped_column(default="PowerOff")
+    power_host_id: Mapped[int | None]  # the host whose report `power_state` is
+    power_state_updated: Mapped[datetime | None]
+    power_state_count: Mapped[int] = mapped_column(Integer, default=0)  # reports in a row that said the same
     hypervisor_type: Mapped[str] = mapped_column(default="KVM")
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
     domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
@@ -394,6 +397,9 @@ class VmInstance(Entity, Base):
     cpu_speed_mhz: Mapped[int] = mapped_column(default=0)
     memory_mb: Mapped[int]
     display_vm: Mapped[bool] = mapped_column(default=True)
+    ha_enabled: Mapped[bool | None]  # None: what the compute offering says
+    delete_protection: Mapped[bool] = mapped_column(default=False)
+    vnc_password: Mapped[str | None]
     created: Mapped[datetime]
     updated: Mapped[datetime | None]
     removed: Mapped[datetime | None]

@@ -220,9 +220,9 @@ def test_unmanaged_source(world: Any) -> None:
 
 @pytest.mark.parametrize("source", ["external", "Shared", "LOCAL"])
 def test_sources_of_kvm(world: Any, source: str) -> None:
-    """The other sources run their common checks and then say that they are not simulated."""
-    error = world.refused(importsource=source, extraparams="--x")
-    assert (error.job_errorcode(), error.text) == (530, f"Import source {source.upper()} is not simulated yet")
+    """The other sources run their common checks first, without a look at extraparams."""
+    error = world.refused(importsource=source, extraparams="--x", username="")
+    assert (error.job_errorcode(), error.row) == (431, "5.3-1" if source == "external" else "5.4-1")
     assert world.refused(importsource=source, zoneid=9999).text == "Please specify a valid zone."
     assert world.refused(importsource=source, hypervisor="foo").text == (
         "VM import is currently not supported for hypervisor: foo"

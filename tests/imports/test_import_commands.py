@@ -149,9 +149,11 @@ def answer(*names: str) -> GetUnmanagedInstancesAnswer:
 
 
 def test_unmanaged_instances_of_all_hosts(world: Any) -> None:
-    """Every Up host outside maintenance is asked, with the name and the names of managed VMs."""
+    """Every Up host outside maintenance is asked, with the name and the names of the VMs that were on them."""
     world.run()
-    (vm,) = [row.instance_name for row in world.rows(VmInstance)]
+    world.run(name="WEB01", hostname="elsewhere", forced=True)
+    vm = world.rows(VmInstance)[0].instance_name
+    world.change(world.rows(VmInstance)[0].uuid, last_host_id=world.id_of("K2"))
     world.change("K2", resource_state="Disabled")
     world.agents.script(GetUnmanagedInstancesCommand, answer("um1"), answer("UM2"))
     items = unmanaged(world, name="um1")

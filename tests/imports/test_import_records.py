@@ -244,7 +244,7 @@ def test_usage_fails(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise CloudRuntimeError("no bus")
 
-    monkeypatch.setattr(Registration, "_add_usage", broken)
+    monkeypatch.setattr(Registration, "add_vm_usage", broken)
     assert late(world) == "VM import failed for unmanaged vm i-2-1-VM during publishing usage records"
 
 

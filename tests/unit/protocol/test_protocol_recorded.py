@@ -21,6 +21,7 @@ SERVER_FILES = (
     "maintenance-and-delete",
     "storage-pools",
     "server-list-and-settings",
+    "start-stop-destroy",
 )
 
 

@@ -1,0 +1,71 @@
+"""What the commands on VMs and volumes share: their services, the answers and the events of synchronous ones."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from mgmt.commands.declaration import Bound, Call, Item
+from mgmt.errors import InvalidParameterValueError
+from mgmt.inventory.events import record_event
+from mgmt.inventory.vms import vm_load_options, vm_view
+from mgmt.inventory.volumes import volume_load_options, volume_views
+from mgmt.life.ports import LifeServices
+from mgmt.store.models import VmInstance, Volume
+
+
+def life_services(call: Call) -> LifeServices:
+    """The services of the call's server that work on VMs and volumes needs."""
+    services = call.services
+    return LifeServices(
+        store=services.store,
+        providers=services.providers,
+        settings=services.settings,
+        redactor=services.redactor,
+        agents=services.agents,
+        work=services.vm_work,
+    )
+
+
+def vm_item(call: Call, vm_id: int) -> Item:
+    """The VM as it is now."""
+    with call.services.store.session() as session:
+        vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
+        return Item(vm_view(session, vm, call.caller))
+
+
+def volume_item(call: Call, volume_id: int) -> Item:
+    """The volume as it is now."""
+    with call.services.store.session() as session:
+        volume = session.scalars(select(Volume).where(Volume.id == volume_id).options(*volume_load_options())).one()
+        return Item(volume_views(session, [volume], call.caller)[0])
+
+
+def volume_uuid(call: Call, volume_id: int) -> str | None:
+    """The UUID of a volume, removed or not."""
+    with call.services.store.session() as session:
+        return session.scalar(select(Volume.uuid).where(Volume.id == volume_id))
+
+
+def completed(call: Call, type_: str, gerund: str, resource_type: str, resource_uuid: str | None) -> None:
+    """Write the event of a synchronous command that has succeeded (ActionEventInterceptor)."""
+    with call.services.store.session() as session:
+        record_event(
+            session,
+            call.services.providers,
+            type=type_,
+            level="INFO",
+            state="Completed",
+            description=f"Successfully completed {gerund}",
+            user_id=call.caller.user_id,
+            account_id=call.caller.account_id,
+            domain_id=call.caller.domain_id,
+            resource_type=resource_type,
+            resource_uuid=resource_uuid,
+        )
+
+
+def refuse_unknown(bound: Bound, *names: str) -> None:
+    """Raise InvalidParameterValueError for a parameter that CloudStack knows and this server has nothing behind."""
+    for name in names:
+        if bound[name] not in (None, [], {}):
+            raise InvalidParameterValueError(f"Parameter {name} is not supported by this management server")

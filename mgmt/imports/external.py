@@ -1,0 +1,175 @@
+"""importVm, source `external`: a stopped VM of another KVM host, whose disks are copied over (import-vm 5.3, 1.4).
+
+Upstream: UnmanagedVMsManagerImpl.importUnmanagedInstanceFromExternalKvm (getRemoteVmsOnKVMHost, importExternalDisk).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mgmt.errors import (
+    INTERNAL_ERROR,
+    CloudError,
+    CloudRuntimeError,
+    InvalidParameterValueError,
+    PermissionDeniedError,
+    ServerApiError,
+)
+from mgmt.imports import planner
+from mgmt.imports.checks import Plan
+from mgmt.imports.diskimages import RemoteHost, copy_image, remote_vms
+from mgmt.imports.disks import DiskRules, split_disks
+from mgmt.imports.kvmrecords import NewDisk
+from mgmt.imports.kvmsource import KvmImport, as_internal
+from mgmt.imports.networks import GuestNic, place_nics
+from mgmt.imports.pools import Offerings
+from mgmt.imports.ports import ImportServices
+from mgmt.imports.registration import PlacedNic
+from mgmt.imports.request import Requester
+from mgmt.inventory.lookup import get_live
+from mgmt.inventory.scope import ROOT_ADMIN
+from mgmt.protocol.commands import UnmanagedDisk, UnmanagedInstanceTO
+from mgmt.store.models import Zone
+
+DEFAULT_TEMP_PATH = "/tmp/"  # a directory of the remote host, as CloudStack's default is
+
+
+def list_remote_vms(
+    services: ImportServices, requester: Requester, zone_id: int | None, hypervisor: str, remote: RemoteHost
+) -> list[UnmanagedInstanceTO]:
+    """What listVmsForImport shows; rows 1.4-1 to 1.4-5."""
+    if requester.account_type != ROOT_ADMIN:
+        raise PermissionDeniedError(
+            f"Cannot perform this operation, Calling account is not root admin: {requester.account_uuid}", row="1.4-1"
+        )
+    with services.store.session() as session:
+        if get_live(session, Zone, zone_id) is None:
+            raise InvalidParameterValueError("Please specify a valid zone.", row="1.4-2")
+    if hypervisor.upper() != "KVM":
+        raise InvalidParameterValueError(
+            f"VM Import is currently not supported for hypervisor: {hypervisor}", row="1.4-3"
+        )
+    services.redactor.register(remote.password)
+    return list(remote_vms(services, _asking_host(services, zone_id or 0, remote), remote).values())
+
+
+def _asking_host(services: ImportServices, zone_id: int, remote: RemoteHost) -> int:
+    with services.store.session() as session:
+        host = planner.first_host(session, zone_id)
+        if host is None:
+            raise CloudRuntimeError(f"No hosts available to list VMs on remote host {remote.address}", row="1.4-4")
+        return host.id
+
+
+class ExternalImport:
+    """The import of one remote VM."""
+
+    def __init__(self, job: KvmImport) -> None:
+        self._job = job
+        self._request = job.request
+        self._remote = RemoteHost(job.request.host or "", job.request.username or "", job.request.password)
+
+    def run(self) -> int:
+        """Import the VM and return its internal number."""
+        job = self._job
+        with job.step("find remote VM"):
+            if not (self._request.username or "").strip():
+                raise InvalidParameterValueError("Username need to be provided.", row="5.3-1")
+            instance = self._find()
+        offerings = job.offerings()
+        with job.step("check disks"):
+            files, disks = self._disks(job.plan, instance, offerings)
+            job.reserve(disks)
+        registration = job.registration(offerings, instance)
+        with job.step("network checks"):
+            nics = self._nics(instance)
+        with job.step("register VM and volumes"):
+            vm_id, instance_name, volumes = job.begin(disks, _details(files, nics))
+        with job.step("plan"):
+            destination = job.destination(disks, instance_name)
+        with job.step("copy disks"):
+            self._copy(files, volumes, destination)
+        with job.step("register NICs"):
+            job.finish(registration, vm_id, nics)
+        return vm_id
+
+    def _find(self) -> UnmanagedInstanceTO:
+        services = self._job.services
+        host_id = _asking_host(services, self._job.plan.zone_id, self._remote)
+        instance = remote_vms(services, host_id, self._remote).get(self._request.name)
+        if instance is None:
+            raise ServerApiError(
+                INTERNAL_ERROR,
+                f"VM with name: {self._request.name} not found on remote host {self._remote.address}",
+                row="5.3-3",
+            )
+        return instance
+
+    def _disks(
+        self, plan: Plan, instance: UnmanagedInstanceTO, offerings: Offerings
+    ) -> tuple[list[UnmanagedDisk], list[NewDisk]]:
+        rules = DiskRules(self._request.name, plan.zone_uuid, plan.cluster, offerings)
+        try:
+            root, data = split_disks(instance.disks or [], rules)
+        except InvalidParameterValueError as error:
+            raise as_internal(error) from error
+        if not root.capacity:
+            raise InvalidParameterValueError(f"Root disk ID: {root.diskId} size is invalid", row="5.3-5")
+        disks = [NewDisk(root.capacity, 0, offerings.root)]
+        for number, disk in enumerate(data, 1):
+            if not disk.capacity:
+                raise InvalidParameterValueError(f"Data disk ID: {disk.diskId} size is invalid", row="5.3-6")
+            disks.append(NewDisk(disk.capacity, number, offerings.data[disk.diskId or ""][1], disk.diskId or ""))
+        return [root, *data], disks
+
+    def _nics(self, instance: UnmanagedInstanceTO) -> list[PlacedNic]:
+        job = self._job
+        guest_nics = [
+            GuestNic(nic.nicId, nic.macAddress, nic.adapterType, tuple(nic.ipAddress or ()))
+            for nic in instance.nics or []
+        ]
+        rules = job.registration(job.offerings(), instance).nic_rules
+        try:
+            with job.services.store.session() as session:
+                return place_nics(session, guest_nics, rules)
+        except InvalidParameterValueError as error:
+            if error.row == "2.7-6":  # the host name keeps its class
+                raise
+            raise as_internal(error) from error
+
+    def _copy(self, files: Sequence[UnmanagedDisk], volumes: Sequence[int], destination: planner.Destination) -> None:
+        job = self._job
+        temp_path = self._request.temppath or DEFAULT_TEMP_PATH
+        temp_path = temp_path if temp_path.endswith("/") else f"{temp_path}/"
+        try:
+            for disk, volume_id, pool in zip(files, volumes, destination.pools, strict=True):
+                source = disk.datastorePath or disk.imagePath or ""
+                image = copy_image(job.services, destination.host_id, self._remote, source, temp_path, pool)
+                job.records.fill_volume(volume_id, pool, image, counted=False)
+        except CloudError as error:
+            raise ServerApiError(
+                INTERNAL_ERROR,
+                f"Failed to import volumes while importing vm: {self._request.name}. {error.text}",
+                row=error.row,
+            ) from error
+
+
+def _details(disks: Sequence[UnmanagedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:
+    details = {"rootDiskController": disks[0].controller or ""}
+    if len(disks) > 1:
+        details["dataDiskController"] = disks[1].controller or ""
+    if nics:
+        details["nicAdapter"] = nics[0][0].adapter_type or ""
+    return details
+
+
+RULES: Mapping[str, str] = {
+    "1.4-1": "listVmsForImport: the caller is no root administrator",
+    "1.4-2": "listVmsForImport: there is no such zone",
+    "1.4-3": "listVmsForImport: hypervisor is not KVM",
+    "1.4-4": "no KVM host of the zone is Up and Enabled",
+    "5.3-1": "source external: username is missing or blank",
+    "5.3-3": "source external: the remote host has no stopped VM of that name",
+    "5.3-5": "source external: the root disk has no size",
+    "5.3-6": "source external: a data disk has no size",
+}

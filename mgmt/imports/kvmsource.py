@@ -1,0 +1,110 @@
+"""What the imports from the KVM sources share: external, shared, local (import-vm 5.2-5.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from mgmt.errors import INTERNAL_ERROR, CloudError, InvalidParameterValueError, ServerApiError
+from mgmt.imports import planner
+from mgmt.imports.checks import Plan, offerings_of
+from mgmt.imports.kvmrecords import KvmRecords, NewDisk, size_of
+from mgmt.imports.networks import NicRules
+from mgmt.imports.planner import Destination
+from mgmt.imports.pools import Offerings
+from mgmt.imports.ports import ImportServices
+from mgmt.imports.registration import PlacedNic, Registration
+from mgmt.imports.request import ImportRequest
+from mgmt.imports.undo import UndoList
+from mgmt.protocol.commands import UnmanagedInstanceTO
+
+NO_DESTINATION_ROW = "5.3-11"
+
+
+@dataclass(frozen=True)
+class KvmImport:
+    """One import from a KVM source: its request, the plan that the common checks made, and its clean-up list.
+
+    `step` makes a named journal entry of what is done inside it.
+    """
+
+    services: ImportServices
+    request: ImportRequest
+    plan: Plan
+    undo: UndoList
+    step: Callable[[str], AbstractContextManager[None]]
+
+    @property
+    def records(self) -> KvmRecords:
+        return KvmRecords(self.services, self.plan)
+
+    def offerings(self) -> Offerings:
+        """The disk offerings of the disks."""
+        with self.services.store.session() as session:
+            return offerings_of(session, self.plan)
+
+    def registration(self, offerings: Offerings, instance: UnmanagedInstanceTO) -> Registration:
+        """What writes the NICs; on these paths a MAC address in use is always replaced (forced)."""
+        rules = NicRules(
+            zone_id=self.plan.zone_id,
+            owner=self.plan.owner,
+            host_name=self.plan.host_name,
+            networks=self.plan.nic_networks,
+            addresses=self.plan.nic_addresses,
+            forced=True,
+        )
+        return Registration(self.services, self.plan, offerings, rules, instance, [])
+
+    def reserve(self, disks: Sequence[NewDisk]) -> None:
+        """Claim the owner's limits until the end of the import."""
+        records = self.records
+        claim = records.claim(disks)
+        self.undo.add("release the claims on the limits", lambda: records.release(claim), always=True)
+
+    def begin(self, disks: Sequence[NewDisk], details: dict[str, str]) -> tuple[int, str, list[int]]:
+        """Write the VM and its allocated volumes: the VM's number, its instance name, the volumes' numbers."""
+        records = self.records
+        vm_id, instance_name = records.add_vm(details)
+        self.undo.add(f"remove the records of VM {vm_id}", lambda: records.remove(vm_id))
+        return vm_id, instance_name, records.add_volumes(vm_id, disks)
+
+    def destination(self, disks: Sequence[NewDisk], instance_name: str) -> Destination:
+        """Where the planner puts the VM; without any destination the records stay (row 5.3-11)."""
+        try:
+            with self.services.store.session() as session:
+                return planner.plan(session, self.records.demand(disks), instance_name)
+        except CloudError as error:
+            if error.row == NO_DESTINATION_ROW:
+                self.undo.keep()
+            raise
+
+    def finish(self, registration: Registration, vm_id: int, nics: Sequence[PlacedNic]) -> None:
+        """Write NICs and usage."""
+        try:
+            with self.services.store.session() as session:
+                registration.add_nics(session, vm_id, nics)
+                registration.add_vm_usage(session, vm_id, size_of(self.records))
+                registration.add_nic_usage(session, vm_id)
+        except CloudError as error:
+            raise ServerApiError(
+                INTERNAL_ERROR,
+                f"Failed to import NICs while importing vm: {self.request.name}. {error.text}",
+                row=error.row,
+            ) from error
+
+
+class KvmSource(Protocol):
+    """An import from one source."""
+
+    def __init__(self, job: KvmImport) -> None: ...
+
+    def run(self) -> int:
+        """Import the VM and return its internal number."""
+        ...
+
+
+def as_internal(error: InvalidParameterValueError) -> ServerApiError:
+    """A refusal that these paths answer with 530 (recorded from the real server)."""
+    return ServerApiError(INTERNAL_ERROR, error.text, row=error.row)

@@ -1,0 +1,65 @@
+"""What a VM holds while it runs: its NICs' places in their networks.
+
+Upstream: engine/.../network/orchestration/NetworkOrchestrator (prepareNic, releaseNic), guru/GuestNetworkGuru.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mgmt.errors import InsufficientCapacityError
+from mgmt.providers import Providers
+from mgmt.store.models import Network, Nic, VmInstance
+
+L2 = "L2"
+
+
+def prepare_nics(session: Session, providers: Providers, vm: VmInstance) -> None:
+    """Give every NIC its VLAN and, in a network with addresses, an address if it has none.
+
+    Raises InsufficientCapacityError when a network has no free address.
+    """
+    for nic in vm.nics:
+        if nic.removed is not None:
+            continue
+        network = nic.network
+        if network.guest_type != L2 and nic.ip4_address is None and network.cidr:
+            nic.ip4_address = _free_address(session, network)
+            nic.gateway, nic.netmask = network.gateway, network.netmask
+        nic.broadcast_uri = nic.isolation_uri = f"vlan://{network.vlan}" if network.vlan else None
+        nic.state = "Reserved"
+        nic.reservation_id = nic.reservation_id or providers.ids.uuid()
+        session.flush()
+
+
+def release_nics(vm: VmInstance) -> None:
+    """Take the VLANs back from the NICs of a VM that has stopped; their addresses stay."""
+    for nic in vm.nics:
+        if nic.removed is None:
+            nic.broadcast_uri = nic.isolation_uri = None
+            nic.state = "Allocated"
+            nic.reservation_id = None
+
+
+def remove_nics(providers: Providers, vm: VmInstance) -> None:
+    """Give up the NICs of a VM that is expunged, with their addresses."""
+    for nic in vm.nics:
+        if nic.removed is None:
+            nic.removed = providers.utcnow()
+            nic.state = "Deallocating"
+
+
+def _free_address(session: Session, network: Network) -> str:
+    taken = set(session.scalars(select(Nic.ip4_address).where(Nic.network_id == network.id, Nic.removed.is_(None))))
+    taken.add(network.gateway)
+    subnet = ipaddress.IPv4Network(network.cidr or "", strict=False)
+    first = ipaddress.IPv4Address(network.start_ip) if network.start_ip else subnet.network_address + 1
+    last = ipaddress.IPv4Address(network.end_ip) if network.end_ip else subnet.broadcast_address - 1
+    for number in range(int(first), int(last) + 1):
+        address = str(ipaddress.IPv4Address(number))
+        if address not in taken:
+            return address
+    raise InsufficientCapacityError(f"Unable to acquire Guest IP address for network {network.name}")

@@ -1,0 +1,33 @@
+"""What the work on VMs and volumes needs; small, so that a test can hand in doubles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mgmt.inventory.settings import GlobalSettings
+from mgmt.life.work import VmWork
+from mgmt.observe.redaction import Redactor
+from mgmt.protocol.records import Answer, Command
+from mgmt.providers import Providers
+from mgmt.store.database import Store
+
+
+class Agents(Protocol):
+    """The agent edge (`mgmt.agents.manager.AgentManager`)."""
+
+    def send(self, host_id: int, command: Command, *, wait_s: int | None = None) -> Answer:
+        """The host's answer; raises AgentUnavailableError or OperationTimedOutError."""
+        ...
+
+
+@dataclass(frozen=True)
+class LifeServices:
+    """What the work on VMs and volumes works with."""
+
+    store: Store
+    providers: Providers
+    settings: GlobalSettings
+    redactor: Redactor
+    agents: Agents
+    work: VmWork

@@ -1,0 +1,330 @@
+"""One cluster with two hosts, a VM with a root and a data disk, and hosts that answer what a test scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import select
+
+from mgmt.commands import all_declarations
+from mgmt.commands.declaration import Bound, Call, Caller
+from mgmt.commands.services import Services
+from mgmt.inventory.settings import GlobalSettings
+from mgmt.observe.journal import Journal
+from mgmt.observe.redaction import Redactor
+from mgmt.protocol import commands as wire
+from mgmt.protocol.records import Answer, Command
+from mgmt.providers import Providers
+from mgmt.quirks import Quirks
+from mgmt.store import models
+from mgmt.store.database import Store
+
+GIB = 1024**3
+DECLARATIONS = all_declarations()
+
+
+class ManualClock:
+    """A clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 23, 1, 44, 13).timestamp()
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def sleep(self, duration_s: float) -> None:
+        self.at += duration_s
+
+    def wait(self, event: Any, timeout_s: float | None) -> bool:
+        return bool(event.is_set())
+
+
+DEFAULTS: dict[type[Command], Callable[[Any], Answer]] = {
+    wire.StartCommand: lambda command: wire.StartAnswer(vm=command.vm, result=True),
+    wire.StopCommand: lambda command: wire.StopAnswer(result=True),
+    wire.RebootCommand: lambda command: wire.RebootAnswer(result=True),
+    wire.GetVmDiskStatsCommand: lambda command: wire.UnsupportedAnswer(),
+    wire.GetVmNetworkStatsCommand: lambda command: wire.UnsupportedAnswer(),
+    wire.DeleteCommand: lambda command: Answer(result=True),
+    wire.CreateObjectCommand: lambda command: wire.CreateObjectAnswer(
+        data=wire.VolumeObjectTO(path="made-by-host", size=command.data.size, format="QCOW2"), result=True
+    ),
+    wire.AttachCommand: lambda command: wire.AttachAnswer(disk=command.disk, result=True),
+    wire.DettachCommand: lambda command: wire.DettachAnswer(disk=command.disk, result=True),
+    wire.PrepareForMigrationCommand: lambda command: wire.PrepareForMigrationAnswer(result=True),
+    wire.MigrateCommand: lambda command: wire.MigrateAnswer(result=True),
+    wire.CheckVirtualMachineCommand: lambda command: wire.CheckVirtualMachineAnswer(state="PowerOn", result=True),
+}
+
+
+@dataclass
+class Agents:
+    """Hosts that answer well unless the test scripted something else: an answer or an error."""
+
+    sent: list[tuple[int, Command]] = field(default_factory=list)
+    scripts: dict[type[Command], list[Any]] = field(default_factory=dict)
+
+    def script(self, command: type[Command], *answers: Any) -> None:
+        self.scripts.setdefault(command, []).extend(answers)
+
+    def send(self, host_id: int, command: Command, *, wait_s: int | None = None) -> Answer:
+        self.sent.append((host_id, command))
+        scripted = self.scripts.get(type(command))
+        answer = scripted.pop(0) if scripted else DEFAULTS[type(command)](command)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast(Answer, answer)
+
+    def names(self) -> list[str]:
+        return [type(command).__name__ for _, command in self.sent]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [command for _, command in self.sent if isinstance(command, kind)]
+
+
+@dataclass
+class Life:
+    """The world, and how to run a command in it."""
+
+    store: Store
+    services: Services
+    agents: Agents
+    clock: ManualClock
+    callers: dict[str, Caller] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
+
+    def run(self, command: str, by: str = "admin", **given: Any) -> Any:
+        """Run an API command's handler, its `create` before; synchronous ones get a session, as at the HTTP edge."""
+        declaration = DECLARATIONS[command]
+        names = declaration.params().fields
+        assert set(given) <= set(names), given
+        bound = Bound({name: given.get(name) for name in names}, frozenset(given))
+        call = Call(self.services, self.callers[by], command, "correlation")
+        if declaration.is_async:
+            if declaration.create is not None:
+                with self.store.session() as session:
+                    call.session = session
+                    bound.created_uuid = declaration.create(call, bound)
+                call.session = None
+            return declaration.handler(call, bound)
+        with self.store.session() as session:
+            call.session = session
+            return declaration.handler(call, bound)
+
+    def get(self, model: type[Any], row_id: int) -> Any:
+        with self.store.session() as session:
+            row = session.get_one(model, row_id)
+            session.expunge(row)
+            return row
+
+    @property
+    def vm(self) -> Any:
+        return self.get(models.VmInstance, self.ids["vm"])
+
+    def volume(self, name: str) -> Any:
+        return self.get(models.Volume, self.ids[name])
+
+    def change(self, model: type[Any], row_id: int, **columns: Any) -> None:
+        with self.store.session() as session:
+            row = session.get_one(model, row_id)
+            for name, value in columns.items():
+                setattr(row, name, value)
+
+    def set_state(self, state: str, host: str | None = None) -> None:
+        self.change(models.VmInstance, self.ids["vm"], state=state, host_id=self.ids[host] if host else None)
+
+    def usage(self) -> list[str]:
+        with self.store.session() as session:
+            return list(session.scalars(select(models.UsageEvent.type).order_by(models.UsageEvent.id)))
+
+    def nic(self) -> Any:
+        return self.get(models.Nic, self.ids["nic"])
+
+
+def build(life: Life) -> None:
+    with life.store.session() as session:
+        count = 0
+
+        def add(key: str, row: Any) -> Any:
+            nonlocal count
+            count += 1
+            row.uuid = f"00000000-0000-4000-8000-{count:012d}"
+            if hasattr(type(row), "created"):
+                row.created = life.services.providers.utcnow()
+            session.add(row)
+            session.flush()
+            life.ids[key] = row.id
+            return row
+
+        domain = add("ROOT", models.Domain(name="ROOT", path="/"))
+        users = {}
+        for name, type_ in (("admin", 1), ("user", 0), ("stranger", 0)):
+            role = add(f"role-{name}", models.Role(name=name, role_type="Admin" if type_ else "User"))
+            account = add(name, models.Account(name=name, type=type_, role_id=role.id, domain_id=domain.id))
+            user = add(f"{name}-login", models.User(username=name, password_hash="x", account_id=account.id))
+            users[name] = user
+            life.callers[name] = Caller(
+                user.id, user.uuid, name, account.id, account.uuid, name, type_, domain.id, domain.uuid, "/", "Admin"
+            )
+        zone = add("zone", models.Zone(name="zone", dns1="10.147.28.6"))
+        pod = add(
+            "pod",
+            models.Pod(name="p", zone_id=zone.id, gateway="x", netmask="x", start_ip="x", end_ip="x"),
+        )
+        for cluster_name, hosts in (("c1", ("h1", "h2")), ("c2", ("far",))):
+            cluster = add(cluster_name, models.Cluster(name=cluster_name, zone_id=zone.id, pod_id=pod.id))
+            for index, name in enumerate(hosts):
+                host = models.Host(
+                    name=name,
+                    guid=f"{name}-LibvirtComputingResource",
+                    status="Up",
+                    zone_id=zone.id,
+                    pod_id=pod.id,
+                    cluster_id=cluster.id,
+                    cpus=8,
+                    speed_mhz=2000,
+                    ram_bytes=16 * GIB,
+                    private_ip_address=f"192.0.2.{11 + index}",
+                )
+                add(name, host)
+        pool = add(
+            "pool",
+            models.StoragePool(
+                name="NI1",
+                pool_type="NetworkFilesystem",
+                scope="CLUSTER",
+                zone_id=zone.id,
+                cluster_id=life.ids["c1"],
+                host_address="10.9.9.1",
+                path="/export/ni1",
+                port=2049,
+                capacity_bytes=1000 * GIB,
+            ),
+        )
+        hidden = add("hidden", models.DiskOffering(name="Small", display_text="Small", compute_only=True))
+        add("custom", models.DiskOffering(name="Custom", display_text="Custom", customized=True))
+        add("fixed", models.DiskOffering(name="Fixed", display_text="Fixed", disk_size_bytes=5 * GIB))
+        offering = add(
+            "small",
+            models.ServiceOffering(
+                name="Small",
+                display_text="Small",
+                disk_offering_id=hidden.id,
+                cpu_number=1,
+                cpu_speed_mhz=500,
+                memory_mb=512,
+            ),
+        )
+        category = add("category", models.GuestOsCategory(name="CentOS"))
+        guest_os = add("os", models.GuestOs(display_name="CentOS 5.5 (64-bit)", category_id=category.id))
+        network_offering = add("network-offering", models.NetworkOffering(name="o", display_text="o", guest_type="L2"))
+        common = {
+            "zone_id": zone.id,
+            "network_offering_id": network_offering.id,
+            "domain_id": domain.id,
+            "account_id": life.ids["admin"],
+        }
+        l2 = add("l2", models.Network(name="l2a", display_text="l2a", guest_type="L2", vlan="162", **common))
+        add(
+            "isolated",
+            models.Network(
+                name="net1",
+                display_text="net1",
+                guest_type="Isolated",
+                vlan="199",
+                cidr="10.1.1.0/29",
+                gateway="10.1.1.1",
+                netmask="255.255.255.248",
+                **common,
+            ),
+        )
+        owner = users["user"]
+        vm = add(
+            "vm",
+            models.VmInstance(
+                name="um1",
+                display_name="um one",
+                instance_name="i-2-30-VM",
+                account_id=owner.account_id,
+                domain_id=domain.id,
+                user_id=owner.id,
+                zone_id=zone.id,
+                guest_os_id=guest_os.id,
+                service_offering_id=offering.id,
+                cpu_number=1,
+                cpu_speed_mhz=500,
+                memory_mb=512,
+                details=[
+                    models.VmDetail(name="deployvm", value="true"),
+                    models.VmDetail(name="kvm.vnc.password", value="vnc-Secret-1"),
+                    models.VmDetail(name="rootDiskController", value="virtio"),
+                ],
+            ),
+        )
+        for index, (key, type_) in enumerate((("ROOT-30", "ROOT"), ("DATA-30", "DATADISK"))):
+            volume = models.Volume(
+                name=key,
+                volume_type=type_,
+                account_id=owner.account_id,
+                domain_id=domain.id,
+                zone_id=zone.id,
+                pool_id=pool.id,
+                vm_id=vm.id,
+                disk_offering_id=hidden.id if type_ == "ROOT" else life.ids["custom"],
+                device_id=index,
+                size_bytes=5 * GIB,
+                path=f"um1-disk{index}.qcow2",
+            )
+            add(key, volume)
+        add(
+            "nic",
+            models.Nic(vm_id=vm.id, network_id=l2.id, device_id=0, mac_address="52:54:00:12:00:02", is_default=True),
+        )
+
+
+@pytest.fixture
+def life() -> Iterator[Life]:
+    """A world of the test's own with a stopped VM."""
+    clock = ManualClock()
+    providers = Providers(clock=clock)
+    store = Store("sqlite://", providers)
+    agents = Agents()
+    redactor = Redactor()
+    missing: Any = None
+    services = Services(
+        store=store,
+        providers=providers,
+        settings=GlobalSettings(store),
+        journal=Journal(clock, redactor),
+        redactor=redactor,
+        quirks=Quirks(()),
+        agents=cast(Any, agents),
+        vcenters=missing,
+        jobs=missing,
+        commands=DECLARATIONS,
+        management_server_uuid="ms",
+        management_server_name="ms",
+    )
+    world = Life(store, services, agents, clock)
+    build(world)
+    yield world
+    store.close()
+
+
+@pytest.fixture
+def refused() -> Callable[..., str]:
+    """`refused(life, kind, command, ...)`: the text with which the command fails; the error must be of that kind."""
+
+    def run(life: Life, kind: type[Exception], command: str, by: str = "admin", **given: Any) -> str:
+        with pytest.raises(kind) as raised:
+            life.run(command, by, **given)
+        return str(raised.value)
+
+    return run
