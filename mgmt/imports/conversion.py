@@ -234,3 +234,12 @@ def _sanitise_disks(disks: list[UnmanagedDisk], source: Source) -> None:
         if index >= len(source.vm.disks):
             raise JavaError(f"Index {index} out of bounds for length {len(source.vm.disks)}", row="3.7")
         disk.diskId = source.vm.disks[index].disk_id
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "3.2": "the conversion host cannot be asked whether it can convert, or says that it cannot",
+    "3.4": "the conversion host does not get or does not answer the convert command, or answers false",
+    "3.5": "the import host does not get or does not answer the import command, or answers false",
+    "3.7": "more disks came out of the conversion than went in; the task stays Running",
+}

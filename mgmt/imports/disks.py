@@ -5,7 +5,7 @@ Upstream: UnmanagedVMsManagerImpl.getRootAndDataDisks, checkUnmanagedDiskAndOffe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import or_, select
@@ -150,3 +150,12 @@ def find_pool(
         if (wanted_path is not None and wanted_path in pool.path) or pool.uuid == disk.datastoreName
     ]
     return next((pool for pool in (*exact, *near) if supports(pool, offering)), None)
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "3.8-2": "no disk came out of the conversion",
+    "3.8-3": "the disk offering map does not name all disks but one",
+    "3.8-4": "the root disk has no controller, or every disk is named in the map",
+    "3.8-5": "a disk has no size, does not fit its offering or its pool, or data disks have different controllers",
+}

@@ -8,7 +8,7 @@ UnmanagedVMsManagerImpl.importVm, importUnmanagedInstanceFromVmwareToKvm.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -355,3 +355,12 @@ class ImportPipeline:
 
 class ImportLimitError(CloudError):
     """A limit that the import would exceed: 530 in the job, and no CloudRuntimeException inside the pipeline."""
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "5": "sources external, shared, local: after their checks",
+    "5.1": "importsource is unmanaged, for which importVm has no branch (importUnmanagedInstance has)",
+    "27": "a resource limit of the owner would be passed; the task stays Running",
+    "30": "VDDK off, and the management server would have to export the VM",
+}

@@ -8,7 +8,7 @@ NetworkOrchestrator.importNic.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -319,3 +319,12 @@ class Registration:
             for model in (Nic, Volume, VmDetail):
                 session.execute(delete(model).where(model.vm_id == vm_id))
             session.execute(delete(VmInstance).where(VmInstance.id == vm_id))
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "3.8-5": "a limit of volumes or of primary storage would be passed",
+    "3.8-7": "miniops or maxiops of the details is no number",
+    "3.8-8": "a NIC has no usable MAC address, or its network has no address left for it",
+    "3.8-9": "the usage record of the VM cannot be written",
+}

@@ -5,6 +5,8 @@ Upstream: UnmanagedVMsManagerImpl.getTemplateForImportInstance, createDefaultDum
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -59,3 +61,9 @@ def _dummy(session: Session, providers: Providers, hypervisor_type: str) -> Temp
     )
     session.flush()
     return session.scalars(select(Template).where(Template.name == name).order_by(Template.id).limit(1)).one()
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "11": "templateid names no template, or the default one cannot be made",
+}
