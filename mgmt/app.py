@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
-from mgmt.commands import all_declarations
+from mgmt.commands import all_declarations, of_release
 from mgmt.commands.services import Services
 from mgmt.config import Settings
 from mgmt.inventory.limits import release_all
@@ -18,6 +18,7 @@ from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
+from mgmt.profiles import PROFILES
 from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store.database import Store
@@ -91,6 +92,7 @@ def _wire(
     store: Store,
     vcenter_address: str | None,
 ) -> ManagementServer:
+    profile = PROFILES[settings.profile]
     world = seed(store, settings.seed, vcenter_address=vcenter_address)
     for secret in world.secrets:
         redactor.register(secret)
@@ -106,6 +108,7 @@ def _wire(
         management_server_uuid=world.management_server_uuid,
         host=settings.host,
         port=settings.agent_port,
+        stores_vddk_facts=profile.has_vddk,
     )
     jobs = JobRunner(
         store,
@@ -120,13 +123,14 @@ def _wire(
         settings=global_settings,
         journal=journal,
         redactor=redactor,
-        quirks=Quirks(settings.fix),
+        quirks=Quirks(settings.fix, profile),
         agents=agents,
         vcenters=VcenterConnector(providers, global_settings, journal, redactor),
         jobs=jobs,
-        commands=all_declarations(),
+        commands=of_release(all_declarations(), profile),
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
+        cloudstack_version=profile.version,
     )
     http = HttpServer(create_wsgi(services), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mgmt.commands.declaration import Declaration
+    from mgmt.commands.fields import Params
+    from mgmt.profiles import Profile
 
 MODULES: tuple[str, ...] = (
     "session",
@@ -53,3 +56,21 @@ def collect(groups: Iterable[Iterable[Declaration]]) -> dict[str, Declaration]:
                 raise DuplicateCommandError(f"API command {declaration.name} is declared twice")
             declarations[declaration.name] = declaration
     return declarations
+
+
+def of_release(declarations: Mapping[str, Declaration], profile: Profile) -> dict[str, Declaration]:
+    """What one CloudStack release knows of these commands and of their parameters, by their `since`."""
+    known = (declaration for declaration in declarations.values() if profile.has(declaration.since))
+    return {item.name: replace(item, params=_params_of(item.params, profile)) for item in known}
+
+
+def _params_of(params: type[Params], profile: Profile) -> type[Params]:
+    unknown = [
+        name for name, field in params._declared_fields.items() if not profile.has(getattr(field, "since", None))
+    ]
+    if not unknown:
+        return params
+    known: type[Params] = type(params.__name__, (params,), {"__doc__": params.__doc__, "later": tuple(unknown)})
+    for name in unknown:
+        del known._declared_fields[name]
+    return known

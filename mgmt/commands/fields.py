@@ -125,7 +125,12 @@ class MapParam(Param):
 
 
 class Params(Schema):
-    """Base of parameter schemas. The order of declaration is the order of binding."""
+    """Base of parameter schemas. The order of declaration is the order of binding.
+
+    `later` are parameters that the server's release does not have: a handler finds None for them.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ()
 
 
 class ListParams(Params):

@@ -6,6 +6,8 @@ ListUnmanagedInstancesCmd}.java.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, command
@@ -19,6 +21,7 @@ from mgmt.imports.request import ImportRequest
 from mgmt.imports.tasks import list_tasks, task_views
 from mgmt.imports.unmanaged import list_unmanaged
 from mgmt.inventory.vms import vm_load_options, vm_view
+from mgmt.quirks import TASK_ID_MISSING
 from mgmt.store.models import VmInstance
 
 JAVA_PACKAGE = "org.apache.cloudstack.api.command.admin.vm"
@@ -132,6 +135,12 @@ def _import_services(call: Call) -> ImportServices:
     )
 
 
+def _request(bound: Bound) -> ImportRequest:
+    request = ImportRequest.from_bound(bound)
+    # a release without the parameter has no VDDK either
+    return request if bound["usevddk"] is not None else replace(request, usevddk=False)
+
+
 def _check_owner(call: Call, bound: Bound) -> None:
     with call.services.store.session() as session:
         check_account(session, bound["account"], bound["domainid"])
@@ -156,7 +165,7 @@ def _check_owner(call: Call, bound: Bound) -> None:
 )
 def import_vm(call: Call, bound: Bound) -> Item:
     """Run the import and show the new VM."""
-    pipeline = ImportPipeline(_import_services(call), ImportRequest.from_bound(bound), call.caller)
+    pipeline = ImportPipeline(_import_services(call), _request(bound), call.caller)
     vm_id = pipeline.run()
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
@@ -184,7 +193,8 @@ def list_import_vm_tasks(call: Call, bound: Bound) -> Listing:
         convert_host_id=bound["convertinstancehostid"],
         tasks_filter=bound["tasksfilter"],
     )
-    return Listing(task_views(call.db, tasks, call.services.providers.utcnow()), count)
+    show_id = not call.services.quirks.is_faithful(TASK_ID_MISSING)
+    return Listing(task_views(call.db, tasks, call.services.providers.utcnow(), show_id=show_id), count)
 
 
 @command(

@@ -123,7 +123,7 @@ def resolve(session: Session, request: ImportRequest, requester: Requester, serv
     cluster = _cluster(session, request.clusterid)
     zone = session.get_one(models.Zone, cluster.zone_id)
     owner = find_owner(session, request.account, request.domainid, requester)
-    template = find_template(session, services.providers, request.templateid, cluster.hypervisor_type)
+    template = find_template(session, services.providers, request.templateid, cluster.hypervisor_type, services.quirks)
     offering = _offering(session, request.serviceofferingid)
     display_name = request.displayname or request.name
     host_name = _host_name(request, display_name, cluster.hypervisor_type)
@@ -164,7 +164,7 @@ def check_kvm_source(session: Session, request: ImportRequest, requester: Reques
         )
     _check_name(request)
     find_owner(session, request.account, request.domainid, requester)
-    find_template(session, services.providers, request.templateid, "KVM")
+    find_template(session, services.providers, request.templateid, "KVM", services.quirks)
     _offering(session, request.serviceofferingid)
     given = (request.hostname or "").strip()
     if not given and not _HOST_NAME.fullmatch(request.name):

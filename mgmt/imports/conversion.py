@@ -138,10 +138,11 @@ class Conversion:
         pools: list[str],
         convert_uuid: str,
         force_to_pool: bool,
+        timeout_s: int | None = None,
     ) -> UnmanagedInstanceTO:
         """Have the converted disks taken into `pools` (uuids, one per source disk); returns the instance.
 
-        The command has no wait of its own: the agents' general time-out holds.
+        Without `timeout_s` the agents' general time-out holds.
         """
         command = ImportConvertedInstanceCommand(
             sourceInstance=remote_instance(source, credentials),
@@ -150,8 +151,10 @@ class Conversion:
             temporaryConvertUuid=convert_uuid,
             forceConvertToPool=force_to_pool,
         )
+        if timeout_s is not None:
+            command.wait = timeout_s
         try:
-            answer = self.agents.send(self.import_host.id, command)
+            answer = self.agents.send(self.import_host.id, command, wait_s=timeout_s)
         except (AgentUnavailableError, OperationTimedOutError) as error:
             raise _not_sent("import converted instance", self.import_host, error) from error
         if not answer.result:

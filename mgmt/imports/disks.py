@@ -47,21 +47,8 @@ def split_disks(disks: Sequence[UnmanagedDisk], rules: DiskRules) -> tuple[Unman
         raise ServerApiError(
             INTERNAL_ERROR, f"No attached disks found for the unmanaged VM: {rules.display_name}", row="3.8-2"
         )
-    mapped = rules.offerings.data
-    if len(mapped) != len(disks) - 1:
-        raise InvalidParameterValueError(
-            f"VM has total {len(disks)} disks for which {len(mapped)} disk offering mappings provided. "
-            f"{len(disks) - 1} disks need a disk offering for import",
-            row="3.8-3",
-        )
-    unmapped = [disk for disk in disks if disk.diskId not in mapped]
-    if len(unmapped) > 1:
-        ids = ", ".join(str(disk.diskId) for disk in unmapped)
-        raise InvalidParameterValueError(
-            f"VM has total {len(disks)} disks, disk offering mapping not provided for {len(unmapped) - 1} disks. "
-            f"Disk IDs that may need a disk offering - {ids}",
-            row="3.8-3",
-        )
+    check_mappings([disk.diskId for disk in disks], rules)
+    unmapped = [disk for disk in disks if disk.diskId not in rules.offerings.data]
     if not unmapped or not unmapped[0].controller:
         raise ServerApiError(  # the blank at the end is upstream's
             INTERNAL_ERROR,
@@ -70,6 +57,24 @@ def split_disks(disks: Sequence[UnmanagedDisk], rules: DiskRules) -> tuple[Unman
         )
     root = unmapped[0]
     return root, [disk for disk in disks if disk is not root]
+
+
+def check_mappings(disk_ids: Sequence[str | None], rules: DiskRules) -> None:
+    """Item 3: the request's map names all of these disks but one."""
+    mapped, total = rules.offerings.data, len(disk_ids)
+    if len(mapped) != total - 1:
+        raise InvalidParameterValueError(
+            f"VM has total {total} disks for which {len(mapped)} disk offering mappings provided. "
+            f"{total - 1} disks need a disk offering for import",
+            row="3.8-3",
+        )
+    unmapped = [disk_id for disk_id in disk_ids if disk_id not in mapped]
+    if len(unmapped) > 1:
+        raise InvalidParameterValueError(
+            f"VM has total {total} disks, disk offering mapping not provided for {len(unmapped) - 1} disks. "
+            f"Disk IDs that may need a disk offering - {', '.join(map(str, unmapped))}",
+            row="3.8-3",
+        )
 
 
 def place_disks(
