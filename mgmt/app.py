@@ -127,7 +127,7 @@ def _wire(
         agents=agents,
         vcenters=VcenterConnector(providers, global_settings, journal, redactor),
         jobs=jobs,
-        commands=of_release(all_declarations(), profile),
+        commands=of_release(all_declarations(), profile, extensions=settings.extensions),
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         cloudstack_version=profile.version,

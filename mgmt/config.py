@@ -106,6 +106,14 @@ def _fixes(value: object) -> tuple[str, ...]:
     return names
 
 
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in ("true", "false"):
+        raise ValueError
+    return value.lower() == "true"
+
+
 def _path(value: object) -> Path:
     return Path(_text(value)) if not isinstance(value, Path) else value
 
@@ -122,6 +130,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("time_scale", "a number greater than 0", _positive, "how many times faster than real conversions run"),
     Option("profile", f"one of {', '.join(PROFILES)}", _one_of(*PROFILES), "the CloudStack release to behave as"),
     Option("fix", f"'all', or names out of {', '.join(sorted(KNOWN))}", _fixes, "repair known upstream defects"),
+    Option("extensions", "'true' or 'false'", _switch, "offer commands and parameters that CloudStack has not"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
     Option(
@@ -149,6 +158,7 @@ class Settings:
     time_scale: float = 1.0
     profile: str = DEFAULT_PROFILE
     fix: tuple[str, ...] = field(default=())
+    extensions: bool = False
     ready_file: Path | None = None
     work_dir: Path | None = None
     log_level: str = "warning"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mgmt.commands import all_declarations
+from mgmt.commands import all_declarations, of_release
 from mgmt.imports.rules import import_rules, named_tests
 from mgmt.profiles import PROFILES, Profile, release
 from mgmt.quirks import KNOWN
@@ -54,7 +54,7 @@ def _cell(text: str) -> str:
 
 def profiles_page(root: Path) -> str:
     """docs/profiles.md: what each release knows, and which defects it has."""
-    declarations = all_declarations()
+    declarations = of_release(all_declarations(), PROFILES["main"])
     lines = [_HEAD, "# Releases and their defects", _PROFILES_INTRODUCTION]
     lines += ["| profile | version told | new commands | new parameters |", "|---|---|---|---|"]
     before = Profile("before", release("4.20"), "")

@@ -18,6 +18,8 @@ def submit_job(declaration: Declaration, call: Call, bound: Bound, *, custom_job
         result = declaration.handler(replace(call, session=None, job_uuid=job_uuid), bound)
         return job_content(result, declaration.object_name)
 
+    if bound.get("dryrun"):  # a look at what would happen is no event
+        declaration = replace(declaration, event=None)
     return call.services.jobs.submit(
         declaration, call.caller, bound, custom_job_uuid=custom_job_uuid, run=run, record_event=record_event
     )

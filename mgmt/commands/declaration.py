@@ -130,6 +130,7 @@ class Item:
     """One entity under the declaration's object name."""
 
     fields: Mapping[str, Any]
+    object_name: str | None = None  # default: the declaration's
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class Declaration:
     """One API command. `java_class` is the full class name that job records show as `cmd`.
 
     `precheck` is run on the HTTP call of an async command, after binding and before a job exists; what it raises is
-    the call's answer.
+    the call's answer. `extension`: CloudStack has no such command; it is there with `--extensions`.
     """
 
     name: str
@@ -190,6 +191,7 @@ class Declaration:
     job_instance_type: str | None = None
     related: tuple[str, ...] = field(default=())
     precheck: Precheck | None = None
+    extension: bool = False
 
     @property
     def response_key(self) -> str:
@@ -213,6 +215,7 @@ def command(
     event: EventSpec | None = None,
     job_instance_type: str | None = None,
     precheck: Precheck | None = None,
+    extension: bool = False,
 ) -> Callable[[Handler], Declaration]:
     """Turn a handler function into the `Declaration` of API command `name`."""
 
@@ -233,6 +236,7 @@ def command(
             event=event,
             job_instance_type=job_instance_type,
             precheck=precheck,
+            extension=extension,
         )
 
     return declare

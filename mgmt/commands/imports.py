@@ -14,11 +14,14 @@ from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, com
 from mgmt.commands.fields import Boolean, ListParams, MapParam, Out, Params, Response, Str, Uuid
 from mgmt.commands.responses.user_vm import UserVmResponse
 from mgmt.commands.unmanaged_view import UnmanagedInstanceResponse, unmanaged_instance_view
+from mgmt.errors import CloudError, InvalidParameterValueError
+from mgmt.imports.dryrun import DryRun
 from mgmt.imports.owners import check_account
 from mgmt.imports.pipeline import EVENT_TYPE, ImportPipeline
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import ImportRequest
 from mgmt.imports.tasks import list_tasks, task_views
+from mgmt.imports.trace import Trace
 from mgmt.imports.unmanaged import list_unmanaged
 from mgmt.inventory.vms import vm_load_options, vm_view
 from mgmt.quirks import TASK_ID_MISSING
@@ -74,6 +77,23 @@ class ImportVmParams(ImportUnmanagedInstanceParams):
     forceconverttopool = Boolean("whether virt-v2v writes straight to the given pool", since="4.22")
     osid = Uuid("guest system of the imported VM", entity="ostype", since="4.22.1")
     usevddk = Boolean("whether the conversion host reads the disks with VDDK", since="4.22.1", default=True)
+    dryrun = Boolean("whether only to tell what the import would do", extension=True)
+
+
+class GetImportTraceParams(Params):
+    """Parameters of getImportTrace."""
+
+    jobid = Str("UUID of the import's job", required=True)
+
+
+class ImportDecisionResponse(Response):
+    """A decision of an import."""
+
+    table = Out("string", "the table of rules; `check` for a single rule")
+    row = Out("string", "the row that fired, see docs/import-rules.md")
+    passed_over = Out("list", "the rows above it, which did not hold")
+    facts = Out("map", "what the rule saw")
+    verdict = Out("string", "what it gave, or why it refused")
 
 
 class ListImportVmTasksParams(ListParams):
@@ -164,9 +184,19 @@ def _check_owner(call: Call, bound: Bound) -> None:
     precheck=_check_owner,
 )
 def import_vm(call: Call, bound: Bound) -> Item:
-    """Run the import and show the new VM."""
-    pipeline = ImportPipeline(_import_services(call), _request(bound), call.caller)
-    vm_id = pipeline.run()
+    """Run the import and show the new VM; a dry run shows an `importplan` instead."""
+    services, request, trace = _import_services(call), _request(bound), Trace()
+    if call.job_uuid is not None:
+        call.services.import_traces.keep(call.job_uuid, trace)
+    if bound["dryrun"]:
+        return Item(DryRun(services, request, call.caller, trace).run(), object_name="importplan")
+    pipeline = ImportPipeline(services, request, call.caller, trace)
+    try:
+        vm_id = pipeline.run()
+    except CloudError as error:
+        if not trace.decisions or trace.decisions[-1].row != error.row:
+            trace.note("check", error.row or "-", {}, f"refused: {error.text}")
+        raise
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
         return Item(vm_view(session, vm, call.caller))
@@ -216,4 +246,21 @@ def list_unmanaged_instances(call: Call, bound: Bound) -> Listing:
     return Listing(views, len(views))
 
 
-COMMANDS = (import_vm, list_import_vm_tasks, list_unmanaged_instances)
+@command(
+    "getImportTrace",
+    params=GetImportTraceParams,
+    response=ImportDecisionResponse,
+    description="Shows which rules decided an import, and what they saw",
+    object_name="decision",
+    extension=True,
+)
+def get_import_trace(call: Call, bound: Bound) -> Listing:
+    """The decisions of an import that runs or ended since the server's start, in their order."""
+    trace = call.services.import_traces.find(bound["jobid"])
+    if trace is None:
+        raise InvalidParameterValueError(f"No trace of an import with job ID: {bound['jobid']} is kept")
+    decisions = [decision.as_fields() for decision in trace.decisions]
+    return Listing(decisions, len(decisions))
+
+
+COMMANDS = (import_vm, get_import_trace, list_import_vm_tasks, list_unmanaged_instances)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from mgmt.imports.archive import TraceArchive
 
 if TYPE_CHECKING:
     from mgmt.agents.manager import AgentManager
@@ -36,3 +38,4 @@ class Services:
     management_server_uuid: str
     management_server_name: str
     cloudstack_version: str = "4.22.1.0"
+    import_traces: TraceArchive = field(default_factory=TraceArchive)

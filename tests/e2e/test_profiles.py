@@ -13,7 +13,7 @@ def test_a_world_of_an_older_release(start_lab: Any) -> None:
     """4.21 tells its version, knows neither listImportVmTasks nor VDDK, and imports by OVF whatever is asked for."""
     lab = start_lab(profile="4.21")
     assert lab.client.call("listCapabilities")["capability"]["cloudstackversion"] == "4.21.0.0"
-    with pytest.raises(ApiCallError, match="^401: "):
+    with pytest.raises(ApiCallError, match=r"^401: "):
         lab.client.call("listImportVmTasks", zoneid=lab.zone_id)
     assert not [name for name in lab.host("kvm1")["details"] if "vddk" in name]
     shown = lab.client.call("listApis", name="importVm")["api"][0]["params"]
