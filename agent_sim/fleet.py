@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,7 +41,8 @@ class Fleet:
 
     Everything they keep is below `work_dir`: `hosts/<name>` is the root of a host's file system, `exports/<server>`
     holds the NFS exports. `time_scale` divides what conversions and copies take and the pauses between connection
-    attempts; `math.inf` means no waiting. Listeners are called from the fleet's thread and must not block.
+    attempts; `math.inf` means no waiting. `repaired` names defects of CloudStack's agent that these do not have
+    (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Fleet:
         model: TimeModel | None = None,
         on_progress: ProgressListener | None = None,
         on_tool_run: ToolRunListener | None = None,
+        repaired: Iterable[str] = (),
     ) -> None:
         if not time_scale > 0:
             raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
@@ -68,6 +70,7 @@ class Fleet:
         self._model = model or TimeModel()
         self._on_progress = on_progress
         self._on_tool_run = on_tool_run
+        self._repaired = frozenset(repaired)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -197,6 +200,7 @@ class Fleet:
             time_scale=self._time_scale,
             on_progress=self._on_progress,
             on_tool_run=self._on_tool_run,
+            repaired=self._repaired,
         )
         context = client_context()
         members = {}

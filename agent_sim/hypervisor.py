@@ -36,6 +36,7 @@ class Surroundings:
     time_scale: float
     on_progress: ProgressListener | None = None
     on_tool_run: ToolRunListener | None = None
+    repaired: frozenset[str] = frozenset()
 
 
 class Hypervisor:
@@ -45,6 +46,7 @@ class Hypervisor:
         self.host = host
         self.files = HostFiles(root)
         self.ids = surroundings.ids
+        self.repaired = surroundings.repaired
         self._surroundings = surroundings
         self._provision()
         self.storage = HostStorage(host, self.files, surroundings.exports)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
-from mgmt.commands import all_declarations
+from mgmt.commands import all_declarations, of_release
 from mgmt.commands.services import Services
 from mgmt.config import Settings
 from mgmt.imports.staging import MountedStaging, NoStaging, StagingArea
@@ -20,6 +20,7 @@ from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
+from mgmt.profiles import PROFILES
 from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store.database import Store
@@ -102,6 +103,7 @@ def _wire(
     vcenter_address: str | None,
     staging: StagingArea,
 ) -> ManagementServer:
+    profile = PROFILES[settings.profile]
     world = seed(store, settings.seed, vcenter_address=vcenter_address)
     for secret in world.secrets:
         redactor.register(secret)
@@ -117,6 +119,7 @@ def _wire(
         management_server_uuid=world.management_server_uuid,
         host=settings.host,
         port=settings.agent_port,
+        stores_vddk_facts=profile.has_vddk,
     )
     jobs = JobRunner(
         store,
@@ -131,14 +134,15 @@ def _wire(
         settings=global_settings,
         journal=journal,
         redactor=redactor,
-        quirks=Quirks(settings.fix),
+        quirks=Quirks(settings.fix, profile),
         agents=agents,
         vcenters=VcenterConnector(providers, global_settings, journal, redactor),
         jobs=jobs,
-        commands=all_declarations(),
+        commands=of_release(all_declarations(), profile, extensions=settings.extensions),
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         staging=staging,
+        cloudstack_version=profile.version,
     )
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from mgmt.profiles import DEFAULT_PROFILE, PROFILES
 from mgmt.quirks import KNOWN, Quirks, UnknownQuirkError
 
 ENVIRONMENT_PREFIX = "CLOUDSTACK_MOCK_"
@@ -108,6 +109,14 @@ def _fixes(value: object) -> tuple[str, ...]:
     return names
 
 
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in ("true", "false"):
+        raise ValueError
+    return value.lower() == "true"
+
+
 def _path(value: object) -> Path:
     return Path(_text(value)) if not isinstance(value, Path) else value
 
@@ -129,7 +138,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("agents", "'embedded' or 'none'", _one_of("embedded", "none"), "run the seed's simulated KVM hosts here"),
     Option("vcenter", "'embedded' or 'none'", _one_of("embedded", "none"), "run the seed's vCenter stand-in here"),
     Option("time_scale", "a number greater than 0", _positive, "how many times faster than real conversions run"),
+    Option("profile", f"one of {', '.join(PROFILES)}", _one_of(*PROFILES), "the CloudStack release to behave as"),
     Option("fix", f"'all', or names out of {', '.join(sorted(KNOWN))}", _fixes, "repair known upstream defects"),
+    Option("extensions", "'true' or 'false'", _switch, "offer commands and parameters that CloudStack has not"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
     Option("nfs_root", "the path of a folder", _path, "where NFS exports are mounted, as HOST/PATH, for OVF exports"),
@@ -162,7 +173,9 @@ class Settings:
     agents: str = "embedded"
     vcenter: str = "embedded"
     time_scale: float = 1.0
+    profile: str = DEFAULT_PROFILE
     fix: tuple[str, ...] = field(default=())
+    extensions: bool = False
     ready_file: Path | None = None
     work_dir: Path | None = None
     nfs_root: Path | None = None

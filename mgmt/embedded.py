@@ -132,7 +132,13 @@ class World:
 
         def record_tool_run(run: ToolRun) -> None:
             services.journal.record(
-                "tool", run.argv[0], host=run.host, argv=list(run.argv), exit_status=run.exit_status
+                "tool",
+                run.argv[0],
+                host=run.host,
+                argv=list(run.argv),
+                exit_status=run.exit_status,
+                shell_splice=run.shell_splice,
+                password_file_mode=None if run.password_file_mode is None else f"{run.password_file_mode:04o}",
             )
 
         try:
@@ -146,6 +152,7 @@ class World:
             time_scale=self.settings.time_scale,
             on_progress=self._on_progress,
             on_tool_run=record_tool_run,
+            repaired=services.quirks.absent,
         )
         self.fleet.start()
         if not self.server.agents.wait_for_hosts_up([host.full_guid for host in hosts], timeout_s=ATTACH_TIMEOUT_S):

@@ -9,10 +9,17 @@ import logging
 import os
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent_sim.capabilities import is_vddk_directory
 from agent_sim.commands.base import API, HandlerTable, blank, open_temporary_pool, trimmed
+from agent_sim.defects import (
+    BLANK_IN_VPX_URL,
+    EXPORT_FOLDER_LEFT,
+    PASSWORD_FILE_MODE,
+    UNQUOTED_VDDK_LINE,
+    VDDK_READS_ORIGINAL,
+)
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import PASSWORD_FILE_PREFIX, Hypervisor
 from agent_sim.storage import Pool
@@ -39,6 +46,9 @@ from mgmt.protocol.commands import (
 logger = logging.getLogger(__name__)
 
 _DEFAULT_LIMIT_S = 3600.0  # Script.java: one hour where the command has no `wait`
+# What Files.write leaves behind with the usual umask. It is only reported: the file here is for its owner alone.
+_UPSTREAM_PASSWORD_FILE_MODE = 0o644
+_PASSWORD_FILE_MODE = 0o600
 _PROCESS_ALIVE = "process hasn't exited"
 
 
@@ -99,9 +109,20 @@ class _Conversion:
     def original_name(self) -> str:
         return self.command.originalVMName or self.name
 
-    async def run(self, argv: tuple[str, ...], environment: dict[str, str] | None = None) -> Outcome:
+    def is_repaired(self, defect: str) -> bool:
+        """True when the host's agent is without that defect of CloudStack's."""
+        return defect in self.hypervisor.repaired
+
+    async def run(
+        self,
+        argv: tuple[str, ...],
+        environment: dict[str, str] | None = None,
+        *,
+        password_file_mode: int | None = None,
+    ) -> Outcome:
         """Run a program whose argument list holds no secret."""
         invocation = Invocation.of(argv, vm=self.original_name, environment=environment, limit_s=self.limit_s)
+        invocation = replace(invocation, password_file_mode=password_file_mode)
         return await self.hypervisor.toolchain.run(invocation)
 
 
@@ -146,8 +167,14 @@ async def _export_and_convert(conversion: _Conversion) -> Answer:
     folder = conversion.hypervisor.ids.uuid()
     target_dir = f"{pool.target}/{folder}/"
     conversion.hypervisor.files.real(target_dir).mkdir(parents=True)
-    if not await _export(conversion, target_dir):
-        # the folder and what ovftool left in it stay, as upstream
+    exported = False
+    try:
+        exported = await _export(conversion, target_dir)
+    finally:
+        # upstream leaves the folder and what ovftool wrote into it
+        if not exported and conversion.is_repaired(EXPORT_FOLDER_LEFT):
+            shutil.rmtree(conversion.hypervisor.files.real(target_dir), ignore_errors=True)
+    if not exported:
         return Answer(result=False, details=f"Export OVA for the VM {name} failed")
     source_dir = f"{target_dir}{name}/"
     try:
@@ -220,19 +247,22 @@ async def _convert_by_vddk(conversion: _Conversion) -> Answer | None:
                 datacenter=source.datacenterName or "",
                 cluster=source.clusterName,
                 host=source.hostName,
+                as_uri=conversion.is_repaired(BLANK_IN_VPX_URL),
             ),
             password_option=option,
             password_file=path,
             lib_dir=lib_dir,
             thumbprint=thumbprint,
             transports=trimmed(command.vddkTransports) or properties.vddk_transports,
-            vm_name=conversion.original_name,
+            vm_name=conversion.name if conversion.is_repaired(VDDK_READS_ORIGINAL) else conversion.original_name,
             output_dir=conversion.pool.target,
             output_name=conversion.uuid,
             verbose=properties.virtv2v_verbose,
             extra_params=command.extraParams,
+            quote_name=conversion.is_repaired(UNQUOTED_VDDK_LINE),
         )
-        outcome = await conversion.run(argv)
+        mode = _PASSWORD_FILE_MODE if conversion.is_repaired(PASSWORD_FILE_MODE) else _UPSTREAM_PASSWORD_FILE_MODE
+        outcome = await conversion.run(argv, password_file_mode=mode)
         return None if outcome.exit_status == 0 else _failed(conversion)
     finally:
         # not in a worker thread: this must happen when the conversion is cancelled, too
@@ -243,7 +273,7 @@ def _write_password_file(hypervisor: Hypervisor, path: str, password: str) -> No
     """Mode 0600 from its creation on. A vCenter address with a slash names a directory that is not there."""
     if "/" in path.removeprefix(PASSWORD_FILE_PREFIX):
         raise FileNotFoundError(2, "No such file or directory", path)
-    descriptor = os.open(hypervisor.files.real(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(hypervisor.files.real(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PASSWORD_FILE_MODE)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(password)
 

@@ -6,8 +6,9 @@ Upstream: plugins/hypervisors/kvm/.../wrapper/LibvirtConvertInstanceCommandWrapp
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 from agent_sim.toolchain.interface import MASK
 
@@ -20,10 +21,18 @@ def form_encode(text: str) -> str:
     return quote_plus(text, safe=_URL_ENCODER_SAFE).replace("~", "%7E")
 
 
-def vpx_url(*, username: str, vcenter: str, datacenter: str, cluster: str | None, host: str | None) -> str:
-    """The libvirt URL of the VDDK path: only the user is encoded, blank parts are left out."""
-    path = "".join(f"/{part}" for part in (datacenter, cluster, host) if part and part.strip())
-    return f"vpx://{form_encode(username)}@{vcenter}{path}?no_verify=1"
+def vpx_url(
+    *, username: str, vcenter: str, datacenter: str, cluster: str | None, host: str | None, as_uri: bool = False
+) -> str:
+    """The libvirt URL of the VDDK path: only the user is encoded, blank parts are left out.
+
+    With `as_uri` every name is written with the percent escapes of a URI, which upstream does not do.
+    """
+    parts = [part for part in (datacenter, cluster, host) if part and part.strip()]
+    user = form_encode(username)
+    if as_uri:
+        user, parts = quote(username, safe=""), [quote(part, safe="") for part in parts]
+    return f"vpx://{user}@{vcenter}{''.join(f'/{part}' for part in parts)}?no_verify=1"
 
 
 def thumbprint_argv(vcenter: str) -> tuple[str, ...]:
@@ -65,8 +74,9 @@ def vddk_argv(
     output_name: str,
     verbose: bool,
     extra_params: str | None,
+    quote_name: bool = False,
 ) -> tuple[str, ...]:
-    """The VDDK conversion: one shell line in which nothing but the URL is quoted."""
+    """The VDDK conversion: one shell line in which nothing but the URL is quoted; with `quote_name` the name is too."""
     words = [
         f"export LIBGUESTFS_BACKEND={backend} &&",
         f"virt-v2v --root first -ic '{url}' {password_option} {password_file} -it vddk",
@@ -75,7 +85,8 @@ def vddk_argv(
     ]
     if transports:
         words.append(f"-io vddk-transports={transports}")
-    words.append(f"{vm_name} -o local -os {output_dir} -of qcow2 -on {output_name}")
+    name = shlex.quote(vm_name) if quote_name else vm_name
+    words.append(f"{name} -o local -os {output_dir} -of qcow2 -on {output_name}")
     if verbose:
         words.append("-v")
     if extra_params and extra_params.strip():

@@ -35,6 +35,7 @@ class Invocation:
     environment: Mapping[str, str] = field(default_factory=dict)
     limit_s: float | None = None
     disk: tuple[int, int] = (1, 1)
+    password_file_mode: int | None = None
 
     @classmethod
     def of(
@@ -63,7 +64,8 @@ class ToolRun:
     """The report of a finished run, without secrets. `exit_status` is None when it was killed.
 
     `duration_s` is in seconds of the time model. `shell_splice` tells that a shell would have read more than one
-    command, or other words, out of an unquoted value.
+    command, or other words, out of an unquoted value. `password_file_mode` is the mode that CloudStack's agent would
+    have given the password file of the run (the one here is 0600); None without one.
     """
 
     host: str
@@ -74,6 +76,7 @@ class ToolRun:
     duration_s: float
     output: tuple[str, ...]
     shell_splice: bool = False
+    password_file_mode: int | None = None
 
 
 @dataclass(frozen=True)

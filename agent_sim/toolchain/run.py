@@ -136,6 +136,7 @@ class Run:
                     self.elapsed_s,
                     tuple(self.lines[-_KEPT_LINES:]),
                     self.shell_splice,
+                    self.invocation.password_file_mode,
                 )
             )
 

@@ -149,5 +149,8 @@ class Connector:
         for pool_id, info in pool_sizes.items():
             save_pool_size(session, pool_id, info)
         if answer is not None:
-            hostrecords.save_ready_details(session, host_id, answer.detailsMap)
+            details = answer.detailsMap
+            if details is not None and not self._core.stores_vddk_facts:
+                details = {name: value for name, value in details.items() if name not in hostrecords.VDDK_NAMES}
+            hostrecords.save_ready_details(session, host_id, details)
         hostrecords.move(session, host_id, Event.READY, self._core.providers.utcnow())

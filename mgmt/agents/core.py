@@ -50,10 +50,12 @@ class Core:
         *,
         node_id: int,
         timer_poll_s: float,
+        stores_vddk_facts: bool = True,
         on_up: Callable[[Attachment], None],
         on_gone: Callable[[Attachment], None],
         on_power: Callable[[int, Mapping[str, str]], None],
     ) -> None:
+        self.stores_vddk_facts = stores_vddk_facts
         self.attached: dict[int, Attachment] = {}
         self.pings: dict[int, datetime] = {}
         self.providers = providers

@@ -17,6 +17,7 @@ from mgmt.store.models import Host, HostDetail
 
 VDDK_SUPPORT = "host.vddk.support"
 VDDK_FACTS = ("vddk.lib.dir", "host.vddk.lib.dir", "host.vddk.version")
+VDDK_NAMES = (VDDK_SUPPORT, *VDDK_FACTS)
 PUT_ONLY = ("host.uefi.enable", "host.virtv2v.version", "host.ovftool.version", "host.instance.conversion")
 _WITHOUT_LINK = frozenset({Status.DISCONNECTED, Status.ALERT, Status.DOWN})
 
@@ -45,10 +46,10 @@ def save_ready_details(session: Session, host_id: int, details: Mapping[str, str
     if details is None:
         return
     wanted = {name: details[name] for name in PUT_ONLY if details.get(name, "").strip()}
-    vddk_names = (VDDK_SUPPORT, *VDDK_FACTS) if details.get(VDDK_SUPPORT, "").strip() else ()
+    vddk_names = VDDK_NAMES if details.get(VDDK_SUPPORT, "").strip() else ()
     wanted.update({name: details[name] for name in vddk_names if details.get(name, "").strip()})
     put_details(session, host_id, wanted)
-    gone = [name for name in (VDDK_SUPPORT, *VDDK_FACTS) if name not in wanted]
+    gone = [name for name in VDDK_NAMES if name not in wanted]
     for row in session.scalars(select(HostDetail).where(HostDetail.host_id == host_id, HostDetail.name.in_(gone))):
         session.delete(row)
 

@@ -55,6 +55,7 @@ class AgentManager:
         port: int = 0,
         ssl_dir: Path | None = None,
         timer_poll_s: float = 0.25,
+        stores_vddk_facts: bool = True,
     ) -> None:
         self.management_server_uuid = management_server_uuid
         self.on_power_report: PowerReport | None = None
@@ -66,6 +67,7 @@ class AgentManager:
         self._listen_on = (host, port)
         self._ssl_dir = ssl_dir
         self._timer_poll_s = timer_poll_s
+        self._stores_vddk_facts = stores_vddk_facts
         self._address: tuple[str, int] | None = None
         self._start_failure: Exception | None = None
         self._thread: threading.Thread | None = None
@@ -98,6 +100,7 @@ class AgentManager:
                 self._journal,
                 node_id=self._node_id,
                 timer_poll_s=self._timer_poll_s,
+                stores_vddk_facts=self._stores_vddk_facts,
                 on_up=self._host_up,
                 on_gone=self._host_gone,
                 on_power=self._power_reported,

@@ -110,7 +110,7 @@ class Binder:
         self._fields = [(name.lower(), name, field) for name, field in ordered_fields(declaration.params)]
         self._defaults: dict[str, Any] = {
             name: None if field.required else field.load_default for _, name, field in self._fields
-        }
+        } | dict.fromkeys(declaration.params.later)
 
     def bind(self, raw: Mapping[str, Raw], lookup: Lookup) -> Bound:
         """The values of `raw` (made by `unpack`); `lookup(kind, uuid)` gives an entity's internal number.
@@ -182,7 +182,7 @@ def ordered_fields(params: type[Params]) -> list[tuple[str, Param]]:
             continue
         inherited = {id(field) for base in schema.__bases__ for field in getattr(base, "_declared_fields", {}).values()}
         for name, field in declared.items():
-            if id(field) not in inherited and isinstance(field, Param):
+            if id(field) not in inherited and isinstance(field, Param) and name in params._declared_fields:
                 fields.setdefault(name, field)
     return list(fields.items())
 

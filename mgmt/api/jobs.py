@@ -23,6 +23,8 @@ def submit_job(declaration: Declaration, call: Call, bound: Bound, *, custom_job
     shown = declaration
     if declaration.admin_java_class is not None and call.caller.is_root_admin:
         shown = replace(declaration, java_class=declaration.admin_java_class)
+    if bound.get("dryrun"):  # a look at what would happen is no event
+        shown = replace(shown, event=None)
     return call.services.jobs.submit(
         shown,
         call.caller,

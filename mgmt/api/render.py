@@ -55,7 +55,7 @@ def content(result: Result, object_name: str | None) -> dict[str, Any]:
             body[result.object_name or object_name or ""] = clean(result.items)
         return body
     if isinstance(result, Item):
-        return {object_name or "": clean(result.fields)}
+        return {result.object_name or object_name or "": clean(result.fields)}
     if isinstance(result, Success):
         return {"success": True} if result.text is None else {"success": True, "displaytext": result.text}
     fields = clean(result.fields)

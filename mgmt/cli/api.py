@@ -51,6 +51,8 @@ def api(
             answer = client.run(command, sent)
     except ApiCallError as error:
         click.echo(json.dumps(error.body, indent=2, ensure_ascii=False) if error.body else str(error), err=True)
+        if command == "importVm" and error.job_id is not None:
+            _show_trace(client, error.job_id)
         raise SystemExit(1) from error
     finally:
         client.close()
@@ -58,6 +60,16 @@ def api(
         Console().print_json(data=answer)
     else:
         click.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def _show_trace(client: ApiClient, job_id: str) -> None:
+    """Show which rules decided a failed import, when the server runs with `--extensions`."""
+    try:
+        decisions = client.call("getImportTrace", jobid=job_id).get("decision", [])
+    except ApiCallError:
+        return  # a server without extensions
+    for decision in decisions:
+        click.echo(f"{decision['table']} {decision['row']}: {decision['verdict']}", err=True)
 
 
 def _parameters(words: tuple[str, ...]) -> dict[str, str]:

@@ -19,11 +19,15 @@ READ_TIMEOUT_S = 120.0
 
 
 class ApiCallError(Exception):
-    """An error answer of the server, or no answer; `body` is the error object when there is one."""
+    """An error answer of the server, or no answer.
 
-    def __init__(self, text: str, body: Mapping[str, Any] | None = None) -> None:
+    `body` is the error object when there is one, `job_id` the job that failed.
+    """
+
+    def __init__(self, text: str, body: Mapping[str, Any] | None = None, *, job_id: str | None = None) -> None:
         super().__init__(text)
         self.body = body
+        self.job_id = job_id
 
 
 def sign(parameters: Mapping[str, str], secret_key: str) -> str:
@@ -94,7 +98,9 @@ class ApiClient:
                 return job["jobresult"]
             if job["jobstatus"] != 0:
                 result = job.get("jobresult") or {}
-                raise ApiCallError(f"{result.get('errorcode')}: {result.get('errortext')}", result)
+                raise ApiCallError(
+                    f"{result.get('errorcode')}: {result.get('errortext')}", result, job_id=str(content["jobid"])
+                )
             if on_poll is not None:
                 on_poll()
             self.clock.sleep(poll_interval_s)

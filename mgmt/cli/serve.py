@@ -32,13 +32,17 @@ def start_logging(level: str) -> None:
 @click.option("--agents", help="embedded or none [embedded].")
 @click.option("--vcenter", help="embedded or none [embedded].")
 @click.option("--time-scale", help="How many times faster than real conversions run [1].")
+@click.option("--profile", help="CloudStack release to behave as: 4.20, 4.21, 4.22.0, 4.22.1 or main [4.22.1].")
 @click.option("--fix", multiple=True, help="Repair a known upstream defect, by name; 'all' for every one. Repeatable.")
+@click.option(
+    "--extensions", is_flag=True, default=None, help="Offer commands and parameters that CloudStack does not have."
+)
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
 @click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")
 @click.option("--encryption-key", help="Encrypts vCenter passwords in the database; better given by the environment.")
 @click.option("--log-level", help="debug, info, warning or error [warning].")
-def serve(config_file: Path | None, fix: tuple[str, ...], **options: str | None) -> None:
+def serve(config_file: Path | None, fix: tuple[str, ...], **options: str | bool | None) -> None:
     """Run a management server, by default with hosts and a vCenter of its own.
 
     Settings: defaults, then the TOML file, then CLOUDSTACK_MOCK_* variables, then options.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mgmt.commands.declaration import Declaration
+    from mgmt.commands.fields import Params
+    from mgmt.profiles import Profile
 
 MODULES: tuple[str, ...] = (
     "session",
@@ -57,3 +60,32 @@ def collect(groups: Iterable[Iterable[Declaration]]) -> dict[str, Declaration]:
                 raise DuplicateCommandError(f"API command {declaration.name} is declared twice")
             declarations[declaration.name] = declaration
     return declarations
+
+
+def of_release(
+    declarations: Mapping[str, Declaration], profile: Profile, *, extensions: bool = False
+) -> dict[str, Declaration]:
+    """What one CloudStack release knows of these commands and of their parameters, by their `since`.
+
+    What is marked as an extension of ours is there with `extensions` only.
+    """
+
+    def is_known(item: object) -> bool:
+        is_ours = getattr(item, "extension", False)
+        return extensions if is_ours else profile.has(getattr(item, "since", None))
+
+    return {
+        item.name: replace(item, params=_narrowed(item.params, is_known))
+        for item in declarations.values()
+        if is_known(item)
+    }
+
+
+def _narrowed(params: type[Params], is_known: Callable[[object], bool]) -> type[Params]:
+    unknown = [name for name, field in params._declared_fields.items() if not is_known(field)]
+    if not unknown:
+        return params
+    known: type[Params] = type(params.__name__, (params,), {"__doc__": params.__doc__, "later": tuple(unknown)})
+    for name in unknown:
+        del known._declared_fields[name]
+    return known

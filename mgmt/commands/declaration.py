@@ -132,6 +132,7 @@ class Item:
     """One entity under the declaration's object name."""
 
     fields: Mapping[str, Any]
+    object_name: str | None = None  # default: the declaration's
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,8 @@ class Declaration:
     `precheck` is run on the HTTP call of an async command, after binding and before a job exists; what it raises is
     the call's answer. `create` makes the entity there (with `call.session`) and returns its UUID, which the answer
     shows next to the job's and the handler finds in `bound.created_uuid`. `job_instance_param` names the parameter
-    that is the entity a job acts on. `admin_java_class` is the variant that a root admin's jobs name.
+    that is the entity a job acts on. `admin_java_class` is the variant that a root admin's jobs name. `extension`:
+    CloudStack has no such command; it is there with `--extensions`.
     """
 
     name: str
@@ -199,6 +201,7 @@ class Declaration:
     create: Create | None = None
     job_instance_param: str | None = None
     admin_java_class: str | None = None
+    extension: bool = False
 
     @property
     def response_key(self) -> str:
@@ -225,6 +228,7 @@ def command(
     create: Create | None = None,
     job_instance_param: str | None = None,
     admin_java_class: str | None = None,
+    extension: bool = False,
 ) -> Callable[[Handler], Declaration]:
     """Turn a handler function into the `Declaration` of API command `name`."""
 
@@ -248,6 +252,7 @@ def command(
             create=create,
             job_instance_param=job_instance_param,
             admin_java_class=admin_java_class,
+            extension=extension,
         )
 
     return declare

@@ -17,7 +17,10 @@ MAX_LENGTH = 255
 
 
 class Param(fields.Field[Any]):
-    """A request parameter. `description` is shown by listApis; `since` is the CloudStack release that brought it."""
+    """A request parameter. `description` is shown by listApis; `since` is the CloudStack release that brought it.
+
+    `extension`: CloudStack has no such parameter, it is there when the server runs with `--extensions`.
+    """
 
     api_type: ClassVar[str] = "string"
 
@@ -31,6 +34,7 @@ class Param(fields.Field[Any]):
         max_length: int = MAX_LENGTH,
         related: str | None = None,
         java_name: str | None = None,
+        extension: bool = False,
     ) -> None:
         super().__init__(
             required=required,
@@ -41,6 +45,7 @@ class Param(fields.Field[Any]):
         self.since = since
         self.max_length = max_length
         self.java_name = java_name
+        self.extension = extension
 
 
 class Str(Param):
@@ -125,7 +130,12 @@ class MapParam(Param):
 
 
 class Params(Schema):
-    """Base of parameter schemas. The order of declaration is the order of binding."""
+    """Base of parameter schemas. The order of declaration is the order of binding.
+
+    `later` are parameters that the server's release does not have: a handler finds None for them.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ()
 
 
 class ListParams(Params):

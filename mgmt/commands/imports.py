@@ -6,19 +6,25 @@ ListUnmanagedInstancesCmd}.java.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, command
 from mgmt.commands.fields import Boolean, ListParams, MapParam, Out, Params, Response, Str, Uuid
 from mgmt.commands.responses.user_vm import UserVmResponse
 from mgmt.commands.unmanaged_view import UnmanagedInstanceResponse, unmanaged_instance_view
+from mgmt.errors import CloudError, InvalidParameterValueError
+from mgmt.imports.dryrun import DryRun
 from mgmt.imports.owners import check_account
 from mgmt.imports.pipeline import EVENT_TYPE, ImportPipeline
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import ImportRequest
 from mgmt.imports.tasks import list_tasks, task_views
+from mgmt.imports.trace import Trace
 from mgmt.imports.unmanaged import list_unmanaged
 from mgmt.inventory.vms import vm_load_options, vm_view
+from mgmt.quirks import TASK_ID_MISSING
 from mgmt.store.models import VmInstance
 
 JAVA_PACKAGE = "org.apache.cloudstack.api.command.admin.vm"
@@ -71,6 +77,23 @@ class ImportVmParams(ImportUnmanagedInstanceParams):
     forceconverttopool = Boolean("whether virt-v2v writes straight to the given pool", since="4.22")
     osid = Uuid("guest system of the imported VM", entity="ostype", since="4.22.1")
     usevddk = Boolean("whether the conversion host reads the disks with VDDK", since="4.22.1", default=True)
+    dryrun = Boolean("whether only to tell what the import would do", extension=True)
+
+
+class GetImportTraceParams(Params):
+    """Parameters of getImportTrace."""
+
+    jobid = Str("UUID of the import's job", required=True)
+
+
+class ImportDecisionResponse(Response):
+    """A decision of an import."""
+
+    table = Out("string", "the table of rules; `check` for a single rule")
+    row = Out("string", "the row that fired, see docs/import-rules.md")
+    passed_over = Out("list", "the rows above it, which did not hold")
+    facts = Out("map", "what the rule saw")
+    verdict = Out("string", "what it gave, or why it refused")
 
 
 class ListImportVmTasksParams(ListParams):
@@ -134,6 +157,12 @@ def import_services(call: Call) -> ImportServices:
     )
 
 
+def _request(bound: Bound) -> ImportRequest:
+    request = ImportRequest.from_bound(bound)
+    # a release without the parameter has no VDDK either
+    return request if bound["usevddk"] is not None else replace(request, usevddk=False)
+
+
 def check_owner(call: Call, bound: Bound) -> None:
     """Refuse a wrong account on the call, before a job exists."""
     with call.services.store.session() as session:
@@ -158,9 +187,19 @@ def check_owner(call: Call, bound: Bound) -> None:
     precheck=check_owner,
 )
 def import_vm(call: Call, bound: Bound) -> Item:
-    """Run the import and show the new VM."""
-    pipeline = ImportPipeline(import_services(call), ImportRequest.from_bound(bound), call.caller)
-    vm_id = pipeline.run()
+    """Run the import and show the new VM; a dry run shows an `importplan` instead."""
+    services, request, trace = import_services(call), _request(bound), Trace()
+    if call.job_uuid is not None:
+        call.services.import_traces.keep(call.job_uuid, trace)
+    if bound["dryrun"]:
+        return Item(DryRun(services, request, call.caller, trace).run(), object_name="importplan")
+    pipeline = ImportPipeline(services, request, call.caller, trace)
+    try:
+        vm_id = pipeline.run()
+    except CloudError as error:
+        if not trace.decisions or trace.decisions[-1].row != error.row:
+            trace.note("check", error.row or "-", {}, f"refused: {error.text}")
+        raise
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
         return Item(vm_view(session, vm, call.caller))
@@ -187,7 +226,8 @@ def list_import_vm_tasks(call: Call, bound: Bound) -> Listing:
         convert_host_id=bound["convertinstancehostid"],
         tasks_filter=bound["tasksfilter"],
     )
-    return Listing(task_views(call.db, tasks, call.services.providers.utcnow()), count)
+    show_id = not call.services.quirks.is_faithful(TASK_ID_MISSING)
+    return Listing(task_views(call.db, tasks, call.services.providers.utcnow(), show_id=show_id), count)
 
 
 @command(
@@ -209,4 +249,21 @@ def list_unmanaged_instances(call: Call, bound: Bound) -> Listing:
     return Listing(views, len(views))
 
 
-COMMANDS = (import_vm, list_import_vm_tasks, list_unmanaged_instances)
+@command(
+    "getImportTrace",
+    params=GetImportTraceParams,
+    response=ImportDecisionResponse,
+    description="Shows which rules decided an import, and what they saw",
+    object_name="decision",
+    extension=True,
+)
+def get_import_trace(call: Call, bound: Bound) -> Listing:
+    """The decisions of an import that runs or ended since the server's start, in their order."""
+    trace = call.services.import_traces.find(bound["jobid"])
+    if trace is None:
+        raise InvalidParameterValueError(f"No trace of an import with job ID: {bound['jobid']} is kept")
+    decisions = [decision.as_fields() for decision in trace.decisions]
+    return Listing(decisions, len(decisions))
+
+
+COMMANDS = (import_vm, get_import_trace, list_import_vm_tasks, list_unmanaged_instances)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mgmt.imports.archive import TraceArchive
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.life.work import VmWork
 
@@ -41,3 +42,4 @@ class Services:
     cloudstack_version: str = "4.22.1.0"
     staging: StagingArea = field(default_factory=NoStaging)
     vm_work: VmWork = field(default_factory=VmWork)
+    import_traces: TraceArchive = field(default_factory=TraceArchive)

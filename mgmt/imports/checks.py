@@ -124,7 +124,7 @@ def resolve(session: Session, request: ImportRequest, requester: Requester, serv
     cluster = _cluster(session, request.clusterid)
     zone = session.get_one(models.Zone, cluster.zone_id)
     owner = find_owner(session, request.account, request.domainid, requester)
-    template = find_template(session, services.providers, request.templateid, cluster.hypervisor_type)
+    template = find_template(session, services.providers, request.templateid, cluster.hypervisor_type, services.quirks)
     offering = _offering(session, request.serviceofferingid)
     display_name = request.displayname or request.name
     host_name = _host_name(request, display_name, cluster.hypervisor_type)
@@ -179,7 +179,7 @@ def check_kvm_source(session: Session, request: ImportRequest, requester: Reques
         )
     _check_name(request)
     owner = find_owner(session, request.account, request.domainid, requester)
-    template = find_template(session, services.providers, request.templateid, "KVM")
+    template = find_template(session, services.providers, request.templateid, "KVM", services.quirks)
     offering = _offering(session, request.serviceofferingid)
     given = (request.hostname or "").strip()
     if not given and not _HOST_NAME.fullmatch(request.name):
@@ -328,3 +328,27 @@ def _credentials(session: Session, request: ImportRequest) -> VcenterCredentials
     return VcenterCredentials(
         host=linked.vcenter_host, datacenter=linked.name, username=linked.username, password=linked.password
     )
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "1": "importsource is none of unmanaged, vmware, external, shared, local",
+    "3": "name is empty",
+    "4": "domainid is given without account",
+    "5": "the caller is no root administrator",
+    "6": "clusterid is an id of nothing",
+    "7": "the cluster was removed, or there is none with that number",
+    "8": "the cluster's hypervisor is neither VMware nor KVM",
+    "9": "the cluster is not enabled",
+    "12": "serviceofferingid is an id of nothing, or of an offering that was removed",
+    "13": "the guest's host name, given or derived from the display name, is no host name",
+    "13a": "VMware cluster and vm.instancename.flag: a VM of the zone has that host name",
+    "14": "existingvcenterid and vcenter are both given, or none of them",
+    "15": "vcenter, datacentername, username or password is missing and existingvcenterid is not given",
+    "16": "forcemstoimportvmfiles is true and VDDK is on (it is unless usevddk=false is sent)",
+    "20": "existingvcenterid names no linked datacenter",
+    "5.2-1": "sources external, shared, local: the caller is no root administrator",
+    "5.2-2": "sources external, shared, local: there is no such zone",
+    "5.2-3": "sources external, shared, local: hypervisor is not KVM",
+    "5.2-6": "sources external, shared, local: the VM's name, or the host name given, is no host name",
+}

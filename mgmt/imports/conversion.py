@@ -142,10 +142,11 @@ class Conversion:
         convert_uuid: str,
         force_to_pool: bool,
         ovf_directory: str | None = None,
+        timeout_s: int | None = None,
     ) -> UnmanagedInstanceTO:
         """Have the converted disks taken into `pools` (uuids, one per source disk); returns the instance.
 
-        The command has no wait of its own: the agents' general time-out holds.
+        Without `timeout_s` the agents' general time-out holds.
         """
         command = ImportConvertedInstanceCommand(
             sourceInstance=self._remote(source, credentials, ovf_directory),
@@ -154,8 +155,10 @@ class Conversion:
             temporaryConvertUuid=convert_uuid,
             forceConvertToPool=force_to_pool,
         )
+        if timeout_s is not None:
+            command.wait = timeout_s
         try:
-            answer = self.agents.send(self.import_host.id, command)
+            answer = self.agents.send(self.import_host.id, command, wait_s=timeout_s)
         except (AgentUnavailableError, OperationTimedOutError) as error:
             raise _not_sent("import converted instance", self.import_host, error) from error
         if not answer.result:
@@ -249,3 +252,12 @@ def _sanitise_disks(disks: list[UnmanagedDisk], source: Source) -> None:
         if index >= len(source.vm.disks):
             raise JavaError(f"Index {index} out of bounds for length {len(source.vm.disks)}", row="3.7")
         disk.diskId = source.vm.disks[index].disk_id
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "3.2": "the conversion host cannot be asked whether it can convert, or says that it cannot",
+    "3.4": "the conversion host does not get or does not answer the convert command, or answers false",
+    "3.5": "the import host does not get or does not answer the import command, or answers false",
+    "3.7": "more disks came out of the conversion than went in; the task stays Running",
+}

@@ -5,7 +5,7 @@ Upstream: UnmanagedVMsManagerImpl.getRootAndDataDisks, checkUnmanagedDiskAndOffe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import or_, select
@@ -47,21 +47,8 @@ def split_disks(disks: Sequence[UnmanagedDisk], rules: DiskRules) -> tuple[Unman
         raise ServerApiError(
             INTERNAL_ERROR, f"No attached disks found for the unmanaged VM: {rules.display_name}", row="3.8-2"
         )
-    mapped = rules.offerings.data
-    if len(mapped) != len(disks) - 1:
-        raise InvalidParameterValueError(
-            f"VM has total {len(disks)} disks for which {len(mapped)} disk offering mappings provided. "
-            f"{len(disks) - 1} disks need a disk offering for import",
-            row="3.8-3",
-        )
-    unmapped = [disk for disk in disks if disk.diskId not in mapped]
-    if len(unmapped) > 1:
-        ids = ", ".join(str(disk.diskId) for disk in unmapped)
-        raise InvalidParameterValueError(
-            f"VM has total {len(disks)} disks, disk offering mapping not provided for {len(unmapped) - 1} disks. "
-            f"Disk IDs that may need a disk offering - {ids}",
-            row="3.8-3",
-        )
+    check_mappings([disk.diskId for disk in disks], rules)
+    unmapped = [disk for disk in disks if disk.diskId not in rules.offerings.data]
     if not unmapped or not unmapped[0].controller:
         raise ServerApiError(  # the blank at the end is upstream's
             INTERNAL_ERROR,
@@ -70,6 +57,24 @@ def split_disks(disks: Sequence[UnmanagedDisk], rules: DiskRules) -> tuple[Unman
         )
     root = unmapped[0]
     return root, [disk for disk in disks if disk is not root]
+
+
+def check_mappings(disk_ids: Sequence[str | None], rules: DiskRules) -> None:
+    """Item 3: the request's map names all of these disks but one."""
+    mapped, total = rules.offerings.data, len(disk_ids)
+    if len(mapped) != total - 1:
+        raise InvalidParameterValueError(
+            f"VM has total {total} disks for which {len(mapped)} disk offering mappings provided. "
+            f"{total - 1} disks need a disk offering for import",
+            row="3.8-3",
+        )
+    unmapped = [disk_id for disk_id in disk_ids if disk_id not in mapped]
+    if len(unmapped) > 1:
+        raise InvalidParameterValueError(
+            f"VM has total {total} disks, disk offering mapping not provided for {len(unmapped) - 1} disks. "
+            f"Disk IDs that may need a disk offering - {', '.join(map(str, unmapped))}",
+            row="3.8-3",
+        )
 
 
 def place_disks(
@@ -150,3 +155,12 @@ def find_pool(
         if (wanted_path is not None and wanted_path in pool.path) or pool.uuid == disk.datastoreName
     ]
     return next((pool for pool in (*exact, *near) if supports(pool, offering)), None)
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "3.8-2": "no disk came out of the conversion",
+    "3.8-3": "the disk offering map does not name all disks but one",
+    "3.8-4": "the root disk has no controller, or every disk is named in the map",
+    "3.8-5": "a disk has no size, does not fit its offering or its pool, or data disks have different controllers",
+}

@@ -5,6 +5,7 @@ Upstream: UnmanagedVMsManagerImpl.checkExtraParamsAllowed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mgmt.errors import PARAM_ERROR, ServerApiError
@@ -62,3 +63,12 @@ EXTRA_PARAMS: Table[ExtraParams, str] = Table(
         Row("E4", lambda f: True, lambda f: f.text),
     ),
 )
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "E1": "extra parameters are not allowed by the setting",
+    "E2": "extra parameters are allowed, but the list of allowed ones is empty",
+    "E3": "an option (hyphens taken off) is not in the list",
+    "E4": "otherwise -> the parameters go to virt-v2v as they are; values are not looked at",
+}

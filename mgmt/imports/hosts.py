@@ -5,7 +5,7 @@ Upstream: UnmanagedVMsManagerImpl.selectKVMHostForConversionInCluster, selectKVM
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mgmt.errors import CloudRuntimeError
@@ -170,3 +170,30 @@ IMPORT_HOST: Table[HostChoice, HostFacts] = Table(
         ),
     ),
 )
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "H1": "convertinstancehostid names no host",
+    "H2": "the named host is neither Enabled nor Disabled, such as in maintenance",
+    "H3": "the named host is not Up",
+    "H4": "the named host is no routing host",
+    "H5": "the named host is in another zone than the destination cluster",
+    "H6": "otherwise, with a named host -> that host converts",
+    "H7": "no host named, VDDK off: hosts of the cluster say that they can convert -> a random one of them",
+    "H8": "no host named, VDDK on: hosts that can convert also have VDDK -> a random one of those",
+    "H9": "no host named, VDDK on: hosts can convert, none has VDDK -> a random one of those that can convert",
+    "H10": "no host named, VDDK off: no host says that it can convert -> a random host of the cluster",
+    "H11": "no host named, VDDK on: no host says that it can convert -> a random host with VDDK, or else any",
+    "H12": "no host named, VDDK off: the cluster has no usable host",
+    "H13": "no host named, VDDK on: the cluster has no usable host",
+    "I0": "importinstancehostid absent and VDDK on -> the conversion host imports",
+    "I1": "importinstancehostid names no host",
+    "I2": "the named host is not Enabled",
+    "I3": "the named host is not Up",
+    "I4": "the named host is no routing host",
+    "I5": "the named host is in another cluster than the destination",
+    "I6": "otherwise, with a named host -> that host imports",
+    "I7": "no host named, VDDK off -> a random host of the cluster",
+    "I8": "no host named, VDDK off: the cluster has no usable host",
+}

@@ -209,3 +209,16 @@ def _used(session: Session, network: NetworkFacts) -> set[str]:
         )
     )
     return {address for address in (*used, network.gateway) if address}
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "2.7-1": "the source has another number of NICs than nicnetworklist has entries",
+    "2.7-2": "a NIC of the source is not in nicnetworklist, or its network was removed",
+    "2.7-3": "a NIC's MAC address is in use on its network, and forced is false",
+    "2.7-4": "the network is in another zone, or the owner may not use it",
+    "2.7-6": "a VM of the network has that host name",
+    "2.7-7": "the network is no L2 network and the NIC has no address",
+    "2.7-8": "the address asked for is taken, or outside the network",
+    "2.7-33": "after the conversion: NICs of several types, without network, or with several addresses and `auto`",
+}

@@ -109,3 +109,10 @@ def _check_custom_memory(offering: ServiceOfferingFacts, memory_mb: int) -> None
     most = _number(offering.details.get("maxmemory"), MAX_INT)
     if not least <= memory_mb <= most:
         raise InvalidParameterValueError(f"Invalid memory value, specify a value between {least} and {most}")
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "27": "the source has no CPU or no memory",
+    "3.8-1": "the numbers of the VM are outside the limits of the custom offering",
+}

@@ -5,6 +5,7 @@ Upstream: server/.../user/AccountManagerImpl.finalyzeAccountId, UnmanagedVMsMana
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -60,3 +61,9 @@ def find_owner(session: Session, account: str | None, domain_id: int | None, req
         select(User.id).where(User.account_id == row.id, User.removed.is_(None)).order_by(User.id).limit(1)
     )
     return Owner(row.id, row.uuid, row.type, row.domain_id, user_id or requester.user_id)
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "10": "the account does not exist, or is not active",
+}

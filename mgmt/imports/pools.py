@@ -356,3 +356,34 @@ def pools_for_disks(disk_ids: list[str], pools: tuple[PoolFacts, ...], offerings
             raise CloudRuntimeError(f"Cannot find suitable storage pool for disk offering {offering}", row="D7")
         chosen.append(pool.uuid)
     return chosen
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "P1": "forceconverttopool without a pool",
+    "P2": "convertinstancepoolid names no pool",
+    "P3": "forceconverttopool with a pool to whose type virt-v2v cannot write",
+    "P4": "otherwise, with a pool -> that pool",
+    "P5": "no pool -> none",
+    "V1": "VDDK with a pool: the compute offering's disk offering is gone",
+    "V2": "VDDK with a pool: its tags do not fit the compute offering's disk offering",
+    "V3": "VDDK with a pool: a data disk's offering is gone",
+    "V4": "VDDK with a pool: its tags do not fit a data disk's offering",
+    "V5": "VDDK off, no pool, or all fit -> passes",
+    "T1": "forceconverttopool without a pool; row P1 comes first",
+    "T2": "no pool, and the zone has NFS secondary storage -> that storage",
+    "T3": "no pool, and the zone has no NFS secondary storage",
+    "T4": "the pool is of another cluster or another zone than the destination",
+    "T4b": "the pool is of one cluster and the conversion host of another",
+    "T5": "a local pool, and two hosts or forceconverttopool=false",
+    "T6": "forceconverttopool=false and the pool is not NFS",
+    "T7": "otherwise -> the pool itself",
+    "D1": "forceconverttopool -> the conversion pool alone",
+    "D2": "otherwise -> the NFS pools of the cluster and of its zone",
+    "D3": "no NFS pool in the cluster and its zone",
+    "D4": "the compute offering's disk offering is gone",
+    "D5": "no pool has the tags of the compute offering's disk offering",
+    "D6": "a data disk's offering is gone; row 13b comes first",
+    "D7": "no pool has the tags of a data disk's offering",
+    "D-fit": "every offering finds a pool -> each disk goes to the first pool with its offering's tags",
+}

@@ -8,7 +8,7 @@ NetworkOrchestrator.importNic.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -26,6 +26,7 @@ from mgmt.imports.request import AUTO_ADDRESS
 from mgmt.imports.undo import UndoList
 from mgmt.inventory.limits import PRIMARY_STORAGE, VOLUME, reserve
 from mgmt.protocol.commands import UnmanagedInstanceTO
+from mgmt.quirks import USAGE_ZONE_OF_ACCOUNT, VDDK_DETAILS_STORED
 from mgmt.store.models import Nic, UsageEvent, VmDetail, VmInstance, Volume
 
 INSTANCE_NAME_SETTING = "instance.name"
@@ -108,9 +109,15 @@ class Registration:
 
     # The VM -------------------------------------------------------------------------------------------------------
 
+    def _own_details(self) -> dict[str, str]:
+        given = self.plan.details
+        if self.services.quirks.is_faithful(VDDK_DETAILS_STORED):
+            return dict(given)
+        return {name: value for name, value in given.items() if not name.startswith("vddk.")}
+
     def _details(self, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:
         # `deployvm`: UserVmManagerImpl.commitUserVm marks every VM that it writes
-        details = {**self.plan.details, **size.details, "deployvm": "true"}
+        details = {**self._own_details(), **size.details, "deployvm": "true"}
         details["rootDiskController"] = disks[0].disk.controller or ""
         if len(disks) > 1:
             details["dataDiskController"] = disks[1].disk.controller or ""
@@ -278,12 +285,12 @@ class Registration:
         vm = session.get_one(VmInstance, vm_id)
         now = self.services.providers.utcnow()
         account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
-        custom = self.plan.offering.is_dynamic
+        is_wrong = self.plan.offering.is_dynamic and self.services.quirks.is_faithful(USAGE_ZONE_OF_ACCOUNT)
         session.add(
             UsageEvent(
                 type=type_,
                 account_id=account_id,
-                zone_id=account_id if custom else zone_id,  # upstream passes the account id here (import-vm 7, no. 8)
+                zone_id=account_id if is_wrong else zone_id,  # upstream passes the account id here (import-vm 7, no. 8)
                 resource_id=vm_id,
                 resource_name=vm.name,
                 offering_id=self.plan.offering.id,
@@ -333,3 +340,12 @@ class Registration:
             for model in (Nic, Volume, VmDetail):
                 session.execute(delete(model).where(model.vm_id == vm_id))
             session.execute(delete(VmInstance).where(VmInstance.id == vm_id))
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "3.8-5": "a limit of volumes or of primary storage would be passed",
+    "3.8-7": "miniops or maxiops of the details is no number",
+    "3.8-8": "a NIC has no usable MAC address, or its network has no address left for it",
+    "3.8-9": "the usage record of the VM cannot be written",
+}

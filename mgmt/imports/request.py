@@ -161,3 +161,9 @@ def is_ipv4(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "13b": "an entry of a map parameter names an unknown network or offering, or an address that is none",
+}

@@ -5,6 +5,7 @@ Upstream: plugins/hypervisors/vmware/.../guru/VMwareGuru.getHypervisorVMOutOfBan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mgmt.errors import CloudRuntimeError
@@ -155,3 +156,15 @@ def decide_source(
     facts = SourceFacts(name=name, credentials=credentials, vm=vm, minimum=minimum)
     decision = trace.decide(SOURCE_VM, facts)
     return facts.found, decision == CLONE
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "C1": "vCenter cannot be reached or refuses",
+    "C2": "the datacenter has no VM of that name",
+    "C3": "the offering has less CPUs, speed (against the reservation) or memory than the source",
+    "C4": "the source is powered off -> it is converted as it is",
+    "C5": "the source is powered on, and its guest is Windows",
+    "C6": "the source is powered on, on a host without a cluster",
+    "C7": "the source is powered on or suspended otherwise -> a full clone is converted, and destroyed at the end",
+}

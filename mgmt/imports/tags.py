@@ -5,6 +5,7 @@ Upstream: VolumeApiServiceImpl.doesStoragePoolSupportDiskOffering, doesStoragePo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mgmt.errors import CloudError, CloudRuntimeError
@@ -75,3 +76,13 @@ def first_fit(
     if offering is None or not (offering.tags or "").strip():
         return pools[0] if pools else None
     return next((pool for pool in pools if supports(pool, offering, trace)), None)
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "S1": "neither pool nor offering has tags -> fits",
+    "S2": "the pool has tags, the offering none -> fits",
+    "S3": "the offering has tags, the pool none -> does not fit",
+    "S4": "both have tags -> fits when the pool has every tag of the offering, letter by letter",
+    "S5": "the pool's tag is a rule -> fits when the rule is true for the offering's tags",
+}

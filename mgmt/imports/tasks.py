@@ -160,18 +160,21 @@ def list_tasks(
     return page(session, statement, paging)
 
 
-def task_views(session: Session, tasks: Sequence[ImportVmTask], now: datetime.datetime) -> list[dict[str, Any]]:
-    """The tasks as listImportVmTasks shows them; `id` is declared upstream but never set."""
+def task_views(
+    session: Session, tasks: Sequence[ImportVmTask], now: datetime.datetime, *, show_id: bool = False
+) -> list[dict[str, Any]]:
+    """The tasks as listImportVmTasks shows them; `id` is declared upstream but never set: `show_id` is the repair."""
     wanted = {task.vm_id for task in tasks if task.vm_id is not None}
     living = select(VmInstance.id, VmInstance.uuid).where(VmInstance.id.in_(wanted), VmInstance.removed.is_(None))
     vms = dict(session.execute(living).all())
-    return [_view(task, vms, now) for task in tasks]
+    return [_view(task, vms, now, show_id=show_id) for task in tasks]
 
 
-def _view(task: ImportVmTask, vms: dict[int, str], now: datetime.datetime) -> dict[str, Any]:
+def _view(task: ImportVmTask, vms: dict[int, str], now: datetime.datetime, *, show_id: bool) -> dict[str, Any]:
     is_running = task.state == RUNNING
     host = task.convert_host if task.convert_host and task.convert_host.removed is None else None
     return {
+        "id": task.uuid if show_id else None,
         "zoneid": task.zone.uuid,
         "zonename": task.zone.name,
         "account": task.account.name,

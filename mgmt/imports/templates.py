@@ -5,30 +5,38 @@ Upstream: UnmanagedVMsManagerImpl.getTemplateForImportInstance, createDefaultDum
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.lookup import get_live
 from mgmt.providers import Providers
+from mgmt.quirks import DUMMY_TEMPLATE_ROWS, Quirks
 from mgmt.store.models import Account, GuestOs, Template
 
 KVM_DUMMY = "kvm-default-vm-import-dummy-template"
 VMWARE_DUMMY = "system-default-vm-import-dummy-template.iso"
 
 
-def find_template(session: Session, providers: Providers, template_id: int | None, hypervisor_type: str) -> Template:
+def find_template(
+    session: Session, providers: Providers, template_id: int | None, hypervisor_type: str, quirks: Quirks
+) -> Template:
     """The template with number `template_id`, or without one the dummy that stands for "no template"."""
     if template_id is None:
-        return _dummy(session, providers, hypervisor_type)
+        return _dummy(session, providers, hypervisor_type, quirks)
     template = get_live(session, Template, template_id)
     if template is None:
         raise InvalidParameterValueError(f"Template ID: {template_id} cannot be found", row="11")
     return template
 
 
-def _dummy(session: Session, providers: Providers, hypervisor_type: str) -> Template:
+def _dummy(session: Session, providers: Providers, hypervisor_type: str, quirks: Quirks) -> Template:
     name = KVM_DUMMY if hypervisor_type == "KVM" else VMWARE_DUMMY
+    first = select(Template).where(Template.name == name).order_by(Template.id).limit(1)
+    if not quirks.is_faithful(DUMMY_TEMPLATE_ROWS) and (found := session.scalar(first)) is not None:
+        return found
     # Upstream looks for the VMware name, finds nothing, makes the row under this name and takes any row of the name:
     # each import without a template leaves one more removed row behind.
     owner = session.scalar(select(Account.id).order_by(Account.id).limit(1))
@@ -58,4 +66,10 @@ def _dummy(session: Session, providers: Providers, hypervisor_type: str) -> Temp
         )
     )
     session.flush()
-    return session.scalars(select(Template).where(Template.name == name).order_by(Template.id).limit(1)).one()
+    return session.scalars(first).one()
+
+
+# What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
+RULES: Mapping[str, str] = {
+    "11": "templateid names no template, or the default one cannot be made",
+}

@@ -43,16 +43,26 @@ class Table(Generic[F, R]):
 
 @dataclass(frozen=True)
 class Decision:
-    """One decided table: the row that fired, the facts it saw, and the verdict in words."""
+    """One decided table: the row that fired, the facts it saw, and the verdict in words.
+
+    `passed_over` are the rows above it, which did not hold.
+    """
 
     table: str
     row: str
     facts: dict[str, object]
     verdict: str
+    passed_over: tuple[str, ...] = ()
 
     def as_fields(self) -> dict[str, object]:
         """The decision as plain values, for the journal."""
-        return {"table": self.table, "row": self.row, "facts": self.facts, "verdict": self.verdict}
+        return {
+            "table": self.table,
+            "row": self.row,
+            "passed_over": list(self.passed_over),
+            "facts": self.facts,
+            "verdict": self.verdict,
+        }
 
 
 @dataclass
@@ -66,20 +76,23 @@ class Trace:
         """The ids of the rows that fired."""
         return [decision.row for decision in self.decisions]
 
-    def note(self, table: str, row: str, facts: dict[str, object], verdict: str) -> None:
+    def note(
+        self, table: str, row: str, facts: dict[str, object], verdict: str, passed_over: tuple[str, ...] = ()
+    ) -> None:
         """Keep a decision."""
-        self.decisions.append(Decision(table, row, facts, verdict))
+        self.decisions.append(Decision(table, row, facts, verdict, passed_over))
 
     def decide(self, table: Table[F, R], facts: F) -> R:
         """The outcome of the first row of `table` that holds; raises the row's error with `row` set."""
-        for row in table.rows:
+        for place, row in enumerate(table.rows):
             if not row.when(facts):
                 continue
+            above = tuple(other.id for other in table.rows[:place])
             outcome = row.outcome(facts)
             if isinstance(outcome, CloudError):
                 outcome.row = row.id
-                self.note(table.name, row.id, facts.seen(), f"refused: {outcome.text}")
+                self.note(table.name, row.id, facts.seen(), f"refused: {outcome.text}", above)
                 raise outcome
-            self.note(table.name, row.id, facts.seen(), f"passed: {outcome}")
+            self.note(table.name, row.id, facts.seen(), f"passed: {outcome}", above)
             return outcome
         raise LookupError(f"table {table.name} has no row for {facts.seen()}")

@@ -34,7 +34,7 @@ from mgmt.protocol.commands import (
 )
 from mgmt.protocol.records import Answer, Command
 from mgmt.providers import Providers
-from mgmt.quirks import Quirks
+from mgmt.quirks import NULL_TASK_ERROR_TEXT, Quirks
 from mgmt.store import models
 from mgmt.store.database import Store
 from mgmt.vmware.errors import VmNotFoundError
@@ -296,7 +296,7 @@ class World:
         return error.row, error.text
 
     def repair(self) -> None:
-        self.services = replace(self.services, quirks=Quirks(["all"]))
+        self.services = replace(self.services, quirks=Quirks([NULL_TASK_ERROR_TEXT]))
 
     def change(self, name: str, **values: Any) -> None:
         """Change columns of the entity with that uuid."""

@@ -87,7 +87,9 @@ CASES: list[tuple[str, dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("row", "changes", "code", "text"), CASES, ids=[f"row-{case[0]}" for case in CASES])
-def test_refusals_before_the_try_block(world: Any, row: str, changes: dict[str, Any], code: int, text: str) -> None:
+def test_1_E1_3_4_6_7_10_11_12_13_14_15_16_P1_P2_P3_20_refused_before_the_try_block(
+    world: Any, row: str, changes: dict[str, Any], code: int, text: str
+) -> None:
     """Each check has its text and the code with which the job ends; no task and no record is made, nobody is asked."""
     error = world.refused(**changes)
     assert (error.row, error.job_errorcode(), error.text) == (row, code, text)
@@ -143,7 +145,7 @@ def test_order_of_checks(world: Any, row: str, changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("odd_clusters")
-def test_cluster_texts(world: Any) -> None:
+def test_8_9_cluster_texts(world: Any) -> None:
     """A cluster of another hypervisor and a disabled one have their texts; the disabled one shows in its own form."""
     assert world.refused(clusterid="HV").text == "VM import is currently not supported for hypervisor [Hyperv]."
     number = world.id_of("OFF")
@@ -192,7 +194,7 @@ def test_row_10_locked_account(world: Any) -> None:
         ),
     ],
 )
-def test_map_texts(world: Any, changes: dict[str, Any], text: str) -> None:
+def test_13b_map_texts(world: Any, changes: dict[str, Any], text: str) -> None:
     """The maps are parsed in the job, with the texts of section 1.2 as 431."""
     error = world.refused(**changes)
     assert (error.row, error.job_errorcode(), error.text) == ("13b", 431, text)
@@ -205,7 +207,7 @@ def test_V2_ends_as_431_without_task(world: Any) -> None:
     assert world.rows(models.ImportVmTask) == []
 
 
-def test_unmanaged_source(world: Any) -> None:
+def test_5p1_unmanaged_source(world: Any) -> None:
     """The source unmanaged passes the common checks and then always fails, without a host being asked."""
     error = world.refused(importsource="Unmanaged", vcenter=None)
     assert (error.job_errorcode(), error.text) == (
@@ -219,7 +221,7 @@ def test_unmanaged_source(world: Any) -> None:
 
 
 @pytest.mark.parametrize("source", ["external", "Shared", "LOCAL"])
-def test_sources_of_kvm(world: Any, source: str) -> None:
+def test_5p2i1_5p2i2_5p2i3_5p2i6_sources_of_kvm(world: Any, source: str) -> None:
     """The other sources run their common checks first, without a look at extraparams."""
     error = world.refused(importsource=source, extraparams="--x", username="")
     assert (error.job_errorcode(), error.row) == (431, "5.3-1" if source == "external" else "5.4-1")

@@ -81,6 +81,7 @@ def test_declarations(world: Any) -> None:
     """importVm is async with VM.IMPORT events whose first text is the long one, and binds its own parameters first."""
     assert [(item.name, item.is_async, item.is_list, item.roles) for item in COMMANDS] == [
         ("importVm", True, False, ("Admin",)),
+        ("getImportTrace", False, False, ("Admin",)),
         ("listImportVmTasks", False, True, ("Admin",)),
         ("listUnmanagedInstances", False, True, ("Admin",)),
     ]

@@ -43,7 +43,7 @@ def network_text(world: Any, name: str) -> str:
     return f'Network {{"id": {world.id_of(name)}, "name": "{name}", "uuid": "{name}", "networkofferingid": {offering}}}'
 
 
-def test_N1t_number_of_nics(world: Any, make_source: Any) -> None:
+def test_2p7i1_N1t_number_of_nics(world: Any, make_source: Any) -> None:
     """The map must have an entry per NIC."""
     world.vcenter.vms["web01"] = make_source(nics=2)
     text = failed(world)
@@ -52,7 +52,7 @@ def test_N1t_number_of_nics(world: Any, make_source: Any) -> None:
 
 
 @pytest.mark.parametrize("removed", [True, False])
-def test_network_not_found(world: Any, removed: bool) -> None:
+def test_2p7i2_network_not_found(world: Any, removed: bool) -> None:
     """A NIC without an entry of its own has network null; a removed network shows its number."""
     if removed:
         world.change("l2", removed=datetime(2026, 1, 1))
@@ -64,7 +64,7 @@ def test_network_not_found(world: Any, removed: bool) -> None:
         )
 
 
-def test_mac_in_use(world: Any) -> None:
+def test_2p7i3_mac_in_use(world: Any) -> None:
     """A MAC address of the network is refused unless forced, and then replaced."""
     world.run(hostname="first")
     error = world.refused(hostname="second")
@@ -79,20 +79,20 @@ def test_mac_in_use(world: Any) -> None:
     assert second.startswith("02:01:00:")
 
 
-def test_network_of_another_zone(world: Any) -> None:
+def test_2p7i4_network_of_another_zone(world: Any) -> None:
     """The network must be in the zone of the cluster."""
     assert failed(world, nicnetworklist={"0": {"nic": "Network adapter 1", "network": "l2z2"}}) == (
         "Network(ID: l2z2) for nic(ID: Network adapter 1) belongs to a different zone than VM to be imported"
     )
 
 
-def test_network_of_another_account(world: Any) -> None:
+def test_2p7i4_network_of_another_account(world: Any) -> None:
     """The owner must be allowed to use the network."""
     world.change("l2", account_id=world.id_of("bob-account"))
     assert failed(world) == "Unable to use network with id= l2, permission denied"
 
 
-def test_shared_network_of_a_domain(world: Any) -> None:
+def test_2p7i4_shared_network_of_a_domain(world: Any) -> None:
     """A network for a domain is open to its accounts and to those below, not to others."""
     world.add(models.Domain(uuid="SUB", name="SUB", path="/SUB/"))
     world.change("iso", acl_type="Domain", guest_type="Shared", account_id=world.id_of("bob-account"))
@@ -103,7 +103,7 @@ def test_shared_network_of_a_domain(world: Any) -> None:
 
 
 @pytest.mark.parametrize(("domain", "shown"), [(None, "null"), ("cs.lab", "cs.lab")])
-def test_host_name_in_use(world: Any, domain: str | None, shown: str) -> None:
+def test_2p7i6_host_name_in_use(world: Any, domain: str | None, shown: str) -> None:
     """A host name that the network has already is refused."""
     world.change("l2", network_domain=domain)
     world.run()
@@ -114,7 +114,7 @@ def test_host_name_in_use(world: Any, domain: str | None, shown: str) -> None:
     )
 
 
-def test_address_missing(world: Any) -> None:
+def test_2p7i7_address_missing(world: Any) -> None:
     """A network that is not L2 needs an address."""
     assert failed(world, **ISOLATED) == (
         "NIC(ID: Network adapter 1) needs a valid IP address for it to be associated with network(ID: iso). "
@@ -123,14 +123,14 @@ def test_address_missing(world: Any) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["10.1.1.1", "10.1.2.7", "10.1.1.0", "10.1.1.255"])
-def test_address_not_available(world: Any, wanted: str) -> None:
+def test_2p7i8_address_not_available(world: Any, wanted: str) -> None:
     """The address must be a free one of the network: not the gateway's, not outside."""
     assert failed(world, **address(wanted)) == (
         f"IP address {wanted} for NIC(ID: Network adapter 1) is not available in network(ID: iso)"
     )
 
 
-def test_address_taken(world: Any) -> None:
+def test_2p7i8_address_taken(world: Any) -> None:
     """An address that another NIC has is not available."""
     world.run(**address("10.1.1.7"))
     error = world.refused(hostname="second", forced=True, **address("10.1.1.7"))
@@ -185,7 +185,7 @@ def late(world: Any, **changes: Any) -> str:
     return text
 
 
-def test_auto_with_several_addresses(world: Any, make_source: Any) -> None:
+def test_2p7i33_auto_with_several_addresses(world: Any, make_source: Any) -> None:
     """`auto` cannot choose among several addresses of the guest."""
     vm = make_source()
     nic = replace(vm.nics[0], ip_addresses=("10.1.1.9", "10.1.1.10"))
@@ -223,13 +223,13 @@ def test_converted_mac_is_kept(world: Any) -> None:
     assert [nic.mac_address for nic in world.rows(models.Nic)] == ["52:54:00:12:00:02"]
 
 
-def test_other_number_of_converted_nics(world: Any) -> None:
+def test_2p7i33_other_number_of_converted_nics(world: Any) -> None:
     """A converted instance with another number of NICs keeps their ids, which no map has."""
     answers(world, nics=2)
     assert late(world) == "Suitable network for nic(ID: br0) not found during VM import"
 
 
-def test_adapter_types(world: Any, make_source: Any) -> None:
+def test_2p7i33_adapter_types(world: Any, make_source: Any) -> None:
     """All NICs must have one adapter type."""
     world.vcenter.vms["web01"] = make_source(nics=2)
     answers(world, 2, UnmanagedNic(adapterType="virtio"), UnmanagedNic(adapterType="e1000"))
@@ -241,7 +241,7 @@ def test_adapter_types(world: Any, make_source: Any) -> None:
 
 
 @pytest.mark.parametrize(("mac", "reason"), [("zz", "Invalid mac address: zz"), (" ", "Mac address not specified")])
-def test_bad_mac(world: Any, mac: str, reason: str) -> None:
+def test_3p8i8_bad_mac(world: Any, mac: str, reason: str) -> None:
     """A MAC address that is none ends in the NICs' text."""
     answers(world, 1, UnmanagedNic(adapterType="virtio", macAddress=mac))
     assert late(world) == f"Failed to import NICs while importing vm: web01. {reason}"
@@ -261,7 +261,7 @@ def test_mac_taken_between_the_checks(world: Any) -> None:
     assert len(world.rows(models.VmInstance)) == 1
 
 
-def test_no_free_address(world: Any) -> None:
+def test_3p8i8_no_free_address(world: Any) -> None:
     """A full network gives no address to `auto`."""
     world.change("iso", start_ip="10.1.1.1", end_ip="10.1.1.1")
     assert late(world, **address("auto")) == (
@@ -269,7 +269,7 @@ def test_no_free_address(world: Any) -> None:
     )
 
 
-def test_two_nics_with_one_address(world: Any, make_source: Any) -> None:
+def test_3p8i8_two_nics_with_one_address(world: Any, make_source: Any) -> None:
     """The second NIC cannot have the address that the first has just got."""
     world.vcenter.vms["web01"] = make_source(nics=2)
     names = [f"Network adapter {i + 1}" for i in range(2)]

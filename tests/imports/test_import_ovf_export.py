@@ -19,6 +19,7 @@ from mgmt.protocol.commands import (
     ImportConvertedInstanceCommand,
 )
 from mgmt.protocol.records import Answer
+from mgmt.quirks import Quirks
 from mgmt.vmware.errors import VcenterError, VcenterLoginError
 from mgmt.vmware.records import POWER_ON
 
@@ -88,7 +89,7 @@ def test_a_clone_is_exported_under_its_own_name(world: Any, mounted: Path, make_
 def test_threads_setting_and_fixes(world: Any, mounted: Path) -> None:
     """The setting of the management server counts, and repaired defects are told to the export."""
     world.set("threads.on.ms.to.import.vmware.vm.files", "3")
-    world.repair()
+    world.services = replace(world.services, quirks=Quirks(["all"]))
     world.run(**BY_SERVER)
     ((_, _, rules),) = world.vcenter.exports
     assert (rules.threads, rules.hide_errors, rules.lose_disks) == (3, False, False)

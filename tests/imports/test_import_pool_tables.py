@@ -306,6 +306,11 @@ def test_D7_no_pool_for_data() -> None:
     )
 
 
+def test_Difit_every_offering_finds_a_pool() -> None:
+    """Nothing is refused when each offering finds its tags in one of the pools."""
+    assert decided(DESTINATION_FIT, DestinationFit((N1, N2), offerings(PLAIN, disk1=GOLD), Trace())) == ("D-fit", None)
+
+
 def test_pool_of_each_disk() -> None:
     """A mapped disk goes by its offering, the others by the compute offering's, in the order of the disks."""
     assert pools_for_disks(["a", "b", "c"], (N1, N2), offerings(PLAIN, b=GOLD)) == ["n1", "n2", "n1"]
@@ -330,7 +335,7 @@ def test_pool_of_each_disk() -> None:
         ("S4", "gold", replace(GOLD, tags="gold,fast"), False),
     ],
 )
-def test_S1_S4_tags(row: str, pool_tags: str | None, offering: DiskOfferingFacts | None, result: bool) -> None:
+def test_S1_S2_S3_S4_tags(row: str, pool_tags: str | None, offering: DiskOfferingFacts | None, result: bool) -> None:
     """Every offering tag must be in the pool's list, case and blanks included."""
     assert decided(TAG_FIT, TagFit(replace(N1, tags=pool_tags), offering)) == (row, result)
 
@@ -463,7 +468,7 @@ def test_first_fit_without_tags_ignores_rules() -> None:
         ("E3", ExtraParams("-x", True, "y, x"), "The parameter x is not allowed by the administrator"),
     ],
 )
-def test_E1_E2_E3a(row: str, facts: ExtraParams, text: str) -> None:
+def test_E1_E2_E3a_refused(row: str, facts: ExtraParams, text: str) -> None:
     """Extra parameters need the setting, a list, and each option in it, untrimmed and whole."""
     assert refusal(EXTRA_PARAMS, facts, ServerApiError) == (row, text)
 

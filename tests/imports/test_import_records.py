@@ -66,7 +66,7 @@ def test_root_and_data_disks(world: Any, make_source: Any) -> None:
     assert details["dataDiskController"] == "virtio"
 
 
-def test_number_of_mappings(world: Any, make_source: Any) -> None:
+def test_3p8i3_number_of_mappings(world: Any, make_source: Any) -> None:
     """Every disk but the root needs an entry; this is told after the conversion."""
     world.vcenter.vms["web01"] = make_source(disks=3)
     assert late(world, **data_disks(("1-2001", "d1"))) == (
@@ -74,7 +74,7 @@ def test_number_of_mappings(world: Any, make_source: Any) -> None:
     )
 
 
-def test_mappings_of_other_disks(world: Any, make_source: Any) -> None:
+def test_3p8i3_mappings_of_other_disks(world: Any, make_source: Any) -> None:
     """Entries for disks that are not there leave several disks without one."""
     world.vcenter.vms["web01"] = make_source(disks=2)
     assert late(world, **data_disks(("9", "d1"))) == (
@@ -83,13 +83,13 @@ def test_mappings_of_other_disks(world: Any, make_source: Any) -> None:
     )
 
 
-def test_root_disk_without_controller(world: Any) -> None:
+def test_3p8i4_root_disk_without_controller(world: Any) -> None:
     """A root disk without a controller cannot be told."""
     answers(world, lambda instance: setattr((instance.disks or [])[0], "controller", None))
     assert late(world) == "VM import failed. Unable to retrieve root disk details for VM: web01 "
 
 
-def test_size_missing(world: Any) -> None:
+def test_3p8i5_size_missing(world: Any) -> None:
     """A disk without a size is refused when the offering has none either."""
     answers(world, lambda instance: setattr((instance.disks or [])[0], "capacity", 0))
     assert late(world) == "Size of disk(ID: 1-2000) is found invalid during VM import"
@@ -103,7 +103,7 @@ def test_root_takes_the_offering_size(world: Any) -> None:
     assert [volume.size_bytes for volume in world.rows(models.Volume)] == [5 * GIB]
 
 
-def test_fixed_offering_too_small(world: Any, make_source: Any) -> None:
+def test_3p8i5_fixed_offering_too_small(world: Any, make_source: Any) -> None:
     """A fixed data offering must be as large as the disk."""
     world.vcenter.vms["web01"] = make_source(disks=2)
     assert late(world, **data_disks(("1-2001", "d3"))) == (
@@ -111,7 +111,7 @@ def test_fixed_offering_too_small(world: Any, make_source: Any) -> None:
     )
 
 
-def test_fixed_offering_without_size(world: Any, make_source: Any) -> None:
+def test_3p8i5_fixed_offering_without_size(world: Any, make_source: Any) -> None:
     """A fixed data offering of size 0 is invalid."""
     world.vcenter.vms["web01"] = make_source(disks=2)
     world.change("d3", disk_size_bytes=0)
@@ -120,7 +120,7 @@ def test_fixed_offering_without_size(world: Any, make_source: Any) -> None:
     )
 
 
-def test_controllers_of_data_disks(world: Any, make_source: Any) -> None:
+def test_3p8i5_controllers_of_data_disks(world: Any, make_source: Any) -> None:
     """All data disks must hang on one kind of controller."""
     world.vcenter.vms["web01"] = make_source(disks=3)
     answers(world, lambda instance: setattr((instance.disks or [])[2], "controller", "scsi"))
@@ -145,7 +145,7 @@ def test_pool_by_part_of_the_path(world: Any) -> None:
     assert "Storage pool for disk" in world.refused(hostname="b", forced=True).text
 
 
-def test_volume_limit(world: Any) -> None:
+def test_3p8i5_volume_limit(world: Any) -> None:
     """The limits of volumes and primary storage are checked with the records."""
     world.change("l2", account_id=world.id_of("bob-account"))
     world.change("bob-account", limits={"volume": 0})
@@ -182,7 +182,7 @@ def test_custom_offering(world: Any) -> None:
         ({"cpu_speed_mhz": 1}, {"maxmemory": "100", "minmemory": ""}, "specify a value between 32 and 100"),
     ],
 )
-def test_custom_offering_refused(
+def test_3p8i1_custom_offering_refused(
     world: Any, make_source: Any, source: dict[str, Any], details: dict[str, Any], reason: str
 ) -> None:
     """The limits of a custom offering hold for the source's numbers; the refusal names VM and offering."""
@@ -231,14 +231,14 @@ def test_iops_and_boot_details(world: Any) -> None:
     assert (details["UEFI"], details["kvm.vnc.password"]) == ("SECURE", "vnc-word")
 
 
-def test_bad_iops(world: Any) -> None:
+def test_3p8i7_bad_iops(world: Any) -> None:
     """A failure while the volumes are written has its text and leaves nothing."""
     assert late(world, details={"0": {"miniops": "many"}}) == (
         'Failed to import volumes while importing vm: web01. For input string: "many"'
     )
 
 
-def test_usage_fails(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_3p8i9_usage_fails(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure of the usage records has its text and takes all records back."""
 
     def broken(*_: object) -> None:

@@ -137,7 +137,7 @@ def test_removed_host_is_not_found(world: Any) -> None:
 # The check command (3.2)
 
 
-def test_check_command_false(world: Any) -> None:
+def test_3p2_check_command_false(world: Any) -> None:
     """A host that says no is named with its reason."""
     world.agents.script(CheckConvertInstanceCommand, CheckConvertInstanceAnswer(result=False, details="NOPE"))
     assert world.reason(convertinstancehostid="K1") == (
@@ -147,7 +147,7 @@ def test_check_command_false(world: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [AgentUnavailableError("gone"), OperationTimedOutError("gone")])
-def test_check_command_not_answered(world: Any, error: Exception) -> None:
+def test_3p2_check_command_not_answered(world: Any, error: Exception) -> None:
     """A host that cannot be asked is named; between `check` and `conversion` nothing is said for Linux."""
     world.agents.script(CheckConvertInstanceCommand, error)
     assert world.reason(convertinstancehostid="K1") == (
@@ -344,7 +344,7 @@ def failed(world: Any, **changes: Any) -> str:
     return text
 
 
-def test_A1_convert_false(world: Any) -> None:
+def test_3p4_A1_convert_false(world: Any) -> None:
     """A failed conversion is told with the host's words and no import is tried."""
     world.agents.script(ConvertInstanceCommand, Answer(result=False, details="Instance conversion failed"))
     assert failed(world) == (
@@ -355,7 +355,7 @@ def test_A1_convert_false(world: Any) -> None:
     assert world.task.step == "ConvertingInstance"
 
 
-def test_A2_agent_drops(world: Any) -> None:
+def test_3p4_A2_agent_drops(world: Any) -> None:
     """An agent that goes away during the conversion ends the import."""
     world.agents.script(ConvertInstanceCommand, AgentUnavailableError("link cut"))
     assert failed(world) == (
@@ -363,7 +363,7 @@ def test_A2_agent_drops(world: Any) -> None:
     )
 
 
-def test_import_not_sent(world: Any) -> None:
+def test_3p5_import_not_sent(world: Any) -> None:
     """A time-out of the import command has its text."""
     world.agents.script(ImportConvertedInstanceCommand, OperationTimedOutError("too late"))
     assert failed(world) == (
@@ -371,7 +371,7 @@ def test_import_not_sent(world: Any) -> None:
     )
 
 
-def test_import_false(world: Any) -> None:
+def test_3p5_import_false(world: Any) -> None:
     """A failed import is told with the host's words."""
     world.agents.script(ImportConvertedInstanceCommand, ImportConvertedInstanceAnswer(result=False, details="no space"))
     assert failed(world) == (
@@ -379,7 +379,7 @@ def test_import_false(world: Any) -> None:
     )
 
 
-def test_A3_no_disks(world: Any) -> None:
+def test_3p8i2_A3_no_disks(world: Any) -> None:
     """An import answer without disks ends in the records' first check."""
     world.agents.script(
         ImportConvertedInstanceCommand,
@@ -389,7 +389,7 @@ def test_A3_no_disks(world: Any) -> None:
     assert world.task.step == "Importing"
 
 
-def test_A4_unknown_pool(world: Any, make_converted: Any) -> None:
+def test_3p8i5_A4_unknown_pool(world: Any, make_converted: Any) -> None:
     """A disk in a pool that the server does not know leaves no VM."""
 
     def answer(command: ImportConvertedInstanceCommand) -> Answer:
@@ -411,7 +411,7 @@ def test_true_answer_of_another_class(world: Any, kind: Any) -> None:
     assert world.task.state == "Running"
 
 
-def test_more_disks_than_the_source_has(world: Any, make_converted: Any) -> None:
+def test_3p7_more_disks_than_the_source_has(world: Any, make_converted: Any) -> None:
     """More converted than source disks is an index failure: 530, and the task stays Running."""
 
     def answer(command: ImportConvertedInstanceCommand) -> Answer:
@@ -438,7 +438,7 @@ def test_more_disks_than_the_source_has(world: Any, make_converted: Any) -> None
         ({"memory_mb": 0}, "Memory [0] is not valid for importing VM [web01]."),
     ],
 )
-def test_numbers_of_the_source(world: Any, make_source: Any, changes: dict[str, Any], text: str) -> None:
+def test_27_numbers_of_the_source(world: Any, make_source: Any, changes: dict[str, Any], text: str) -> None:
     """A custom offering takes the source's numbers, which must be there."""
     world.vcenter.vms["web01"] = make_source(**changes)
     error = world.refused(serviceofferingid="O3")
@@ -446,7 +446,7 @@ def test_numbers_of_the_source(world: Any, make_source: Any, changes: dict[str, 
     assert world.task.state == "Failed"
 
 
-def test_limit_exceeded(world: Any, make_source: Any) -> None:
+def test_27_limit_exceeded(world: Any, make_source: Any) -> None:
     """A limit is a checked failure: 530 with its text, the task stays Running, no error event, the clone is gone."""
     world.change("l2", account_id=world.id_of("bob-account"))
     world.change("bob-account", limits={"user_vm": 0})

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from mgmt.commands import DuplicateCommandError, all_declarations, collect
+from mgmt.commands import DuplicateCommandError, all_declarations, collect, of_release
 from mgmt.commands.declaration import Declaration
 from mgmt.commands.fields import ListOf, Out, Param, Response
+from mgmt.profiles import PROFILES
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = json.loads((ROOT / "fixtures" / "catalog" / "api.json").read_text(encoding="utf-8"))
 DIFFERENCES = yaml.safe_load((Path(__file__).parent / "data" / "catalogue_differences.yaml").read_text("utf-8"))
 NEVER_LISTED = {"response", "customjobid", "starteventid"}
-DECLARATIONS = all_declarations()
+DECLARATIONS = of_release(all_declarations(), PROFILES["main"])
 
 
 def wanted_parameters(command: dict[str, Any]) -> dict[str, tuple[Any, ...]]:

@@ -43,6 +43,8 @@ def test_later_sources_win(tmp_path: Path) -> None:
         ("database", "no url"),
         ("fix", "nothing-known"),
         ("log_level", "loud"),
+        ("extensions", "maybe"),
+        ("profile", "5.0"),
         ("host", " "),
     ],
 )
@@ -116,4 +118,11 @@ def test_settings_page_lists_every_setting() -> None:
         assert f"`CLOUDSTACK_MOCK_{option.name.upper()}`" in row
         assert f"`--{option.name.replace('_', '-')}`" in row
         default = getattr(Settings(), option.name)
+        default = str(default).lower() if isinstance(default, bool) else default
         assert ("none" in row or "temporary" in row) if default in (None, ()) else f"`{default}`" in row
+
+
+def test_a_switch_is_true_or_false() -> None:
+    """A switch may be given as text of any case, or as TOML's own value."""
+    for given, meant in (("TRUE", True), ("false", False), (True, True)):
+        assert load_settings(options={"extensions": given}).extensions is meant

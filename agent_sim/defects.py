@@ -1,0 +1,12 @@
+"""The names of defects of CloudStack's agent that a fleet can be told to be without.
+
+They are those of the server's `--fix` (`mgmt.quirks`); a test compares the two.
+"""
+
+from __future__ import annotations
+
+UNQUOTED_VDDK_LINE = "unquoted-vddk-line"
+VDDK_READS_ORIGINAL = "vddk-reads-original"
+PASSWORD_FILE_MODE = "password-file-mode"
+EXPORT_FOLDER_LEFT = "export-folder-left"
+BLANK_IN_VPX_URL = "blank-in-vpx-url"

@@ -1,0 +1,43 @@
+"""What a server offers with `--extensions`, and hides without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cloudstack_mock import ApiCallError
+from mgmt.cli import main
+
+
+def test_extensions_are_hidden_by_default(lab: Any) -> None:
+    """Without the setting neither the parameter nor the command is there."""
+    shown = lab.client.call("listApis", name="importVm")["api"][0]["params"]
+    assert "dryrun" not in {parameter["name"] for parameter in shown}
+    with pytest.raises(ApiCallError, match=r"^401: "):
+        lab.client.call("getImportTrace", jobid="x")
+
+
+def test_dry_run_and_trace_of_a_failure(start_lab: Any) -> None:
+    """A dry run tells its plan and makes nothing; the command line tells the rules of a failed import."""
+    lab = start_lab(extensions=True)
+    shown = lab.client.call("listApis", name="importVm")["api"][0]["params"]
+    assert "dryrun" in {parameter["name"] for parameter in shown}
+    parameters = lab.import_parameters("web01")
+    events = lab.client.call("listEvents", listall=True).get("count", 0)
+    plan = lab.client.run("importVm", parameters | {"dryrun": True}, poll_interval_s=0.01)["importplan"]
+    assert plan["possible"] is True
+    assert plan["converthost"] in {"kvm1", "kvm2"}
+    assert lab.client.call("listVirtualMachines", listall=True) == {}
+    assert lab.client.call("listEvents", listall=True).get("count", 0) == events
+    assert lab.tasks() == []
+
+    words = [f"{name}={value}" for name, value in parameters.items() if isinstance(value, str) and name != "name"]
+    keys = ["--url", lab.client.url, "--api-key", lab.client.api_key, "--secret-key", lab.client.secret_key]
+    result = CliRunner().invoke(main, ["api", *keys, "importVm", "name=nosuch", "hostname=ok", *words])
+    assert result.exit_code == 1
+    assert "H H8: passed: " in result.stderr
+    assert "C C2: refused: Cannot find VM with name nosuch" in result.stderr
+    with pytest.raises(ApiCallError, match="No trace of an import with job ID: x is kept"):
+        lab.client.call("getImportTrace", jobid="x")
