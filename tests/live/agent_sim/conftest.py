@@ -327,7 +327,7 @@ class Lab:
         return [run for run in self.runs if program in " ".join(run.argv[:3])][-1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vcenter() -> Iterator[VcenterSim]:
     """The lab's vCenter; tests only read it."""
     sim = VcenterSim(LAB.parents[1] / "vcenters" / "lab.yaml")
