@@ -108,7 +108,7 @@ class DomainNic:
 
 @dataclass(frozen=True)
 class Domain:
-    """A libvirt domain that is on the host from the start."""
+    """A libvirt domain. A persistent one is there when it is shut off; `vnc_display` 0 stands for port 5900."""
 
     name: str
     state: str = "running"
@@ -120,6 +120,8 @@ class Domain:
     vnc_password: str | None = None
     disks: tuple[DomainDisk, ...] = ()
     nics: tuple[DomainNic, ...] = ()
+    persistent: bool = False
+    vnc_display: int = 0
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,13 @@ class Hypervisor:
         self._surroundings = surroundings
         self._provision()
         self.storage = HostStorage(host, self.files, surroundings.exports)
-        self.domains: dict[str, Domain] = {domain.name: domain for domain in host.domains}
+        self.domains: dict[str, Domain] = {}
+        for domain in host.domains:
+            persistent = replace(domain, persistent=True)
+            if domain.state == "shut off":
+                self.domains[domain.name] = persistent
+            else:
+                self.run_domain(persistent, domain.state)
         self.bench = Bench(
             host=host,
             files=self.files,
@@ -92,6 +98,12 @@ class Hypervisor:
         folder = self.files.real(PASSWORD_FILE_PREFIX).parent
         prefix = self.files.real(PASSWORD_FILE_PREFIX).name
         return sorted(path for path in folder.iterdir() if path.name.startswith(prefix)) if folder.is_dir() else []
+
+    def run_domain(self, domain: Domain, state: str = "running") -> None:
+        """Put the domain on the host, active, with the first VNC display that is free."""
+        taken = {other.vnc_display for other in self.domains.values() if other.state != "shut off"}
+        display = next(number for number in range(len(taken) + 1) if number not in taken)
+        self.domains[domain.name] = replace(domain, state=state, vnc_display=display)
 
     def set_domain_state(self, name: str, state: str) -> None:
         """Change a domain's state: `running`, `paused` or `shut off`."""

@@ -144,6 +144,20 @@ class Pool:
             raise AgentFailure(f"pool {self.uuid} of type {self.type} has no directory")
         return self.space.directory
 
+    def file(self, name: str) -> Path | None:
+        """The real path of a volume's file, None in a pool without files.
+
+        Raises AgentFailure for a pool that is not mounted and for a name that leads out of the pool.
+        """
+        if self.space is None:
+            return None
+        if not self.mounted:
+            raise AgentFailure(f"Storage pool {self.uuid} is not mounted at {self.target}")
+        inside = name.removeprefix(f"{self.target}/")
+        if not inside or inside.startswith("/") or ".." in PurePosixPath(inside).parts:
+            raise AgentFailure(f"{name!r} is no name of a volume in storage pool {self.uuid}")
+        return self.space.directory / inside
+
 
 class HostStorage:
     """The libvirt pools of one host and the agent's reference counts on temporary ones."""

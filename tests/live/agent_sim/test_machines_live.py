@@ -1,0 +1,95 @@
+"""The life of VMs on a simulated host: commands over the wire, domains and files on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent_sim.toolchain.images import write_qcow2
+from mgmt.protocol.commands import (
+    CheckVirtualMachineCommand,
+    DeleteCommand,
+    DiskTO,
+    GetUnmanagedInstancesCommand,
+    NicTO,
+    RebootAnswer,
+    RebootCommand,
+    StartAnswer,
+    StartCommand,
+    StopAnswer,
+    StopCommand,
+    TemplateObjectTO,
+    VirtualMachineTO,
+    VolumeObjectTO,
+)
+
+GIB = 1024**3
+
+
+@pytest.fixture(name="lab")
+def lab_with_a_disk(conversions: Any) -> Any:
+    write_qcow2(conversions.export("/export/primary") / "root", 3 * GIB, allocated_bytes=1024)
+    return conversions
+
+
+def volume(lab: Any, path: str = "root") -> VolumeObjectTO:
+    return VolumeObjectTO(path=path, size=GIB, dataStore=lab.primary(), format="QCOW2", volumeType="ROOT")
+
+
+def machine(lab: Any, name: str = "i-2-3-VM", path: str = "root") -> VirtualMachineTO:
+    return VirtualMachineTO(
+        name=name,
+        cpus=2,
+        minSpeed=1000,
+        maxRam=2 * GIB,
+        disks=[
+            DiskTO(data=volume(lab, path), diskSeq=0, type="ROOT"),
+            DiskTO(data=TemplateObjectTO(format="ISO"), diskSeq=3, type="ISO"),
+        ],
+        nics=[NicTO(mac="02:01:00:aa:bb:01", broadcastUri="vlan://162")],
+    )
+
+
+def test_start_check_reboot_stop(lab: Any) -> None:
+    """A started VM is a domain with the disks and NICs of its specification; stopping it leaves nothing."""
+    agent = lab.agent
+    started = agent.ask(StartCommand(vm=machine(lab)))[0]
+    assert isinstance(started, StartAnswer) and started.result and started.vm.name == "i-2-3-VM"
+    found = agent.ask(GetUnmanagedInstancesCommand(instanceName="i-2-3-VM"))[0].unmanagedInstances["i-2-3-VM"]
+    assert (found.cpuCores, found.memory, found.disks[0].capacity) == (2, 2048, 3 * GIB)
+    assert (found.nics[0].macAddress, found.nics[0].vlan) == ("02:01:00:aa:bb:01", 162)
+    assert agent.ask(StartCommand(vm=machine(lab, "i-2-4-VM")))[0].result
+    checked = agent.ask(CheckVirtualMachineCommand(vmName="i-2-4-VM"))[0]
+    assert (checked.state, checked.vncPort) == ("PowerOn", 1)
+    assert agent.ask(StartCommand(vm=machine(lab)))[0].details.endswith("domain 'i-2-3-VM' is already active")
+    rebooted = agent.ask(RebootCommand(vmName="i-2-3-VM"))[0]
+    assert isinstance(rebooted, RebootAnswer) and rebooted.result and rebooted.vncPort == 0
+    refused = agent.ask(StopCommand(vmName="i-2-3-VM", checkBeforeCleanup=True))[0]
+    assert (refused.result, refused.details) == (False, "vm is still running on host")
+    lab.hypervisor.set_domain_state("i-2-3-VM", "paused")
+    paused = agent.ask(CheckVirtualMachineCommand(vmName="i-2-3-VM"))[0]
+    assert (paused.state, paused.vncPort) == ("PowerUnknown", 0)
+    for _ in range(2):
+        stopped = agent.ask(StopCommand(vmName="i-2-3-VM"))[0]
+        assert isinstance(stopped, StopAnswer) and stopped.result
+    gone = agent.ask(CheckVirtualMachineCommand(vmName="i-2-3-VM"))[0]
+    assert (gone.result, gone.state) == (False, None) and gone.details.startswith("Domain not found: ")
+    assert not agent.ask(RebootCommand(vmName="i-2-3-VM"))[0].result
+
+
+@pytest.mark.parametrize("path", ["missing", "../root", ""])
+def test_start_without_its_disk_fails(lab: Any, path: str) -> None:
+    answer = lab.agent.ask(StartCommand(vm=machine(lab, path=path)))[0]
+    assert isinstance(answer, StartAnswer) and not answer.result and path in answer.details
+    assert lab.hypervisor.domains == {}
+
+
+def test_delete_removes_the_file(lab: Any) -> None:
+    """The file goes from the pool; asking once more is no fault, an unknown pool is."""
+    for _ in range(2):
+        assert lab.agent.ask(DeleteCommand(data=volume(lab)))[0].result
+        assert lab.files() == []
+    unknown = VolumeObjectTO(path="root", dataStore=lab.primary("0b1e4a86-0000-4000-8000-000000000001"))
+    answer = lab.agent.ask(DeleteCommand(data=unknown))[0]
+    assert not answer.result and "no storage pool with matching uuid" in answer.details
