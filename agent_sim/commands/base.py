@@ -9,19 +9,13 @@ from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import Pool
 from mgmt.protocol.commands import Answer, NfsTO, PrimaryDataStoreTO
-from mgmt.protocol.records import Command, DataStoreTO, UnknownCommand
+from mgmt.protocol.records import DataStoreTO
 
 # Handlers take their own command class, which a common type cannot say
 Handler = Callable[[Hypervisor, Any], Awaitable[Answer]]
 HandlerTable = Mapping[str, Handler]
 
 API = "com.cloud.agent.api"
-
-
-def field_text(command: Command, name: str) -> str | None:
-    """A text field of a command whose class may not be declared on the wire."""
-    value = command.fields.get(name) if isinstance(command, UnknownCommand) else getattr(command, name, None)
-    return value if isinstance(value, str) else None
 
 
 def open_temporary_pool(hypervisor: Hypervisor, location: DataStoreTO | None) -> Pool:

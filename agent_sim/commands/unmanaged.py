@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-from agent_sim.commands.base import API, HandlerTable, field_text
+from agent_sim.commands.base import API, HandlerTable
+from agent_sim.commands.machines import domain_of, not_found
+from agent_sim.errors import AgentFailure
 from agent_sim.host import Domain
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import name_uuid
@@ -13,11 +16,14 @@ from mgmt.protocol.commands import (
     Answer,
     GetUnmanagedInstancesAnswer,
     GetUnmanagedInstancesCommand,
+    PrepareUnmanageVMInstanceAnswer,
+    PrepareUnmanageVMInstanceCommand,
     UnmanagedDisk,
     UnmanagedInstanceTO,
     UnmanagedNic,
+    UnmanageInstanceAnswer,
+    UnmanageInstanceCommand,
 )
-from mgmt.protocol.records import Command, UnknownAnswer
 
 _VNC_PASSWORD_LENGTH = 22
 
@@ -90,20 +96,31 @@ def _padded(domain: Domain) -> str | None:
     return (domain.vnc_password + letters + "a" * _VNC_PASSWORD_LENGTH)[:_VNC_PASSWORD_LENGTH]
 
 
-async def prepare_unmanage(hypervisor: Hypervisor, command: Command) -> Answer:
+async def prepare_unmanage(hypervisor: Hypervisor, command: PrepareUnmanageVMInstanceCommand) -> Answer:
     """True when the domain is there; nothing changes on the host."""
-    name = field_text(command, "instanceName") or ""
-    fields: dict[str, object] = {"result": True, "details": "OK"}
+    name = command.instanceName or ""
     if name not in hypervisor.domains:
-        fields = {"result": False, "details": f"Error: Domain not found: no domain with matching name '{name}'"}
-    return UnknownAnswer(
-        java_class=f"{API}.PrepareUnmanageVMInstanceAnswer",
-        fields={**fields, "contextMap": {}, "wait": 0, "bypassHostMaintenance": False},
-        result=bool(fields["result"]),
-    )
+        return PrepareUnmanageVMInstanceAnswer(result=False, details=f"Error: {not_found(name)}")
+    return PrepareUnmanageVMInstanceAnswer(result=True, details="OK")
+
+
+async def unmanage(hypervisor: Hypervisor, command: UnmanageInstanceCommand) -> Answer:
+    """Keep a persistent domain: from its present form when it is there, else from the specification, shut off."""
+    name = command.instanceName or ""
+    domain = hypervisor.domains.get(name)
+    try:
+        if command.vm is not None and (domain is None or domain.state == "shut off"):
+            domain = await hypervisor.bench.blocking(domain_of, hypervisor, command.vm)
+        elif domain is None:
+            raise AgentFailure(not_found(name))
+    except (AgentFailure, OSError) as error:
+        return UnmanageInstanceAnswer(result=False, details=f"Error: {error}")
+    hypervisor.domains[name] = replace(domain, name=name, persistent=True)
+    return UnmanageInstanceAnswer(result=True, details="OK")
 
 
 HANDLERS: HandlerTable = {
     f"{API}.GetUnmanagedInstancesCommand": get_unmanaged,
     f"{API}.PrepareUnmanageVMInstanceCommand": prepare_unmanage,
+    f"{API}.UnmanageInstanceCommand": unmanage,
 }

@@ -5,11 +5,13 @@ Upstream: KVMStorageProcessor, LibvirtCheckVolumeCommandWrapper.
 
 from __future__ import annotations
 
-from agent_sim.commands.base import HandlerTable
+from agent_sim.commands.base import API, HandlerTable
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
-from mgmt.protocol.commands import Answer, DeleteCommand, VolumeObjectTO
+from agent_sim.toolchain.images import ImageError, ImageInfo, read_image
+from mgmt.protocol.commands import Answer, CheckVolumeAnswer, CheckVolumeCommand, DeleteCommand, VolumeObjectTO
 
+_CHECKED_POOLS = ("Filesystem", "NetworkFilesystem")
 _STORAGE = "org.apache.cloudstack.storage.command"
 
 
@@ -31,6 +33,47 @@ async def delete(hypervisor: Hypervisor, command: DeleteCommand) -> Answer:
     return Answer(result=True)
 
 
+async def check(hypervisor: Hypervisor, command: CheckVolumeCommand) -> Answer:
+    """What `qemu-img info` says of a file in a pool; only names that end in .qcow2 must be good qcow2."""
+    filer = command.storageFilerTO
+    if filer is None or filer.type not in _CHECKED_POOLS:
+        return Answer(result=False, details="Unsupported Storage Pool")
+    name = command.srcFile or ""
+    try:
+        file = hypervisor.storage.find(filer.uuid or "").file(name)
+        if file is None or not file.is_file():
+            return Answer(result=False)
+        image = await hypervisor.bench.blocking(read_image, file)
+    except (AgentFailure, OSError):
+        return Answer(result=False)
+    except ImageError:
+        return CheckVolumeAnswer(result=False, details="")
+    if name.endswith(".qcow2") and image.file_format != "qcow2":
+        return CheckVolumeAnswer(result=False, details="")
+    locked = is_in_use(hypervisor, f"{hypervisor.storage.find(filer.uuid or '').target}/{name.rpartition('/')[2]}")
+    details = image_details(image) | {"IS_LOCKED": "true" if locked else "false"}
+    return CheckVolumeAnswer(result=True, details="", size=image.virtual_size_bytes, volumeDetails=details)
+
+
+def is_in_use(hypervisor: Hypervisor, path: str) -> bool:
+    """Whether an active domain of the host has the file open."""
+    active = (domain for domain in hypervisor.domains.values() if domain.state != "shut off")
+    return any(disk.path == path for domain in active for disk in domain.disks)
+
+
+def image_details(image: ImageInfo) -> dict[str, str]:
+    """The image as answers tell it, without its lock."""
+    details = {
+        "FILE_FORMAT": image.file_format,
+        "IS_ENCRYPTED": "true" if image.is_encrypted else "false",
+        "CLUSTER_SIZE": str(image.cluster_size_bytes) if image.cluster_size_bytes else None,
+        "BACKING_FILE": image.backing_file,
+        "BACKING_FILE_FORMAT": image.backing_file_format,
+    }
+    return {key: value for key, value in details.items() if value is not None}
+
+
 HANDLERS: HandlerTable = {
+    f"{API}.CheckVolumeCommand": check,
     f"{_STORAGE}.DeleteCommand": delete,
 }

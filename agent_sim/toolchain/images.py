@@ -16,8 +16,11 @@ _VMDK_MAGIC = b"KDMV"
 _CLUSTER_BITS = 16
 _CLUSTER = 1 << _CLUSTER_BITS
 _HEADER_LENGTH = 104
+_V2_HEADER_LENGTH = 72
+_LONGEST_BACKING_NAME = 1023
 _COPIED = 1 << 63
 _ALLOCATED_EXTENSION = 0x43534D41
+_BACKING_FORMAT_EXTENSION = 0xE2792ACA
 _SECTOR = 512
 _V3_HEADER = ">4sIQIIQIIQQIIQQQQII"
 
@@ -34,6 +37,9 @@ class ImageInfo:
     virtual_size_bytes: int
     allocated_bytes: int
     cluster_size_bytes: int | None = None
+    is_encrypted: bool = False
+    backing_file: str | None = None
+    backing_file_format: str | None = None
 
 
 def write_qcow2(path: Path, virtual_size_bytes: int, *, allocated_bytes: int) -> None:
@@ -83,7 +89,7 @@ def read_image(path: Path) -> ImageInfo:
     Raises OSError when it cannot be read, ImageError for a damaged qcow2 header.
     """
     with path.open("rb") as file:
-        start = file.read(_HEADER_LENGTH + 64)
+        start = file.read(_HEADER_LENGTH + 512)
         length = file.seek(0, 2)
     if start[:4] != _QCOW2_MAGIC:
         if start[:4] == _VMDK_MAGIC:
@@ -92,24 +98,43 @@ def read_image(path: Path) -> ImageInfo:
         return ImageInfo("raw", -(-length // _SECTOR) * _SECTOR, length)
     if len(start) < _HEADER_LENGTH:
         raise ImageError(f"{path}: qcow2 header is cut off after {len(start)} bytes")
+    return _qcow2_info(path, start, length)
+
+
+def _qcow2_info(path: Path, start: bytes, length: int) -> ImageInfo:
     values = struct.unpack_from(_V3_HEADER, start)
-    version, cluster_bits, size, header_length = values[1], values[4], values[5], values[17]
-    if version != 3 or not 9 <= cluster_bits <= 21:
-        raise ImageError(f"{path}: qcow2 version {version} with cluster bits {cluster_bits}: expected version 3")
-    return ImageInfo("qcow2", size, _allocated(start, header_length, default=length), 1 << cluster_bits)
+    version, backing_offset, backing_length, cluster_bits, size, encryption = values[1:7]
+    if version not in (2, 3) or not 9 <= cluster_bits <= 21:
+        raise ImageError(f"{path}: qcow2 version {version} with cluster bits {cluster_bits}: expected version 3 or 2")
+    extensions = _extensions(start, values[17] if version == 3 else _V2_HEADER_LENGTH)
+    allocated = extensions.get(_ALLOCATED_EXTENSION, b"")
+    backing_file = None
+    if backing_offset:
+        with path.open("rb") as file:
+            file.seek(backing_offset)
+            backing_file = file.read(min(backing_length, _LONGEST_BACKING_NAME)).decode("utf-8", "replace")
+    backing_format = extensions.get(_BACKING_FORMAT_EXTENSION)
+    return ImageInfo(
+        "qcow2",
+        size,
+        struct.unpack(">Q", allocated)[0] if len(allocated) == 8 else length,
+        1 << cluster_bits,
+        encryption != 0,
+        backing_file,
+        backing_format.decode("ascii", "replace") if backing_format else None,
+    )
 
 
-def _allocated(start: bytes, offset: int, *, default: int) -> int:
-    """The modelled content size from the header extensions, `default` when no extension of ours is there."""
+def _extensions(start: bytes, offset: int) -> dict[int, bytes]:
+    """The header extensions that begin at `offset` and lie within `start`."""
+    found = {}
     while offset + 8 <= len(start):
         kind, length = struct.unpack_from(">II", start, offset)
-        if kind == 0:
+        if kind == 0 or offset + 8 + length > len(start):
             break
-        if kind == _ALLOCATED_EXTENSION and length == 8 and offset + 16 <= len(start):
-            allocated: int = struct.unpack_from(">Q", start, offset + 8)[0]
-            return allocated
+        found[kind] = start[offset + 8 : offset + 8 + length]
         offset += 8 + -(-length // 8) * 8
-    return default
+    return found
 
 
 def write_vmdk(path: Path, virtual_size_bytes: int, *, stored_bytes: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agent_sim.toolchain.images import write_qcow2
 from cloudstack_mock import ApiCallError
 
 
@@ -32,3 +33,69 @@ def test_volumes_and_destroy_through_the_api(lab: Any) -> None:
     assert {event["type"] for event in events} >= {"VM.STOP", "VM.DESTROY", "VM.RECOVER", "VM.UPDATE"}
     with pytest.raises(ApiCallError, match="is not running, unable to reboot it"):
         lab.client.run("rebootVirtualMachine", {"id": vm["id"]}, poll_interval_s=0.01)
+
+
+def exported_files(lab: Any) -> set[str]:
+    """The files on the exports of the lab's primary pools."""
+    fleet = lab.world.fleet
+    return {
+        entry.name
+        for path in ("/export/primary", "/export/gold")
+        if (directory := fleet.export_directory("192.0.2.20", path)).is_dir()
+        for entry in directory.iterdir()
+    }
+
+
+def test_imported_vm_runs_on_its_host_and_is_expunged(start_lab: Any) -> None:
+    """Start, restart, stop and expunge through the API: the simulated host really has the domain and the files."""
+    lab = start_lab()
+    vm = lab.import_vm("web01")
+    volumes = lab.client.call("listVolumes", virtualmachineid=vm["id"])["volume"]
+    disks = {volume["path"] for volume in volumes}
+    assert len(disks) == 2 and disks <= exported_files(lab)
+
+    def run(command: str, **parameters: object) -> dict[str, Any]:
+        result: dict[str, Any] = lab.client.run(command, {"id": vm["id"], **parameters}, poll_interval_s=0.01)
+        return result
+
+    started = run("startVirtualMachine")["virtualmachine"]
+    assert started["state"] == "Running"
+    domains = lab.world.fleet.agent(started["hostname"]).hypervisor.domains
+    assert domains[vm["instancename"]].state == "running"
+    assert {disk.path.rpartition("/")[2] for disk in domains[vm["instancename"]].disks} == disks
+    assert run("rebootVirtualMachine")["virtualmachine"]["state"] == "Running"
+    assert run("stopVirtualMachine")["virtualmachine"]["state"] == "Stopped"
+    assert vm["instancename"] not in domains
+    data_disks = ",".join(volume["id"] for volume in volumes if volume["type"] == "DATADISK")
+    run("destroyVirtualMachine", expunge=True, volumeids=data_disks)
+    assert "virtualmachine" not in lab.client.call("listVirtualMachines", id=vm["id"], listall=True)
+    assert exported_files(lab) & disks == set()
+
+
+def test_image_in_a_pool_becomes_a_vm_and_is_let_go(start_lab: Any) -> None:
+    """importVm of a qcow2 file that lies in a shared pool; unmanageVirtualMachine leaves the domain with its host."""
+    lab = start_lab()
+    pool = next(p for p in lab.client.call("listStoragePools")["storagepool"] if p["path"] == "/export/primary")
+    directory = lab.world.fleet.export_directory("192.0.2.20", "/export/primary")
+    write_qcow2(directory / "shared1.qcow2", 5 * 1024**3, allocated_bytes=1024**2)
+    parameters = {
+        "name": "shared1",
+        "zoneid": lab.zone_id,
+        "clusterid": lab.cluster_id,
+        "hypervisor": "KVM",
+        "importsource": "shared",
+        "diskpath": "shared1.qcow2",
+        "storageid": pool["id"],
+        "networkid": lab.one("listNetworks", "network", listall=True, type="L2")["id"],
+        "serviceofferingid": lab.one("listServiceOfferings", "serviceoffering", name="Medium Instance")["id"],
+    }
+    vm = lab.client.run("importVm", parameters, poll_interval_s=0.01)["virtualmachine"]
+    assert lab.one("listVolumes", "volume", virtualmachineid=vm["id"])["size"] == 5 * 1024**3
+    started = lab.client.run("startVirtualMachine", {"id": vm["id"]}, poll_interval_s=0.01)["virtualmachine"]
+    domains = lab.world.fleet.agent(started["hostname"]).hypervisor.domains
+    lab.client.run("unmanageVirtualMachine", {"id": vm["id"]}, poll_interval_s=0.01)
+    kept = domains[vm["instancename"]]
+    assert (kept.state, kept.persistent) == ("running", True)
+    assert (directory / "shared1.qcow2").exists()
+    found = lab.client.call("listUnmanagedInstances", clusterid=lab.cluster_id)["unmanagedinstance"]
+    assert vm["instancename"] in {instance["name"] for instance in found}

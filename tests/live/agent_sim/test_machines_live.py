@@ -8,18 +8,25 @@ import pytest
 
 from agent_sim.toolchain.images import write_qcow2
 from mgmt.protocol.commands import (
+    Answer,
     CheckVirtualMachineCommand,
+    CheckVolumeAnswer,
+    CheckVolumeCommand,
     DeleteCommand,
     DiskTO,
     GetUnmanagedInstancesCommand,
     NicTO,
+    PrepareUnmanageVMInstanceCommand,
     RebootAnswer,
     RebootCommand,
     StartAnswer,
     StartCommand,
     StopAnswer,
     StopCommand,
+    StorageFilerTO,
     TemplateObjectTO,
+    UnmanageInstanceAnswer,
+    UnmanageInstanceCommand,
     VirtualMachineTO,
     VolumeObjectTO,
 )
@@ -93,3 +100,66 @@ def test_delete_removes_the_file(lab: Any) -> None:
     unknown = VolumeObjectTO(path="root", dataStore=lab.primary("0b1e4a86-0000-4000-8000-000000000001"))
     answer = lab.agent.ask(DeleteCommand(data=unknown))[0]
     assert not answer.result and "no storage pool with matching uuid" in answer.details
+
+
+def look_at(lab: Any, name: str, **changes: Any) -> Answer:
+    filer = StorageFilerTO(**{"uuid": lab.primary().uuid, "type": "NetworkFilesystem"} | changes)
+    answer: Answer = lab.agent.ask(CheckVolumeCommand(srcFile=name, storageFilerTO=filer))[0]
+    return answer
+
+
+def test_check_volume_reads_the_image(lab: Any) -> None:
+    """Size and format come from the file itself; only a name in .qcow2 has to be a good qcow2."""
+    pool = lab.export("/export/primary")
+    good = look_at(lab, "root")
+    assert isinstance(good, CheckVolumeAnswer) and good.result and good.size == 3 * GIB
+    assert good.volumeDetails == {
+        "FILE_FORMAT": "qcow2", "CLUSTER_SIZE": "65536", "IS_ENCRYPTED": "false", "IS_LOCKED": "false",
+    }  # fmt: skip
+    assert lab.agent.ask(StartCommand(vm=machine(lab)))[0].result
+    assert look_at(lab, "root").volumeDetails["IS_LOCKED"] == "true"
+    for name in ("note", "note.qcow2"):
+        (pool / name).write_bytes(b"a text.\n")
+    note = look_at(lab, "note")
+    assert (note.result, note.size, note.volumeDetails["FILE_FORMAT"]) == (True, 512, "raw")
+    bad = look_at(lab, "note.qcow2")
+    assert isinstance(bad, CheckVolumeAnswer) and (bad.result, bad.details, bad.size) == (False, "", 0)
+    missing = look_at(lab, "missing.qcow2")
+    assert (type(missing), missing.result, missing.details) == (Answer, False, None)
+    assert look_at(lab, "root", type="RBD").details == "Unsupported Storage Pool"
+
+
+def test_check_volume_names_backing_file_and_encryption(lab: Any) -> None:
+    """Backing file, its format and encryption stand in the header of the image."""
+    path = lab.export("/export/primary") / "child.qcow2"
+    write_qcow2(path, GIB, allocated_bytes=0)
+    with path.open("r+b") as file:
+        file.seek(8)
+        file.write((4096).to_bytes(8, "big") + (9).to_bytes(4, "big"))
+        file.seek(32)
+        file.write((2).to_bytes(4, "big"))
+        file.seek(104)
+        file.write(0xE2792ACA.to_bytes(4, "big") + (5).to_bytes(4, "big") + b"qcow2\0\0\0")
+        file.seek(4096)
+        file.write(b"base.qcow")
+    details = look_at(lab, "child.qcow2").volumeDetails
+    assert (details["BACKING_FILE"], details["BACKING_FILE_FORMAT"]) == ("base.qcow", "qcow2")
+    assert details["IS_ENCRYPTED"] == "true"
+
+
+def test_unmanage_keeps_a_domain(lab: Any) -> None:
+    """A running VM stays as it is, a stopped one becomes a domain that is shut off; a missing one is refused."""
+    agent = lab.agent
+    assert agent.ask(StartCommand(vm=machine(lab)))[0].result
+    assert agent.ask(PrepareUnmanageVMInstanceCommand(instanceName="i-2-3-VM"))[0].result
+    kept = agent.ask(UnmanageInstanceCommand(instanceName="i-2-3-VM"))[0]
+    assert isinstance(kept, UnmanageInstanceAnswer) and kept.result
+    domains = lab.hypervisor.domains
+    assert (domains["i-2-3-VM"].persistent, domains["i-2-3-VM"].state) == (True, "running")
+    assert agent.ask(UnmanageInstanceCommand(instanceName="i-2-4-VM", vm=machine(lab, "i-2-4-VM")))[0].result
+    assert (domains["i-2-4-VM"].persistent, domains["i-2-4-VM"].state) == (True, "shut off")
+    assert set(agent.ask(GetUnmanagedInstancesCommand())[0].unmanagedInstances) == {"i-2-3-VM"}
+    missing = agent.ask(UnmanageInstanceCommand(instanceName="i-2-5-VM"))[0]
+    assert not missing.result and missing.details.startswith("Error: Domain not found")
+    assert agent.ask(StartCommand(vm=machine(lab, "i-2-4-VM")))[0].result
+    assert not domains["i-2-4-VM"].persistent

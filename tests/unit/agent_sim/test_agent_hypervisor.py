@@ -30,7 +30,11 @@ from agent_sim.providers import RandomIds, RealClock, Timers
 from agent_sim.storage import HostFiles, NfsServers, name_uuid
 from agent_sim.toolchain.images import write_qcow2
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel
-from mgmt.protocol.commands import GetUnmanagedInstancesCommand, UnknownCommand
+from mgmt.protocol.commands import (
+    GetUnmanagedInstancesCommand,
+    PrepareUnmanageVMInstanceAnswer,
+    PrepareUnmanageVMInstanceCommand,
+)
 
 GIB = 1024**3
 WEB01 = Domain(
@@ -262,10 +266,8 @@ def test_unmanaged_instances(build) -> None:
 
 def test_prepare_unmanage_of_a_known_domain(build) -> None:
     """True with OK; nothing changes."""
-    name = "com.cloud.agent.api.PrepareUnmanageVMInstanceCommand"
-    command = UnknownCommand(java_class=name, fields={"instanceName": "web01"})
-    answer = run(build(domains=(WEB01,)), command)
-    assert (answer.result, answer.fields["details"]) == (True, "OK")
+    answer = run(build(domains=(WEB01,)), PrepareUnmanageVMInstanceCommand(instanceName="web01"))
+    assert (type(answer), answer.result, answer.details) == (PrepareUnmanageVMInstanceAnswer, True, "OK")
 
 
 # -- timers
