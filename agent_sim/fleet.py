@@ -16,6 +16,7 @@ from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.member import Member
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
+from agent_sim.remote import RemoteHosts
 from agent_sim.storage import NfsServers
 from agent_sim.toolchain.interface import ProgressEvent, ProgressListener, ToolRun, ToolRunListener
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel
@@ -188,10 +189,13 @@ class Fleet:
 
     def _make_members(self, timers: Timers, executor: ThreadPoolExecutor) -> dict[str, Member]:
         exports = NfsServers(self.work_dir / "exports")
+        remotes = RemoteHosts(self.work_dir / "remote")
         for host in self._hosts:
             exports.declare(host.nfs_exports)
+            remotes.declare(host.remote_hosts)
         surroundings = Surroundings(
             exports=exports,
+            remotes=remotes,
             timers=timers,
             executor=executor,
             ids=self._ids,

@@ -125,6 +125,17 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class RemoteKvmHost:
+    """A KVM host that CloudStack does not manage. Without `password` every password lets in over ssh."""
+
+    ip: str
+    username: str = "root"
+    password: str | None = field(default=None, repr=False)
+    libvirt_tcp: bool = True
+    domains: tuple[Domain, ...] = ()
+
+
+@dataclass(frozen=True)
 class HostDescription:
     """One simulated KVM host."""
 
@@ -148,6 +159,7 @@ class HostDescription:
     ceph_pools: tuple[CephPool, ...] = ()
     mounts_undeclared_exports: bool = True
     domains: tuple[Domain, ...] = ()
+    remote_hosts: tuple[RemoteKvmHost, ...] = ()
 
     @property
     def full_guid(self) -> str:

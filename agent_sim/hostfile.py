@@ -26,6 +26,7 @@ from agent_sim.host import (
     LocalPool,
     NfsExport,
     OperatingSystem,
+    RemoteKvmHost,
     Tools,
     VddkLibrary,
 )
@@ -140,6 +141,18 @@ class _DomainSchema(_Record):
     nics = fields.List(fields.Nested(_DomainNicSchema))
 
 
+class _RemoteHostSchema(_Record):
+    record_class = RemoteKvmHost
+    ip = fields.IP(required=True)
+    username, password = fields.String(), fields.String()
+    libvirt_tcp = fields.Boolean()
+    domains = fields.List(fields.Nested(_DomainSchema))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: object) -> object:
+        return super()._make(data | {"ip": str(data["ip"])})
+
+
 class _PropertiesField(fields.String):
     """agent.properties text."""
 
@@ -184,6 +197,7 @@ class _DocumentSchema(Schema):
     hosts = fields.List(fields.Nested(_HostSchema), required=True, validate=validate.Length(min=1))
     nfs_exports = fields.List(fields.Nested(_NfsExportSchema), load_default=list)
     ceph_pools = fields.List(fields.Nested(_CephPoolSchema), load_default=list)
+    remote_hosts = fields.List(fields.Nested(_RemoteHostSchema), load_default=list)
     undeclared_exports = fields.String(load_default="mount", validate=validate.OneOf(["mount", "refuse"]))
 
     @pre_load
@@ -222,6 +236,7 @@ def load_hosts(path: Path, variables: Mapping[str, str] | None = None) -> list[H
                 host,
                 nfs_exports=tuple(loaded["nfs_exports"]),
                 ceph_pools=tuple(loaded["ceph_pools"]),
+                remote_hosts=tuple(loaded["remote_hosts"]),
                 mounts_undeclared_exports=loaded["undeclared_exports"] == "mount",
             )
         )

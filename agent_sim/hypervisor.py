@@ -10,6 +10,7 @@ from pathlib import Path
 from agent_sim.capabilities import Capabilities, probe
 from agent_sim.host import Domain, HostDescription
 from agent_sim.providers import Ids, Timers
+from agent_sim.remote import RemoteHosts
 from agent_sim.startup import MeasuredPool
 from agent_sim.storage import HostFiles, HostStorage, NfsServers
 from agent_sim.toolchain.images import write_qcow2
@@ -28,6 +29,7 @@ class Surroundings:
     """What all hosts of a fleet share."""
 
     exports: NfsServers
+    remotes: RemoteHosts
     timers: Timers
     executor: Executor
     ids: Ids
@@ -47,6 +49,7 @@ class Hypervisor:
         self.files = HostFiles(root)
         self.ids = surroundings.ids
         self.repaired = surroundings.repaired
+        self.remotes = surroundings.remotes
         self._surroundings = surroundings
         self._provision()
         self.storage = HostStorage(host, self.files, surroundings.exports)

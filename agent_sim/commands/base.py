@@ -8,7 +8,7 @@ from typing import Any
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import Pool
-from mgmt.protocol.commands import Answer, NfsTO, PrimaryDataStoreTO
+from mgmt.protocol.commands import Answer, NfsTO, PrimaryDataStoreTO, VolumeObjectTO
 from mgmt.protocol.records import DataStoreTO
 
 # Handlers take their own command class, which a common type cannot say
@@ -16,6 +16,8 @@ Handler = Callable[[Hypervisor, Any], Awaitable[Answer]]
 HandlerTable = Mapping[str, Handler]
 
 API = "com.cloud.agent.api"
+CHECKED_POOL_TYPES = ("Filesystem", "NetworkFilesystem")
+"""Pools whose files CheckVolume and CopyRemoteVolume take."""
 
 
 def open_temporary_pool(hypervisor: Hypervisor, location: DataStoreTO | None) -> Pool:
@@ -31,6 +33,12 @@ def open_temporary_pool(hypervisor: Hypervisor, location: DataStoreTO | None) ->
         'Cannot invoke "com.cloud.agent.api.to.DataStoreTO.getUuid()" because "conversionTemporaryLocation" is null',
         java_class="java.lang.NullPointerException",
     )
+
+
+def pool_of(hypervisor: Hypervisor, volume: VolumeObjectTO) -> Pool:
+    """The pool that holds a volume; raises AgentFailure for one that the host does not know."""
+    store = volume.dataStore
+    return hypervisor.storage.find((store.uuid if isinstance(store, PrimaryDataStoreTO) else None) or "")
 
 
 def blank(text: str | None) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from agent_sim.commands.base import API, HandlerTable
+from agent_sim.commands.base import API, HandlerTable, pool_of
 from agent_sim.errors import AgentFailure
 from agent_sim.host import Domain, DomainDisk, DomainNic
 from agent_sim.hypervisor import Hypervisor
@@ -83,7 +83,7 @@ def domain_of(hypervisor: Hypervisor, vm: VirtualMachineTO) -> Domain:
 
 
 def _disk(hypervisor: Hypervisor, volume: VolumeObjectTO, bus: str) -> DomainDisk:
-    pool = hypervisor.storage.find((volume.dataStore.uuid if volume.dataStore else None) or "")
+    pool = pool_of(hypervisor, volume)
     path = volume.path or ""
     capacity_bytes = volume.size or 0
     file = pool.file(path)

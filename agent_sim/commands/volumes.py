@@ -5,13 +5,12 @@ Upstream: KVMStorageProcessor, LibvirtCheckVolumeCommandWrapper.
 
 from __future__ import annotations
 
-from agent_sim.commands.base import API, HandlerTable
+from agent_sim.commands.base import API, CHECKED_POOL_TYPES, HandlerTable, pool_of
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.toolchain.images import ImageError, ImageInfo, read_image
 from mgmt.protocol.commands import Answer, CheckVolumeAnswer, CheckVolumeCommand, DeleteCommand, VolumeObjectTO
 
-_CHECKED_POOLS = ("Filesystem", "NetworkFilesystem")
 _STORAGE = "org.apache.cloudstack.storage.command"
 
 
@@ -21,7 +20,7 @@ async def delete(hypervisor: Hypervisor, command: DeleteCommand) -> Answer:
     if not isinstance(volume, VolumeObjectTO):
         return Answer(result=False, details="Unsupported protocol")
     try:
-        pool = hypervisor.storage.find((volume.dataStore.uuid if volume.dataStore else None) or "")
+        pool = pool_of(hypervisor, volume)
         file = pool.file(volume.path or "")
     except AgentFailure as failure:
         return Answer(result=False, details=f"{failure.java_class}: {failure.text}")
@@ -36,7 +35,7 @@ async def delete(hypervisor: Hypervisor, command: DeleteCommand) -> Answer:
 async def check(hypervisor: Hypervisor, command: CheckVolumeCommand) -> Answer:
     """What `qemu-img info` says of a file in a pool; only names that end in .qcow2 must be good qcow2."""
     filer = command.storageFilerTO
-    if filer is None or filer.type not in _CHECKED_POOLS:
+    if filer is None or filer.type not in CHECKED_POOL_TYPES:
         return Answer(result=False, details="Unsupported Storage Pool")
     name = command.srcFile or ""
     try:

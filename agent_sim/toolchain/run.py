@@ -62,6 +62,10 @@ class Bench:
         """Run `function` in a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self.executor, partial(function, *args, **kwargs))
 
+    async def pause(self, duration_s: float) -> None:
+        """Wait for the scaled part of `duration_s` seconds of the time model."""
+        await self.timers.sleep(0.0 if math.isinf(self.time_scale) else duration_s / self.time_scale)
+
 
 class Run:
     """A run in progress. Model seconds pass in `advance`; `say` prints a line and notices that the limit is over."""
@@ -78,8 +82,7 @@ class Run:
     async def advance(self, duration_s: float) -> None:
         """Let model time pass, waiting for the scaled part of it."""
         self.elapsed_s += duration_s
-        scale = self.bench.time_scale
-        await self.bench.timers.sleep(0.0 if math.isinf(scale) else duration_s / scale)
+        await self.bench.pause(duration_s)
 
     def say(self, text: str) -> None:
         """Print a line; raises ToolTimeoutError when the run is past its limit.

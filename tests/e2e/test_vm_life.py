@@ -99,3 +99,27 @@ def test_image_in_a_pool_becomes_a_vm_and_is_let_go(start_lab: Any) -> None:
     assert (directory / "shared1.qcow2").exists()
     found = lab.client.call("listUnmanagedInstances", clusterid=lab.cluster_id)["unmanagedinstance"]
     assert vm["instancename"] in {instance["name"] for instance in found}
+
+
+def test_vm_of_another_kvm_host_is_copied_and_runs(lab: Any) -> None:
+    """importVm from an external host: its stopped VM is listed, its disk is copied into a pool, and it starts."""
+    remote = {"host": "192.0.2.60", "username": "root", "password": "lab-remote", "zoneid": lab.zone_id}
+    listed = lab.client.call("listVmsForImport", hypervisor="KVM", **remote)["unmanagedinstance"]
+    assert [vm["name"] for vm in listed] == ["remote1"]
+    parameters = {
+        "name": "remote1",
+        "clusterid": lab.cluster_id,
+        "hypervisor": "KVM",
+        "importsource": "external",
+        "nicnetworklist[0].nic": listed[0]["nic"][0]["id"],
+        "nicnetworklist[0].network": lab.one("listNetworks", "network", listall=True, type="L2")["id"],
+        "serviceofferingid": lab.one("listServiceOfferings", "serviceoffering", name="Medium Instance")["id"],
+        **remote,
+    }
+    with pytest.raises(ApiCallError, match="Failed to authentication SSH user root on host"):
+        lab.client.run("importVm", parameters | {"password": "wrong"}, poll_interval_s=0.01)
+    vm = lab.client.run("importVm", parameters, poll_interval_s=0.01)["virtualmachine"]
+    volume = lab.one("listVolumes", "volume", virtualmachineid=vm["id"])
+    assert (volume["size"], volume["path"] in exported_files(lab)) == (10 * 1024**3, True)
+    started = lab.client.run("startVirtualMachine", {"id": vm["id"]}, poll_interval_s=0.01)["virtualmachine"]
+    assert started["state"] == "Running"

@@ -27,6 +27,7 @@ from agent_sim.host import (
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.properties import AgentProperties
 from agent_sim.providers import RandomIds, RealClock, Timers
+from agent_sim.remote import RemoteHosts
 from agent_sim.storage import HostFiles, NfsServers, name_uuid
 from agent_sim.toolchain.images import write_qcow2
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel
@@ -71,7 +72,14 @@ def build(tmp_path: Path):
         host = HostDescription(**{"name": "h", "guid": "g", "ip": "192.0.2.11", **fields})
         exports.declare(host.nfs_exports)
         surroundings = Surroundings(
-            exports, Timers(RealClock()), executor, RandomIds(), EsxiStreams(), TimeModel(), float("inf")
+            exports,
+            RemoteHosts(tmp_path / "remote"),
+            Timers(RealClock()),
+            executor,
+            RandomIds(),
+            EsxiStreams(),
+            TimeModel(),
+            float("inf"),
         )
         return Hypervisor(host, tmp_path / host.name, surroundings)
 
