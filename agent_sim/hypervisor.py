@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent_sim.capabilities import Capabilities, probe
@@ -39,6 +39,8 @@ class Surroundings:
     on_progress: ProgressListener | None = None
     on_tool_run: ToolRunListener | None = None
     repaired: frozenset[str] = frozenset()
+    hypervisors: dict[str, Hypervisor] = field(default_factory=dict)
+    """The fleet's hosts by address: each puts itself here."""
 
 
 class Hypervisor:
@@ -50,6 +52,8 @@ class Hypervisor:
         self.ids = surroundings.ids
         self.repaired = surroundings.repaired
         self.remotes = surroundings.remotes
+        self.neighbours = surroundings.hypervisors
+        self.neighbours[host.ip] = self
         self._surroundings = surroundings
         self._provision()
         self.storage = HostStorage(host, self.files, surroundings.exports)

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from agent_sim.commands import conversion, hostsetup, importing, machines, remote, storage, unmanaged, volumes
+from agent_sim.commands import (
+    conversion,
+    hostsetup,
+    importing,
+    machines,
+    migration,
+    remote,
+    storage,
+    unmanaged,
+    volumes,
+)
 from agent_sim.commands.base import Handler, HandlerTable
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
@@ -19,7 +29,7 @@ __all__ = ["Handler", "answer_command", "is_java_command", "unsupported"]
 @cache
 def _handlers() -> Mapping[str, Handler]:
     table: dict[str, Handler] = {}
-    for module in (conversion, hostsetup, importing, machines, remote, storage, unmanaged, volumes):
+    for module in (conversion, hostsetup, importing, machines, migration, remote, storage, unmanaged, volumes):
         handlers: HandlerTable = module.HANDLERS
         table.update(handlers)
     return table

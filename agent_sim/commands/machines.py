@@ -66,7 +66,7 @@ def domain_of(hypervisor: Hypervisor, vm: VirtualMachineTO) -> Domain:
         if disk.type == "ISO" or not isinstance(disk.data, VolumeObjectTO):
             continue
         key = "rootDiskController" if disk.type == "ROOT" else "dataDiskController"
-        disks.append(_disk(hypervisor, disk.data, details.get(key) or "virtio"))
+        disks.append(domain_disk(hypervisor, disk.data, details.get(key) or "virtio"))
     cpus = max(1, vm.cpus)
     return Domain(
         name=vm.name or "",
@@ -82,7 +82,8 @@ def domain_of(hypervisor: Hypervisor, vm: VirtualMachineTO) -> Domain:
     )
 
 
-def _disk(hypervisor: Hypervisor, volume: VolumeObjectTO, bus: str) -> DomainDisk:
+def domain_disk(hypervisor: Hypervisor, volume: VolumeObjectTO, bus: str) -> DomainDisk:
+    """A volume as a disk of a domain; raises AgentFailure for one that is not in its pool. Reads the file."""
     pool = pool_of(hypervisor, volume)
     path = volume.path or ""
     capacity_bytes = volume.size or 0

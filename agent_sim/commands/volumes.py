@@ -1,15 +1,32 @@
-"""Files of volumes in a pool: look at one, delete one.
+"""Volumes in a pool and on a domain: make, look at, attach, detach, delete.
 
 Upstream: KVMStorageProcessor, LibvirtCheckVolumeCommandWrapper.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent_sim.commands.base import API, CHECKED_POOL_TYPES, HandlerTable, pool_of
+from agent_sim.commands.machines import domain_disk, not_found
 from agent_sim.errors import AgentFailure
+from agent_sim.host import Domain, DomainDisk
 from agent_sim.hypervisor import Hypervisor
-from agent_sim.toolchain.images import ImageError, ImageInfo, read_image
-from mgmt.protocol.commands import Answer, CheckVolumeAnswer, CheckVolumeCommand, DeleteCommand, VolumeObjectTO
+from agent_sim.toolchain.images import ImageError, ImageInfo, read_image, write_qcow2
+from mgmt.protocol.commands import (
+    Answer,
+    AttachAnswer,
+    AttachCommand,
+    CheckVolumeAnswer,
+    CheckVolumeCommand,
+    CreateObjectAnswer,
+    CreateObjectCommand,
+    DeleteCommand,
+    DettachAnswer,
+    DettachCommand,
+    DiskTO,
+    VolumeObjectTO,
+)
 
 _STORAGE = "org.apache.cloudstack.storage.command"
 
@@ -30,6 +47,61 @@ async def delete(hypervisor: Hypervisor, command: DeleteCommand) -> Answer:
         except OSError as error:
             return Answer(result=False, details=f"org.libvirt.LibvirtException: cannot unlink file: {error.strerror}")
     return Answer(result=True)
+
+
+async def create(hypervisor: Hypervisor, command: CreateObjectCommand) -> Answer:
+    """Make a volume's file, thin, named by the volume's uuid."""
+    volume = command.data
+    if not isinstance(volume, VolumeObjectTO):
+        return CreateObjectAnswer(result=False, details="not supported type")
+    name, size_bytes = volume.uuid or hypervisor.ids.uuid(), volume.size or 0
+    try:
+        file = pool_of(hypervisor, volume).file(name)
+        if file is not None:
+            await hypervisor.bench.blocking(write_qcow2, file, size_bytes, allocated_bytes=0)
+    except (AgentFailure, OSError) as error:
+        return CreateObjectAnswer(result=False, details=f"com.cloud.utils.exception.CloudRuntimeException: {error}")
+    kind = "RAW" if file is None else "QCOW2"
+    return CreateObjectAnswer(result=True, data=VolumeObjectTO(path=name, size=size_bytes, format=kind))
+
+
+async def attach(hypervisor: Hypervisor, command: AttachCommand) -> Answer:
+    """Give a domain a disk whose file is in its pool."""
+    name = command.vmName or ""
+    try:
+        disk = await hypervisor.bench.blocking(_wanted_disk, hypervisor, command.disk)
+        domain = _active(hypervisor, name)
+    except (AgentFailure, OSError) as error:
+        return AttachAnswer(result=False, details=str(error))
+    if disk not in domain.disks:
+        hypervisor.domains[name] = replace(domain, disks=(*domain.disks, disk))
+    return AttachAnswer(result=True, disk=command.disk)
+
+
+async def detach(hypervisor: Hypervisor, command: DettachCommand) -> Answer:
+    """Take a disk from a domain; one that it has not is no fault."""
+    name = command.vmName or ""
+    try:
+        disk = await hypervisor.bench.blocking(_wanted_disk, hypervisor, command.disk)
+        domain = _active(hypervisor, name)
+    except (AgentFailure, OSError) as error:
+        return DettachAnswer(result=False, details=str(error))
+    left = tuple(each for each in domain.disks if each.path != disk.path)
+    hypervisor.domains[name] = replace(domain, disks=left)
+    return DettachAnswer(result=True, disk=command.disk)
+
+
+def _wanted_disk(hypervisor: Hypervisor, disk: DiskTO | None) -> DomainDisk:
+    if disk is None or not isinstance(disk.data, VolumeObjectTO):
+        raise AgentFailure("the disk is no volume")
+    return domain_disk(hypervisor, disk.data, "virtio")
+
+
+def _active(hypervisor: Hypervisor, name: str) -> Domain:
+    domain = hypervisor.domains.get(name)
+    if domain is None or domain.state == "shut off":
+        raise AgentFailure(not_found(name))
+    return domain
 
 
 async def check(hypervisor: Hypervisor, command: CheckVolumeCommand) -> Answer:
@@ -75,4 +147,7 @@ def image_details(image: ImageInfo) -> dict[str, str]:
 HANDLERS: HandlerTable = {
     f"{API}.CheckVolumeCommand": check,
     f"{_STORAGE}.DeleteCommand": delete,
+    f"{_STORAGE}.CreateObjectCommand": create,
+    f"{_STORAGE}.AttachCommand": attach,
+    f"{_STORAGE}.DettachCommand": detach,
 }

@@ -123,3 +123,28 @@ def test_vm_of_another_kvm_host_is_copied_and_runs(lab: Any) -> None:
     assert (volume["size"], volume["path"] in exported_files(lab)) == (10 * 1024**3, True)
     started = lab.client.run("startVirtualMachine", {"id": vm["id"]}, poll_interval_s=0.01)["virtualmachine"]
     assert started["state"] == "Running"
+
+
+def test_running_vm_gets_a_disk_and_moves(lab: Any) -> None:
+    """A new volume is a file that the running VM's host attaches; then the VM moves to another host."""
+    vm = lab.import_vm("web01", displayname="mover", forced=True)
+    started = lab.client.run("startVirtualMachine", {"id": vm["id"]}, poll_interval_s=0.01)["virtualmachine"]
+    offering = lab.one("listDiskOfferings", "diskoffering", name="Custom Disk")["id"]
+    parameters = {"name": "more", "zoneid": lab.zone_id, "diskofferingid": offering, "size": 1}
+    volume = lab.client.run("createVolume", parameters, poll_interval_s=0.01)["volume"]
+
+    def disks(host: str) -> int:
+        return len(lab.world.fleet.agent(host).hypervisor.domains[vm["instancename"]].disks)
+
+    before = disks(started["hostname"])
+    attach = {"id": volume["id"], "virtualmachineid": vm["id"]}
+    lab.client.run("attachVolume", attach, poll_interval_s=0.01)
+    assert disks(started["hostname"]) == before + 1
+    assert lab.one("listVolumes", "volume", id=volume["id"])["path"] in exported_files(lab)
+    lab.client.run("detachVolume", {"id": volume["id"]}, poll_interval_s=0.01)
+    assert disks(started["hostname"]) == before
+    target = next(name for name in ("kvm1", "kvm2") if name != started["hostname"])
+    move = {"virtualmachineid": vm["id"], "hostid": lab.host(target)["id"]}
+    moved = lab.client.run("migrateVirtualMachine", move, poll_interval_s=0.01)["virtualmachine"]
+    assert (moved["hostname"], disks(target)) == (target, before)
+    assert vm["instancename"] not in lab.world.fleet.agent(started["hostname"]).hypervisor.domains

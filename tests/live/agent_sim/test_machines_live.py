@@ -9,13 +9,18 @@ import pytest
 from agent_sim.toolchain.images import write_qcow2
 from mgmt.protocol.commands import (
     Answer,
+    AttachCommand,
     CheckVirtualMachineCommand,
     CheckVolumeAnswer,
     CheckVolumeCommand,
+    CreateObjectCommand,
     DeleteCommand,
+    DettachCommand,
     DiskTO,
     GetUnmanagedInstancesCommand,
+    MigrateCommand,
     NicTO,
+    PrepareForMigrationCommand,
     PrepareUnmanageVMInstanceCommand,
     RebootAnswer,
     RebootCommand,
@@ -163,3 +168,20 @@ def test_unmanage_keeps_a_domain(lab: Any) -> None:
     assert not missing.result and missing.details.startswith("Error: Domain not found")
     assert agent.ask(StartCommand(vm=machine(lab, "i-2-4-VM")))[0].result
     assert not domains["i-2-4-VM"].persistent
+
+
+def test_disk_and_move_that_cannot_be(lab: Any) -> None:
+    """No domain, no file, no pool, no such host: false with a text each, and nothing changes."""
+    agent, disk = lab.agent, DiskTO(data=volume(lab), diskSeq=1, type="DATADISK")
+    for command in (AttachCommand(disk=disk, vmName="x"), DettachCommand(disk=disk, vmName="x")):
+        assert agent.ask(command)[0].details == "Domain not found: no domain with matching name 'x'"
+    assert agent.ask(StartCommand(vm=machine(lab)))[0].result
+    missing = DiskTO(data=volume(lab, "missing"), type="DATADISK")
+    assert "Storage volume not found" in agent.ask(AttachCommand(disk=missing, vmName="i-2-3-VM"))[0].details
+    assert not agent.ask(PrepareForMigrationCommand(vm=machine(lab, path="missing")))[0].result
+    assert not agent.ask(MigrateCommand(vmName="x", destinationIp="192.0.2.12"))[0].result
+    away = agent.ask(MigrateCommand(vmName="i-2-3-VM", destinationIp="192.0.2.99"))[0]
+    assert (away.result, "192.0.2.99:16509" in away.details) == (False, True)
+    assert lab.hypervisor.domains["i-2-3-VM"].state == "running"
+    unknown = VolumeObjectTO(uuid="u", size=GIB, dataStore=lab.primary("0b1e4a86-0000-4000-8000-000000000001"))
+    assert not agent.ask(CreateObjectCommand(data=unknown))[0].result
