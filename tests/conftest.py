@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# Enough for a run of the whole suite; HYPOTHESIS_PROFILE=deep searches longer.
+settings.register_profile("suite", max_examples=40, deadline=None)
+settings.register_profile("deep", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 LEAK_TIMEOUT_S = 5.0
 
