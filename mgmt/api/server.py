@@ -158,6 +158,7 @@ class HttpServer:
         self._is_stopped = True
         if self._loop is None:
             self._close_all()
+            self._trigger.close()
             return
         self._trigger.pull_trigger(lambda: wasyncore.dispatcher.close(self._server))
         self._workers.stop()
@@ -165,6 +166,9 @@ class HttpServer:
         self._loop.join(JOIN_TIMEOUT_S)
         if self._loop.is_alive():
             logger.error("the HTTP loop did not end")
+            return
+        # Only now: the loop may act on a pull before `pull_trigger` has written to the trigger's pipe.
+        self._trigger.close()
 
     def _run(self) -> None:
         # Ends by itself once nothing is left in the map.
@@ -172,10 +176,10 @@ class HttpServer:
 
     def _close_all(self) -> None:
         for dispatcher in list(self._map.values()):
-            if dispatcher is not self._trigger:
+            if dispatcher is not self._trigger and dispatcher is not self._server:
                 dispatcher.close()
-        # Also closes the listener when it is still open.
-        self._server.close()
+        # The listener's own `close` would close the trigger too.
+        wasyncore.dispatcher.close(self._server)
         self._map.clear()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from flask import Flask
 
 from mgmt.api.server import HttpServer
 from mgmt.api.signature import sign
@@ -196,3 +197,22 @@ def test_server_that_was_never_started_can_be_stopped(edge: Any) -> None:
     server.stop()
     again = HttpServer(edge.app, "127.0.0.1", port)
     again.stop()
+
+
+def test_the_loop_may_end_before_it_is_told_to() -> None:
+    """A stop's last word to the loop does no harm when the loop acted on it before it was fully said."""
+    server = HttpServer(Flask("empty"), "127.0.0.1", 0)
+    server.start()
+    trigger, loop, pulls = server._trigger, server._loop, []
+    pull = trigger._physical_pull
+
+    def pull_late() -> None:
+        pulls.append(pull())
+        if len(pulls) == 2:
+            assert loop is not None
+            loop.join(10)
+            pull()
+
+    trigger._physical_pull = pull_late
+    server.stop()
+    assert len(pulls) == 2
