@@ -251,24 +251,6 @@ class StopAnswer(RebootAnswer, kw_only=True):
 
 
 @wire("com.cloud.agent.api")
-class GetVmDiskStatsCommand(Command, kw_only=True):
-    """What did VMs read and write?"""
-
-    vmNames: list[str] | None = None
-    hostGuid: str | None = None
-    hostName: str | None = None
-
-
-@wire("com.cloud.agent.api")
-class GetVmNetworkStatsCommand(Command, kw_only=True):
-    """What did VMs send and receive?"""
-
-    vmNames: list[str] | None = None
-    hostGuid: str | None = None
-    hostName: str | None = None
-
-
-@wire("com.cloud.agent.api")
 class CheckVirtualMachineCommand(Command, kw_only=True):
     """Does a VM run?"""
 
