@@ -13,6 +13,7 @@ from agent_sim.commands import (
     machines,
     migration,
     remote,
+    statistics,
     storage,
     unmanaged,
     volumes,
@@ -26,10 +27,24 @@ from mgmt.protocol.records import java_class
 __all__ = ["Handler", "answer_command", "is_java_command", "unsupported"]
 
 
+_FAMILIES = (
+    conversion,
+    hostsetup,
+    importing,
+    machines,
+    migration,
+    remote,
+    statistics,
+    storage,
+    unmanaged,
+    volumes,
+)
+
+
 @cache
 def _handlers() -> Mapping[str, Handler]:
     table: dict[str, Handler] = {}
-    for module in (conversion, hostsetup, importing, machines, migration, remote, storage, unmanaged, volumes):
+    for module in _FAMILIES:
         handlers: HandlerTable = module.HANDLERS
         table.update(handlers)
     return table

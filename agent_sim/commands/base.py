@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from agent_sim.errors import AgentFailure
@@ -39,6 +40,16 @@ def pool_of(hypervisor: Hypervisor, volume: VolumeObjectTO) -> Pool:
     """The pool that holds a volume; raises AgentFailure for one that the host does not know."""
     store = volume.dataStore
     return hypervisor.storage.find((store.uuid if isinstance(store, PrimaryDataStoreTO) else None) or "")
+
+
+def volume_file(pool: Pool, path: str) -> Path | None:
+    """The real file of a volume, None in a pool without files; raises AgentFailure when it is not there."""
+    file = pool.file(path)
+    if file is not None and not file.is_file():
+        raise AgentFailure(
+            f"org.libvirt.LibvirtException: Storage volume not found: no storage vol with matching name '{path}'"
+        )
+    return file
 
 
 def blank(text: str | None) -> bool:

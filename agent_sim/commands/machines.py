@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from agent_sim.commands.base import API, HandlerTable, pool_of
+from agent_sim.commands.base import API, HandlerTable, pool_of, volume_file
 from agent_sim.errors import AgentFailure
 from agent_sim.host import Domain, DomainDisk, DomainNic
 from agent_sim.hypervisor import Hypervisor
@@ -87,12 +87,8 @@ def domain_disk(hypervisor: Hypervisor, volume: VolumeObjectTO, bus: str) -> Dom
     pool = pool_of(hypervisor, volume)
     path = volume.path or ""
     capacity_bytes = volume.size or 0
-    file = pool.file(path)
+    file = volume_file(pool, path)
     if file is not None:
-        if not file.is_file():
-            raise AgentFailure(
-                f"org.libvirt.LibvirtException: Storage volume not found: no storage vol with matching name '{path}'"
-            )
         try:
             capacity_bytes = read_image(file).virtual_size_bytes
         except ImageError as error:

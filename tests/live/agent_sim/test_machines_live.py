@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from agent_sim.toolchain.images import write_qcow2
+from mgmt.protocol import gson
 from mgmt.protocol.commands import (
     Answer,
     AttachCommand,
@@ -18,6 +20,10 @@ from mgmt.protocol.commands import (
     DettachCommand,
     DiskTO,
     GetUnmanagedInstancesCommand,
+    GetVmDiskStatsCommand,
+    GetVmNetworkStatsCommand,
+    GetVmStatsCommand,
+    GetVolumeStatsCommand,
     MigrateCommand,
     NicTO,
     PrepareForMigrationCommand,
@@ -35,6 +41,7 @@ from mgmt.protocol.commands import (
     VirtualMachineTO,
     VolumeObjectTO,
 )
+from mgmt.protocol.records import Record
 
 GIB = 1024**3
 
@@ -61,6 +68,12 @@ def machine(lab: Any, name: str = "i-2-3-VM", path: str = "root") -> VirtualMach
         ],
         nics=[NicTO(mac="02:01:00:aa:bb:01", broadcastUri="vlan://162")],
     )
+
+
+def as_wire(record: Record) -> dict[str, Any]:
+    """What the record's JSON text holds."""
+    fields: dict[str, Any] = json.loads(gson.write(record))
+    return fields
 
 
 def test_start_check_reboot_stop(lab: Any) -> None:
@@ -185,3 +198,36 @@ def test_disk_and_move_that_cannot_be(lab: Any) -> None:
     assert lab.hypervisor.domains["i-2-3-VM"].state == "running"
     unknown = VolumeObjectTO(uuid="u", size=GIB, dataStore=lab.primary("0b1e4a86-0000-4000-8000-000000000001"))
     assert not agent.ask(CreateObjectCommand(data=unknown))[0].result
+
+
+def test_statistics_of_vms_and_volumes(lab: Any) -> None:
+    """The recorded answers' form; only VMs that are active, and volumes that are in the pool, have figures."""
+    agent = lab.agent
+    assert agent.ask(StartCommand(vm=machine(lab)))[0].result
+    asked = {"vmNames": ["i-2-3-VM", "nosuch"], "hostGuid": "g", "hostName": "kvm1"}
+    load = agent.ask(GetVmStatsCommand(**asked))[0]
+    assert load.details is None
+    assert {name: as_wire(entry) for name, entry in load.vmStatsMap.items()} == {
+        "i-2-3-VM": {
+            "vmId": 0, "cpuUtilization": 0.0, "networkReadKBs": 0.0, "networkWriteKBs": 0.0, "diskReadIOs": 0.0,
+            "diskWriteIOs": 0.0, "diskReadKBs": 0.0, "diskWriteKBs": 0.0, "memoryKBs": 2097152.0,
+            "intFreeMemoryKBs": -1.0, "targetMemoryKBs": 2097152.0, "numCPUs": 2, "entityType": "vm",
+        },
+    }  # fmt: skip
+    disks = agent.ask(GetVmDiskStatsCommand(**asked))[0]
+    (disk,) = disks.vmDiskStatsMap["i-2-3-VM"]
+    assert (disks.hostName, disks.details, set(disks.vmDiskStatsMap)) == ("kvm1", "", {"i-2-3-VM"})
+    assert (disk.vmName, disk.path, disk.ioRead, disk.bytesRead, disk.ioWrite) == ("i-2-3-VM", "root", 1, 512, 0)
+    nics = agent.ask(GetVmNetworkStatsCommand(**asked))[0]
+    (nic,) = nics.vmNetworkStatsMap["i-2-3-VM"]
+    assert (nics.hostName, nic.macAddress, nic.bytesSent) == ("kvm1", "02:01:00:aa:bb:01", 0)
+    pool = {"poolUuid": lab.primary().uuid, "poolType": "NetworkFilesystem"}
+    sizes = agent.ask(GetVolumeStatsCommand(volumeUuids=["root"], **pool))[0]
+    entry = sizes.volumeStats["root"]
+    assert (sizes.poolUuid, sizes.poolType) == (pool["poolUuid"], "NetworkFilesystem")
+    assert (entry.volumeUuid, entry.physicalsize, entry.virtualSize) == ("root", 1024, 3 * GIB)
+    missing = agent.ask(GetVolumeStatsCommand(volumeUuids=["root", "nosuch"], **pool))[0]
+    assert (type(missing), missing.result) == (Answer, False)
+    assert "no storage vol with matching name 'nosuch'" in missing.details
+    lab.hypervisor.set_domain_state("i-2-3-VM", "shut off")
+    assert agent.ask(GetVmStatsCommand(**asked))[0].vmStatsMap == {}
