@@ -208,6 +208,12 @@ class Agent:
                 actions.append(Send(cron.response.encode()))
         return actions
 
+    def domain_ended(self) -> list[Action]:
+        """A VM ended by itself: with `libvirt.events.enabled` a ping goes out of turn."""
+        if self.phase is not Phase.RUNNING or not self._properties.libvirt_events_enabled:
+            return []
+        return [self._ping(out_of_band=True)]
+
     def stop(self) -> list[Action]:
         """The process is asked to end (SIGTERM): tell the server, then close."""
         was_linked = self.phase in (Phase.STARTING, Phase.RUNNING)
@@ -333,9 +339,12 @@ class Agent:
     def _startup(self) -> Send:
         return self._request(self._introduce(), stop_on_error=False)
 
-    def _ping(self) -> Send:
+    def _ping(self, *, out_of_band: bool = False) -> Send:
         ping = PingRoutingCommand(
-            hostType="Routing", hostId=self.identity.header_id, _hostVmStateReport=self._power_report()
+            hostType="Routing",
+            hostId=self.identity.header_id,
+            outOfBand=out_of_band,
+            _hostVmStateReport=self._power_report(),
         )
         return self._request([ping], stop_on_error=True)
 

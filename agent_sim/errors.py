@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def domain_not_found(name: str) -> str:
+    """libvirt's text for a domain that is not there."""
+    return f"Domain not found: no domain with matching name '{name}'"
+
+
 class AgentFailure(Exception):
     """An exception on the host: `text` is its message, `java_class` what Java would have thrown.
 

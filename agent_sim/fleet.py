@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
-from agent_sim.host import HostDescription, generated_hosts
+from agent_sim.host import Domain, HostDescription, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
-from agent_sim.member import Member
+from agent_sim.member import DomainEnd, Member
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.storage import NfsServers
@@ -124,6 +124,21 @@ class Fleet:
     def drop_link(self, name: str) -> None:
         """Cut the agent's connection only: the process and its tools live on, and it connects again."""
         self._call(self._member(name).drop_link())
+
+    def start_domain(self, name: str, domain: str | Domain) -> None:
+        """Start a VM on host `name` behind the server's back: a defined one by its name, or a new transient one.
+
+        Raises AgentFailure with libvirt's text when it is active already or not defined.
+        """
+        self._call(self._member(name).start_domain(domain))
+
+    def end_domain(self, name: str, domain: str, how: DomainEnd = "shutdown") -> None:
+        """End a VM on host `name` behind the server's back: its guest shuts down or crashes, or somebody destroys it.
+
+        The server learns it from the next ping; at once where agent.properties has `libvirt.events.enabled=true`,
+        but for `destroy`. Raises AgentFailure with libvirt's text when the VM is not active.
+        """
+        self._call(self._member(name).end_domain(domain, how))
 
     def agent(self, name: str) -> Member:
         """The agent of host `name`; raises FleetError for an unknown name."""

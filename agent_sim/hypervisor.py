@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent_sim.capabilities import Capabilities, probe
+from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, HostDescription
 from agent_sim.providers import Ids, Timers
 from agent_sim.remote import RemoteHosts
@@ -115,6 +116,33 @@ class Hypervisor:
     def set_domain_state(self, name: str, state: str) -> None:
         """Change a domain's state: `running`, `paused` or `shut off`."""
         self.domains[name] = replace(self.domains[name], state=state)
+
+    def start_domain(self, domain: str | Domain) -> None:
+        """What `virsh start NAME` or `virsh create` does; raises AgentFailure with libvirt's text."""
+        known = self.domains.get(domain if isinstance(domain, str) else domain.name)
+        if known is not None and known.state != "shut off":
+            raise AgentFailure(f"Requested operation is not valid: domain '{known.name}' is already active")
+        if isinstance(domain, Domain):
+            self.run_domain(domain)
+        elif known is not None:
+            self.run_domain(known)
+        else:
+            raise AgentFailure(domain_not_found(domain))
+
+    def end_domain(self, name: str) -> None:
+        """The domain stops: a persistent one stays, shut off, a transient one is gone.
+
+        Raises AgentFailure for one that is not active.
+        """
+        domain = self.domains.get(name)
+        if domain is None:
+            raise AgentFailure(domain_not_found(name))
+        if domain.state == "shut off":
+            raise AgentFailure("Requested operation is not valid: domain is not running")
+        if domain.persistent:
+            self.set_domain_state(name, "shut off")
+        else:
+            del self.domains[name]
 
     def _provision(self) -> None:
         for directory in ("/tmp", "/mnt", self.host.properties.mount_path):

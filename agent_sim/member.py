@@ -7,11 +7,11 @@ import logging
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
-from agent_sim.host import HostDescription
+from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.providers import Clock, Timer, Timers
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
@@ -20,6 +20,8 @@ from mgmt.protocol.link import LinkError, TlsLink
 from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
+
+DomainEnd = Literal["shutdown", "crash", "destroy"]
 
 
 class Member:
@@ -114,6 +116,16 @@ class Member:
         """Lose the connection, as with a network fault."""
         if self._wire is not None:
             self._wire.abort()
+
+    async def start_domain(self, domain: str | Domain) -> None:
+        """Start a VM behind the server's back; see `Hypervisor.start_domain`."""
+        self.hypervisor.start_domain(domain)
+
+    async def end_domain(self, name: str, how: DomainEnd) -> None:
+        """End a VM behind the server's back; see `Fleet.end_domain`."""
+        self.hypervisor.end_domain(name)
+        if how != "destroy":  # libvirt's event for it does not make the agent ping
+            self._perform(self._agent.domain_ended())
 
     async def close(self) -> None:
         """Stop it in order: say goodbye, close, end tools."""

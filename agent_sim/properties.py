@@ -254,6 +254,11 @@ class AgentProperties:
         return self.text("agent.health.check.script.path")
 
     @property
+    def libvirt_events_enabled(self) -> bool:
+        """Whether a VM that ends by itself is told to the server at once."""
+        return self._bool("libvirt.events.enabled")
+
+    @property
     def host_tags(self) -> list[str]:
         return self._list("host.tags")
 

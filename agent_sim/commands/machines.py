@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from agent_sim.commands.base import API, HandlerTable, pool_of, volume_file
-from agent_sim.errors import AgentFailure
+from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, DomainDisk, DomainNic
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.toolchain.images import ImageError, read_image
@@ -29,11 +29,6 @@ from mgmt.protocol.commands import (
 
 _MIB = 1024**2
 _STATES = {"running": "PowerOn", "paused": "PowerUnknown", "shut off": "PowerOff"}
-
-
-def not_found(name: str) -> str:
-    """libvirt's text for a domain that is not there."""
-    return f"Domain not found: no domain with matching name '{name}'"
 
 
 async def start(hypervisor: Hypervisor, command: StartCommand) -> Answer:
@@ -117,7 +112,7 @@ async def reboot(hypervisor: Hypervisor, command: RebootCommand) -> Answer:
     name = command.vmName or ""
     domain = hypervisor.domains.get(name)
     if domain is None or domain.state == "shut off":
-        return RebootAnswer(result=False, details=not_found(name))
+        return RebootAnswer(result=False, details=domain_not_found(name))
     hypervisor.set_domain_state(name, "running")
     return RebootAnswer(result=True, vncPort=domain.vnc_display)
 
@@ -127,7 +122,7 @@ async def check(hypervisor: Hypervisor, command: CheckVirtualMachineCommand) -> 
     name = command.vmName or ""
     domain = hypervisor.domains.get(name)
     if domain is None:
-        return CheckVirtualMachineAnswer(result=False, details=not_found(name))
+        return CheckVirtualMachineAnswer(result=False, details=domain_not_found(name))
     display = None if domain.state == "shut off" else domain.vnc_display
     return CheckVirtualMachineAnswer(result=True, state=_STATES[domain.state], vncPort=display)
 

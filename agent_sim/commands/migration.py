@@ -6,8 +6,8 @@ Upstream: LibvirtPrepareForMigrationCommandWrapper and LibvirtMigrateCommandWrap
 from __future__ import annotations
 
 from agent_sim.commands.base import API, HandlerTable
-from agent_sim.commands.machines import domain_of, not_found
-from agent_sim.errors import AgentFailure
+from agent_sim.commands.machines import domain_of
+from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.hypervisor import Hypervisor
 from mgmt.protocol.commands import (
     Answer,
@@ -33,7 +33,7 @@ async def migrate(hypervisor: Hypervisor, command: MigrateCommand) -> Answer:
     name, ip = command.vmName or "", command.destinationIp or ""
     domain, target = hypervisor.domains.get(name), hypervisor.neighbours.get(ip)
     if domain is None or domain.state == "shut off":
-        return MigrateAnswer(result=False, details=not_found(name))
+        return MigrateAnswer(result=False, details=domain_not_found(name))
     if target is None or target is hypervisor:
         text = f"unable to connect to server at '{ip}:16509': Connection refused"
         return MigrateAnswer(result=False, details=text)

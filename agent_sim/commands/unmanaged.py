@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from agent_sim.commands.base import API, HandlerTable
-from agent_sim.commands.machines import domain_of, not_found
-from agent_sim.errors import AgentFailure
+from agent_sim.commands.machines import domain_of
+from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import name_uuid
@@ -38,7 +38,7 @@ async def get_unmanaged(hypervisor: Hypervisor, command: GetUnmanagedInstancesCo
     name = command.instanceName
     if name:
         if name not in hypervisor.domains:
-            return refuse(f"Domain not found: no domain with matching name '{name}'")
+            return refuse(domain_not_found(name))
         if name in managed:
             return refuse(f"GetUnmanagedInstancesCommand:  vm already managed {name}")
         domains = [hypervisor.domains[name]]
@@ -100,7 +100,7 @@ async def prepare_unmanage(hypervisor: Hypervisor, command: PrepareUnmanageVMIns
     """True when the domain is there; nothing changes on the host."""
     name = command.instanceName or ""
     if name not in hypervisor.domains:
-        return PrepareUnmanageVMInstanceAnswer(result=False, details=f"Error: {not_found(name)}")
+        return PrepareUnmanageVMInstanceAnswer(result=False, details=f"Error: {domain_not_found(name)}")
     return PrepareUnmanageVMInstanceAnswer(result=True, details="OK")
 
 
@@ -112,7 +112,7 @@ async def unmanage(hypervisor: Hypervisor, command: UnmanageInstanceCommand) -> 
         if command.vm is not None and (domain is None or domain.state == "shut off"):
             domain = await hypervisor.bench.blocking(domain_of, hypervisor, command.vm)
         elif domain is None:
-            raise AgentFailure(not_found(name))
+            raise AgentFailure(domain_not_found(name))
     except (AgentFailure, OSError) as error:
         return UnmanageInstanceAnswer(result=False, details=f"Error: {error}")
     hypervisor.domains[name] = replace(domain, name=name, persistent=True)

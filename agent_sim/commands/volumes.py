@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent_sim.commands.base import API, CHECKED_POOL_TYPES, HandlerTable, pool_of
-from agent_sim.commands.machines import domain_disk, not_found
-from agent_sim.errors import AgentFailure
+from agent_sim.commands.machines import domain_disk
+from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, DomainDisk
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.toolchain.images import ImageError, ImageInfo, read_image, write_qcow2
@@ -100,7 +100,7 @@ def _wanted_disk(hypervisor: Hypervisor, disk: DiskTO | None) -> DomainDisk:
 def _active(hypervisor: Hypervisor, name: str) -> Domain:
     domain = hypervisor.domains.get(name)
     if domain is None or domain.state == "shut off":
-        raise AgentFailure(not_found(name))
+        raise AgentFailure(domain_not_found(name))
     return domain
 
 

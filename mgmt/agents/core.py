@@ -53,7 +53,7 @@ class Core:
         stores_vddk_facts: bool = True,
         on_up: Callable[[Attachment], None],
         on_gone: Callable[[Attachment], None],
-        on_power: Callable[[int, Mapping[str, str]], None],
+        on_power: Callable[[int, Mapping[str, str], bool], None],
     ) -> None:
         self.stores_vddk_facts = stores_vddk_facts
         self.attached: dict[int, Attachment] = {}
@@ -177,11 +177,13 @@ class Core:
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, run)
 
-    def power_reported(self, host_id: int, states: Mapping[str, str]) -> None:
-        """Hand a host's power report on, in a database thread."""
+    def power_reported(self, host_id: int, states: Mapping[str, str], *, is_out_of_band: bool) -> None:
+        """Hand a host's power report on, in a database thread; a host's reports one after the other."""
 
         async def hand_on() -> None:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._on_power, host_id, states)
+            async with self.locks.held(f"power report of {host_id}"):
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._executor, self._on_power, host_id, states, is_out_of_band)
 
         self.spawn(hand_on())
 

@@ -126,7 +126,7 @@ class Hub:
             self.core.pings[attachment.host_id] = self.core.providers.utcnow()
             if isinstance(command, PingRoutingCommand) and command._hostVmStateReport is not None:
                 states = {name: entry.state or "" for name, entry in command._hostVmStateReport.items()}
-                self.core.power_reported(attachment.host_id, states)
+                self.core.power_reported(attachment.host_id, states, is_out_of_band=command.outOfBand)
             has_gateway = getattr(command, "_gatewayAccessible", True)
             is_lost = attachment.status not in (Status.UP, Status.CONNECTING)
             return PingAnswer(

@@ -31,8 +31,9 @@ logger = logging.getLogger(__name__)
 BACKLOG = 1024
 STOP_TIMEOUT_S = 5.0
 
-# Gets a host's number and the power states by instance name of a ping, in a thread that may use the database.
-PowerReport = Callable[[int, Mapping[str, str]], None]
+# Gets a host's number, the power states by instance name of a ping and whether it came out of turn, because a VM ended;
+# in a thread that may use the database.
+PowerReport = Callable[[int, Mapping[str, str], bool], None]
 
 
 class AgentManager:
@@ -211,9 +212,9 @@ class AgentManager:
             self._up.pop(attachment.host_id, None)
             self._changed.notify_all()
 
-    def _power_reported(self, host_id: int, states: Mapping[str, str]) -> None:
+    def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> None:
         if self.on_power_report is not None:
-            self.on_power_report(host_id, states)
+            self.on_power_report(host_id, states, is_out_of_band)
 
     def _unavailable(self, host_id: int) -> AgentUnavailableError:
         """The text of ClusteredAgentManagerImpl.getAttache inside that of AgentUnavailableException."""

@@ -48,8 +48,11 @@ class PowerSync:
         self._journal = journal
         self._is_busy = is_busy
 
-    def report(self, host_id: int, states: Mapping[str, str]) -> None:
-        """A host's report: power state by instance name. May be called from any thread."""
+    def report(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool = False) -> None:
+        """A host's report: power state by instance name. May be called from any thread.
+
+        `is_out_of_band`: it came because a VM ended, so one that is missing gets no grace.
+        """
         with self._store.session() as session:
             reported = set()
             for vm in session.scalars(
@@ -62,20 +65,20 @@ class PowerSync:
             )
             for vm in session.scalars(watched):
                 if vm.id not in reported:
-                    self._missing(session, vm, host_id)
+                    self._missing(session, vm, host_id, has_grace=not is_out_of_band)
 
     def _seen(self, session: Session, vm: VmInstance, host_id: int, power_state: str) -> None:
         if self._write(vm, host_id, power_state):
             self._follow(session, vm)
 
-    def _missing(self, session: Session, vm: VmInstance, host_id: int) -> None:
+    def _missing(self, session: Session, vm: VmInstance, host_id: int, *, has_grace: bool) -> None:
         if vm.power_state_count >= MAX_SAME_REPORTS:  # not written for a while: how old it is cannot be told
             self._reset(vm)
             return
         now = self._providers.utcnow()
         last = vm.power_state_updated or vm.updated or vm.created
         grace = timedelta(seconds=self._settings.get_int("ping.interval") * GRACE_PINGS)
-        if now - last > grace and self._write(vm, host_id, MISSING):
+        if (now - last > grace or not has_grace) and self._write(vm, host_id, MISSING):
             self._follow(session, vm)
 
     def _write(self, vm: VmInstance, host_id: int, power_state: str) -> bool:

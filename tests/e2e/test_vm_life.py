@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 from typing import Any
 
 import pytest
 
+from agent_sim.host import Domain
 from agent_sim.toolchain.images import write_qcow2
 from cloudstack_mock import ApiCallError
 
@@ -148,3 +150,35 @@ def test_running_vm_gets_a_disk_and_moves(lab: Any) -> None:
     moved = lab.client.run("migrateVirtualMachine", move, poll_interval_s=0.01)["virtualmachine"]
     assert (moved["hostname"], disks(target)) == (target, before)
     assert vm["instancename"] not in lab.world.fleet.agent(started["hostname"]).hypervisor.domains
+
+
+def test_changes_behind_the_servers_back_are_followed(lab: Any) -> None:
+    """A guest that shuts down is Stopped as soon as its host tells; one that somebody starts there is Running."""
+    vm = lab.import_vm("web01", displayname="followed", forced=True)
+    start = {"id": vm["id"], "hostid": lab.host("kvm1")["id"]}
+    lab.client.run("startVirtualMachine", start, poll_interval_s=0.01)
+    agents, reports = lab.world.server.agents, queue.Queue()
+    handle = agents.on_power_report
+
+    def listen(host_id: int, states: Any, is_out_of_band: bool) -> None:
+        handle(host_id, states, is_out_of_band)
+        reports.put(is_out_of_band)
+
+    agents.on_power_report = listen
+    domain = lab.world.fleet.agent("kvm1").hypervisor.domains[vm["instancename"]]
+
+    def seen() -> tuple[str, str | None]:
+        while not reports.get(timeout=10):
+            pass  # a ping of its turn
+        found = lab.one("listVirtualMachines", "virtualmachine", id=vm["id"], listall=True)
+        return found["state"], found.get("hostname")
+
+    try:
+        lab.world.fleet.end_domain("kvm1", vm["instancename"])
+        assert seen() == ("Stopped", None)
+        lab.world.fleet.start_domain("kvm1", domain)
+        lab.world.fleet.start_domain("kvm1", Domain(name="other"))
+        lab.world.fleet.end_domain("kvm1", "other")
+        assert seen() == ("Running", "kvm1")
+    finally:
+        agents.on_power_report = handle

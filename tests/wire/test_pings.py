@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from mgmt.protocol.commands import (
     UnsupportedAnswer,
 )
 from mgmt.protocol.message import Header, Response
+from mgmt.store.models import Host
 
 NODE_ID = 345050284381
 
@@ -60,6 +62,31 @@ def test_a_ping_is_answered_with_itself(edge: Any) -> None:
     assert b'"_command":{"_hostVmStateReport":{"i-2-14-VM":{"state":"PowerOn","host":"kvm1"}}' in raw[-1]
     assert Header.decode(raw[-1])[0].flags == 0x22
     assert (response.management_id, response.agent_id, response.via) == (NODE_ID, host_id, host_id)
+
+
+def test_power_reports_are_handed_on_in_turn(edge: Any) -> None:
+    """Each ping's power states go to the listener, in a thread that may use the database, one after the other."""
+    heard: list[tuple[int, dict[str, str], bool]] = []
+    answered, done = threading.Event(), threading.Event()
+
+    def listen(host_id: int, states: Any, is_out_of_band: bool) -> None:
+        if not heard:
+            answered.wait(10)  # the loop answers pings meanwhile, and a second report has to wait
+        with edge.store.session() as session:
+            assert session.get_one(Host, host_id).name == "kvm1"
+        heard.append((host_id, dict(states), is_out_of_band))
+        if len(heard) == 2:
+            done.set()
+
+    edge.manager.on_power_report = listen
+    agent = up(edge)
+    on = HostVmStateReportEntry(state="PowerOn", host="kvm1")
+    reply(agent, PingRoutingCommand(_hostVmStateReport={"i-2-14-VM": on}))
+    reply(agent, PingRoutingCommand(_hostVmStateReport={}, outOfBand=True))
+    reply(agent, PingRoutingCommand())
+    answered.set()
+    assert done.wait(10)
+    assert heard == [(edge.host_id(), {"i-2-14-VM": "PowerOn"}, False), (edge.host_id(), {}, True)]
 
 
 def test_several_commands_in_one_request_are_answered_one_by_one(edge: Any) -> None:

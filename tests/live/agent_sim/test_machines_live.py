@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from agent_sim.errors import AgentFailure
+from agent_sim.host import Domain
 from agent_sim.toolchain.images import write_qcow2
 from mgmt.protocol import gson
 from mgmt.protocol.commands import (
@@ -26,6 +28,7 @@ from mgmt.protocol.commands import (
     GetVolumeStatsCommand,
     MigrateCommand,
     NicTO,
+    PingRoutingCommand,
     PrepareForMigrationCommand,
     PrepareUnmanageVMInstanceCommand,
     RebootAnswer,
@@ -231,3 +234,45 @@ def test_statistics_of_vms_and_volumes(lab: Any) -> None:
     assert "no storage vol with matching name 'nosuch'" in missing.details
     lab.hypervisor.set_domain_state("i-2-3-VM", "shut off")
     assert agent.ask(GetVmStatsCommand(**asked))[0].vmStatsMap == {}
+
+
+def told(lab: Any) -> tuple[bool, set[str]]:
+    """The next ping: did it come out of turn, and which VMs does it say are on?"""
+    while True:
+        command = lab.agent.requests.get(timeout=10).commands[0]
+        if isinstance(command, PingRoutingCommand):
+            return command.outOfBand, set(command._hostVmStateReport)
+
+
+def test_changes_behind_the_servers_back(lab: Any) -> None:
+    """VMs end and start without a command; the host, which has libvirt's events on, pings when one ended by itself."""
+    names = ["i-2-3-VM", "i-2-4-VM", "i-2-5-VM"]
+    for name in names:
+        assert lab.agent.ask(StartCommand(vm=machine(lab, name)))[0].result
+    assert lab.agent.ask(UnmanageInstanceCommand(instanceName="i-2-5-VM"))[0].result
+    lab.fleet.end_domain("kvm1", "i-2-3-VM")
+    assert told(lab) == (True, {"i-2-4-VM", "i-2-5-VM"})
+    lab.fleet.end_domain("kvm1", "i-2-4-VM", "destroy")
+    lab.fleet.end_domain("kvm1", "i-2-5-VM", "crash")
+    assert told(lab) == (True, set())
+    assert {name: domain.state for name, domain in lab.hypervisor.domains.items()} == {"i-2-5-VM": "shut off"}
+    lab.fleet.start_domain("kvm1", "i-2-5-VM")
+    lab.fleet.start_domain("kvm1", Domain(name="i-2-3-VM"))
+    assert lab.agent.ask(CheckVirtualMachineCommand(vmName="i-2-3-VM"))[0].state == "PowerOn"
+    lab.fleet.end_domain("kvm1", "i-2-3-VM")
+    assert told(lab) == (True, {"i-2-5-VM"})
+
+
+def test_changes_that_cannot_be(lab: Any) -> None:
+    """libvirt's texts for a VM that is not there, not active or active already."""
+    lab.hypervisor.domains["off"] = Domain(name="off", state="shut off", persistent=True)
+    for text, change in (
+        ("Domain not found: no domain with matching name 'x'", lambda: lab.fleet.end_domain("kvm1", "x")),
+        ("Domain not found: no domain with matching name 'x'", lambda: lab.fleet.start_domain("kvm1", "x")),
+        ("domain is not running", lambda: lab.fleet.end_domain("kvm1", "off")),
+    ):
+        with pytest.raises(AgentFailure, match=text):
+            change()
+    lab.fleet.start_domain("kvm1", "off")
+    with pytest.raises(AgentFailure, match="domain 'off' is already active"):
+        lab.fleet.start_domain("kvm1", "off")

@@ -31,7 +31,7 @@ from mgmt.protocol.message import Request, Response, decode
 def make_agent(**options) -> Agent:
     return Agent(
         "kvm1",
-        AgentProperties({"backoff.seconds": "2"}),
+        options.pop("properties", AgentProperties({"backoff.seconds": "2"})),
         options.pop("identity", Identity()),
         introduce=lambda: [StartupRoutingCommand(guid="g")],
         power_report=lambda: {"i-2-3-VM": HostVmStateReportEntry(state="PowerOn", host="kvm1")},
@@ -77,6 +77,19 @@ def test_first_life() -> None:
     assert (ping.sequence, ping.agent_id, ping.via, ping.stop_on_error) == (1, 7, 7, True)
     assert isinstance(ping.commands[0], PingRoutingCommand)
     assert ping.commands[0]._hostVmStateReport["i-2-3-VM"].state == "PowerOn"
+
+
+def test_a_vm_that_ended_is_told_at_once_when_wanted() -> None:
+    """With libvirt.events.enabled a ping goes out of turn and moves no other; without, and before the welcome, none."""
+    properties = AgentProperties({"libvirt.events.enabled": "true"})
+    agent = make_agent(properties=properties)
+    assert linked(agent).domain_ended() == []
+    agent = linked(make_agent(properties=properties), welcome=welcome())
+    (ping,) = sent(agent.domain_ended())
+    assert ping.commands[0].outOfBand and set(ping.commands[0]._hostVmStateReport) == {"i-2-3-VM"}
+    assert agent.deadline_s == 60.0
+    assert not sent(agent.tick(60.0))[0].commands[0].outOfBand
+    assert linked(make_agent(), welcome=welcome()).domain_ended() == []
 
 
 def test_late_tick_sends_one_ping_and_keeps_the_rate() -> None:

@@ -42,6 +42,17 @@ def test_a_vm_missing_for_longer_than_two_pings_is_stopped(life: Any, sync: Powe
     assert alerts(life) == [f"VM um1({NAME}) state is sync-ed (Running -> Stopped) from out-of-context transition."]
 
 
+def test_a_vm_missing_in_a_ping_out_of_turn_is_stopped_at_once(life: Any, sync: PowerSync) -> None:
+    """No grace when the host pings because a VM ended; a VM reported so often that its age is lost gets one still."""
+    life.run("startVirtualMachine", id=life.ids["vm"])
+    for _ in range(3):
+        ping(life, sync, "h1", NAME)
+    sync.report(life.ids["h1"], {}, is_out_of_band=True)
+    assert life.vm.state == "Running"
+    sync.report(life.ids["h1"], {}, is_out_of_band=True)
+    assert (life.vm.state, life.vm.host_id) == ("Stopped", None)
+
+
 def test_a_vm_that_was_reported_often_gets_its_grace_anew(life: Any, sync: PowerSync) -> None:
     """After three equal reports the time of the last is not known: the grace begins with the first missing one."""
     life.run("startVirtualMachine", id=life.ids["vm"])
