@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
-from agent_sim.host import Domain, HostDescription, generated_hosts
+from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.member import DomainEnd, Member
@@ -140,6 +140,19 @@ class Fleet:
         """
         self._call(self._member(name).end_domain(domain, how))
 
+    def end_command(self, guid: str, log_id: str, command: str) -> bool:
+        """End what the host with that guid does for a command, which CloudStack's agents cannot be told to.
+
+        `log_id` is `logid` of the command's context, `command` the name of its class. The tool is killed, what it
+        wrote is removed, and the agent answers with a failure. False when no such agent runs.
+        """
+        member = self._find(guid)
+
+        async def end() -> bool:
+            return member is not None and member.end_command(log_id, command)
+
+        return self._call(end())
+
     def agent(self, name: str) -> Member:
         """The agent of host `name`; raises FleetError for an unknown name."""
         return self._member(name)
@@ -162,7 +175,15 @@ class Fleet:
         """The real directory of an NFS export."""
         return NfsServers(self.work_dir / "exports").directory(server, path)
 
+    def has_host(self, guid: str) -> bool:
+        """Whether a host with that guid is in the fleet."""
+        return self._find(guid) is not None
+
     # -- inside
+
+    def _find(self, guid: str) -> Member | None:
+        wanted = guid.removesuffix(f"-{RESOURCE_NAME}")
+        return next((item for item in self._members.values() if item.hypervisor.host.guid == wanted), None)
 
     def _member(self, name: str) -> Member:
         try:

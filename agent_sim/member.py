@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
+from agent_sim.execution import ENDED_TEXT, Execution, set_current
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.providers import Clock, Timer, Timers
@@ -20,6 +22,10 @@ from mgmt.protocol.link import LinkError, TlsLink
 from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
+
+ENDABLE = frozenset({"ConvertInstanceCommand", "ImportConvertedInstanceCommand", "CopyRemoteVolumeCommand"})
+"""What takes long, and can be ended from beside the wire."""
+_KEPT_UNWANTED = 64
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
 
@@ -51,6 +57,8 @@ class Member:
         self._pools: list[MeasuredPool] = []
         self._timer: Timer | None = None
         self._wire: _Wire | None = None
+        self._executions: dict[tuple[str, str], Execution] = {}
+        self._unwanted: deque[tuple[str, str]] = deque(maxlen=_KEPT_UNWANTED)
         self._workers = asyncio.Semaphore(hypervisor.host.properties.workers)
         self._agent = self._new_agent()
 
@@ -265,8 +273,52 @@ class Member:
         if agent is self._agent:
             self._perform(agent.answered(execute, answers))
 
-    async def _run_command(self, command: Command) -> Answer:
+    def end_command(self, log_id: str, command: str) -> bool:
+        """End the work on the command of that class name and log id; one that has not come yet is ended when it does.
+
+        False when the agent does not run.
+        """
+        if self._agent.phase is not Phase.RUNNING:
+            return False
+        if command not in ENDABLE:
+            return True  # it takes no time that is worth it
+        execution = self._executions.get((log_id, command))
+        if execution is not None:
+            execution.end()
+        else:
+            self._unwanted.append((log_id, command))
+        return True
+
+    async def _run_endable(self, command: Command, name: str) -> Answer:
+        execution = Execution(command.contextMap.get("logid", ""), name)
+        key = (execution.log_id, name)
+        if key in self._unwanted:
+            self._unwanted.remove(key)
+            return Answer(result=False, details=ENDED_TEXT)
+
+        async def work() -> Answer:
+            set_current(execution)
+            return await answer_command(self.hypervisor, command)
+
+        task = asyncio.get_running_loop().create_task(work())
+        execution.task = task
+        self._executions[key] = execution
         try:
+            return await task
+        except asyncio.CancelledError:
+            if not execution.is_ended:
+                raise
+            await execution.clean_up()
+            return Answer(result=False, details=ENDED_TEXT)
+        finally:
+            if self._executions.get(key) is execution:
+                del self._executions[key]
+
+    async def _run_command(self, command: Command) -> Answer:
+        name = simple_name(command)
+        try:
+            if name in ENDABLE:
+                return await self._run_endable(command, name)
             return await answer_command(self.hypervisor, command)
         except Exception as error:
             logger.exception("%s: %s failed", self.name, simple_name(command))

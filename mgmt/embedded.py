@@ -46,6 +46,28 @@ class _FleetStaging:
         return found
 
 
+class _FleetControl:
+    """The embedded hosts beside the agent wire."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def end_command(self, guid: str, log_id: str, command: str) -> bool:
+        """End what a host does for a command; see `Fleet.end_command`."""
+        from agent_sim.fleet import FleetError
+
+        if self._world.fleet is None:
+            return False
+        try:
+            return self._world.fleet.end_command(guid, log_id, command)
+        except FleetError:  # it stops
+            return False
+
+    def reports_progress(self, guid: str) -> bool:
+        """Embedded hosts tell how far they are."""
+        return self._world.fleet is not None and self._world.fleet.has_host(guid)
+
+
 class StartError(RuntimeError):
     """The world did not come up; the text says which part and why."""
 
@@ -103,6 +125,7 @@ class World:
             self.providers,
             vcenter_address=self._vcenter_address(),
             staging=_FleetStaging(self) if embedded_agents else None,
+            host_control=_FleetControl(self) if embedded_agents else None,
         )
         self._server.start()
         if self.settings.agents == "embedded" and files.agents_file is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from agent_sim.execution import current_execution
 from agent_sim.host import HostDescription
 from agent_sim.providers import Timers
 from agent_sim.storage import HostFiles, HostStorage
@@ -60,7 +61,11 @@ class Bench:
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in a worker thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.executor, partial(function, *args, **kwargs))
+        thread = self.executor.submit(partial(function, *args, **kwargs))
+        execution = current_execution()
+        if execution is not None:
+            execution.thread = thread
+        return await asyncio.wrap_future(thread)
 
     async def pause(self, duration_s: float) -> None:
         """Wait for the scaled part of `duration_s` seconds of the time model."""

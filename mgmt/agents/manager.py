@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
 from mgmt.agents.states import Event
-from mgmt.errors import AgentUnavailableError, ServerStoppingError
+from mgmt.errors import AgentUnavailableError, CommandAbandonedError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
 from mgmt.protocol.records import Answer, Command
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
 STOP_TIMEOUT_S = 5.0
+KEPT_ABANDONED = 64
+ABANDONED_TEXT = "Nobody waits for the answer any more"
 
 # Gets a host's number, the power states by instance name of a ping and whether it came out of turn, because a VM ended;
 # in a thread that may use the database.
@@ -78,6 +82,8 @@ class AgentManager:
         self._is_stopping = False
         self._changed = threading.Condition()
         self._up: dict[int, str] = {}
+        self._waiting: dict[int, concurrent.futures.Future[list[Answer]]] = {}
+        self._abandoned: deque[Command] = deque(maxlen=KEPT_ABANDONED)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -140,8 +146,8 @@ class AgentManager:
         """The answer of host `host_id` to `command`.
 
         `wait_s` overrides the command's `wait`; 0 means the global setting `wait`. Raises AgentUnavailableError when
-        there is no link or it is lost, OperationTimedOutError when no answer comes in time, and ServerStoppingError
-        when this server is stopped meanwhile.
+        there is no link or it is lost, OperationTimedOutError when no answer comes in time, CommandAbandonedError
+        after `abandon`, and ServerStoppingError when this server is stopped meanwhile.
         """
         return self.send_all(host_id, [command], stop_on_error=True, wait_s=wait_s)[0]
 
@@ -162,20 +168,27 @@ class AgentManager:
                     host_id, commands, wait_s=wait_s, stop_on_error=stop_on_error, correlation_id=correlation_id
                 )
             except Exception as error:  # it belongs to the caller's thread
-                result.set_exception(error)
+                if not result.done():
+                    result.set_exception(error)
             else:
                 answers.add_done_callback(done)
 
         def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
+            if result.done():  # nobody waits for it any more
+                answers.exception()
+                return
             error = answers.exception()
             if error is not None:
                 result.set_exception(error)
             else:
                 result.set_result(list(answers.result()))
 
+        self._waiting[id(commands[0])] = result
         try:
             if self._loop is None:
                 raise NotAttachedError(host_id)
+            if any(command is commands[0] for command in self._abandoned):
+                raise CommandAbandonedError(ABANDONED_TEXT)
             try:
                 self._loop.call_soon_threadsafe(submit)
             except RuntimeError:  # the loop has just ended
@@ -185,6 +198,25 @@ class AgentManager:
             if self._is_stopping:
                 raise ServerStoppingError("the server is being stopped") from None
             raise self._unavailable(host_id) if isinstance(error, NotAttachedError) else error from None
+        finally:
+            del self._waiting[id(commands[0])]
+
+    def abandon(self, command: Command) -> None:
+        """Let the `send` of this very command raise CommandAbandonedError; the host's answer is then nobody's.
+
+        The host is not told: CloudStack's agents have no command for it.
+        """
+        self._abandoned.append(command)  # its `send` may be about to begin
+        result = self._waiting.get(id(command))
+        if result is None or self._loop is None:
+            return
+
+        def give_up() -> None:
+            if not result.done():
+                result.set_exception(CommandAbandonedError(ABANDONED_TEXT))
+
+        with contextlib.suppress(RuntimeError):  # the loop has just ended, and so does the wait
+            self._loop.call_soon_threadsafe(give_up)
 
     def is_attached(self, host_id: int) -> bool:
         """True while the host has a link and is Up."""

@@ -21,7 +21,7 @@ from mgmt.api.render import XmlRenderer, content, json_body
 from mgmt.api.sessions import COOKIE_AND_PARAMETER, SessionTable, session_key_is_right
 from mgmt.api.signature import expires_at, is_right
 from mgmt.api.web_session import KEY_COOKIE, CallSession
-from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result
+from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result, at_once
 from mgmt.commands.services import Services
 from mgmt.errors import (
     ACCOUNT_ERROR,
@@ -231,7 +231,7 @@ class Dispatcher:
                 session=session,
                 web=work.session,
             )
-            result = declaration.handler(call, Bound(raw, frozenset(raw)))
+            result = at_once(declaration.handler(call, Bound(raw, frozenset(raw))))
         return self._result_answer(work, declaration, result)
 
     # What is done -------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ class Dispatcher:
         with self._services.store.session() as session:
             call.session = session
             bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
-            result = declaration.handler(call, bound)
+            result = at_once(declaration.handler(call, bound))
         return self._result_answer(work, declaration, result)
 
     def _start_job(

@@ -36,9 +36,13 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 PlacedNic = tuple[GuestNic, NetworkFacts, str | None]
 
 
+def _go_on() -> None:
+    """Nothing that could still stop the import."""
+
+
 @dataclass(frozen=True)
 class Registration:
-    """One VM to be recorded."""
+    """One VM to be recorded. `commit` is called before usage is charged and may still raise."""
 
     services: ImportServices
     plan: Plan
@@ -46,6 +50,7 @@ class Registration:
     nic_rules: NicRules
     instance: UnmanagedInstanceTO
     claims: list[tuple[int, ...]]
+    commit: Callable[[], None] = _go_on
 
     def register(self, undo: UndoList) -> int:
         """Write all records and return the VM's internal number.
@@ -70,6 +75,7 @@ class Registration:
             f"Failed to import volumes while importing vm: {name}.", lambda s: self._add_volumes(s, vm_id, disks)
         )
         self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self.add_nics(s, vm_id, nics))
+        self.commit()
         self._publish_usage(vm_id, size)
         return vm_id
 

@@ -65,8 +65,8 @@ class TaskRecorder:
         source_vm_name: str,
         convert_host: HostFacts,
         import_host: HostFacts,
-    ) -> None:
-        """Make the record, in state Running and step CloningInstance."""
+    ) -> str:
+        """Make the record, in state Running and step CloningInstance; returns its UUID."""
         now = self._providers.utcnow()
         with self._store.session() as session:
             task = ImportVmTask(
@@ -91,6 +91,7 @@ class TaskRecorder:
             session.add(task)
             session.flush()
             self._task_id = task.id
+            return task.uuid
 
     def converting(self, convert_host: HostFacts) -> None:
         """Step ConvertingInstance; the text is the same for VDDK and for a source that was not cloned."""

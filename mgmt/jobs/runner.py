@@ -10,8 +10,8 @@ import logging
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from mgmt.errors import CloudError, ServerApiError, ServerStoppingError
 from mgmt.jobs.ids import check_custom_job_id, job_id_taken
 from mgmt.jobs.states import JobSignal, JobState, Outcome, advance, cut_short, raised, returned
+from mgmt.jobs.waiting import Work
 from mgmt.observe.correlation import correlated, current_correlation_id
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -38,6 +39,7 @@ SERVICE_UNAVAILABLE = 503
 SHUTDOWN_TEXT = "Maintenance or Shutdown has been initiated on this management server. Can not accept new jobs"
 
 B = TypeVar("B", contravariant=True)
+JobResult = Mapping[str, Any]
 
 
 class JobEventSpec(Protocol[B]):
@@ -156,8 +158,9 @@ class _Order:
     job_uuid: str
     command: str
     correlation_id: str
-    run: Callable[[str], Mapping[str, Any]]
+    run: Callable[[str], JobResult | Work[JobResult]]
     events: _Events
+    work: Work[JobResult] | None = None  # of a job that has begun and waits
 
 
 class JobRunner:
@@ -185,6 +188,7 @@ class JobRunner:
         self._threads: list[threading.Thread] = []
         self._is_stopping = False
         self._is_abandoned = False
+        self._suspended: dict[str, _Order] = {}
         self._last_purge: float | None = None
 
     def start(self) -> None:
@@ -198,10 +202,15 @@ class JobRunner:
     def stop(self, timeout_s: float) -> None:
         """Take no more jobs and give running ones `timeout_s` seconds to end.
 
-        A job that has not ended by then stays pending in the store, and the next server ends it as failed.
+        A job that has not ended by then, or waits without a thread, stays pending in the store, and the next server
+        ends it as failed.
         """
         with self._changed:
             self._is_stopping = True
+            suspended = list(self._suspended.values())
+            self._suspended.clear()
+        for order in suspended:
+            self._cut_short(order)
         for _ in self._threads:
             self._queue.put(None)
         deadline = self._providers.clock.monotonic() + timeout_s
@@ -225,16 +234,16 @@ class JobRunner:
         bound: B,
         *,
         custom_job_uuid: str | None = None,
-        run: Callable[[str], Mapping[str, Any]],
+        run: Callable[[str], JobResult | Work[JobResult]],
         record_event: EventRecorder | None = None,
         instance_uuid: str | None = None,
     ) -> str:
         """Write a pending job, queue it and return its UUID.
 
-        `run` gets that UUID on a worker thread and returns the `jobresult`; what it raises ends the job as
-        `mgmt.jobs.states.raised` says. `instance_uuid` is the entity that the job acts on. Raises
-        InvalidParameterValueError for a custom id that is no UUID or is taken, ServerApiError 503 while the server
-        stops.
+        `run` gets that UUID on a worker thread and returns the `jobresult`, or work that does so and gives the thread
+        back while it waits; what it raises ends the job as `mgmt.jobs.states.raised` says. `instance_uuid` is the
+        entity that the job acts on. Raises InvalidParameterValueError for a custom id that is no UUID or is taken,
+        ServerApiError 503 while the server stops.
         """
         if self._is_stopping:
             raise ServerApiError(SERVICE_UNAVAILABLE, SHUTDOWN_TEXT)
@@ -287,6 +296,7 @@ class JobRunner:
             if order is None:
                 return
             if self._is_stopping:
+                self._cut_short(order)
                 continue  # left pending: the next server ends it
             with correlated(order.correlation_id):
                 self._execute(order)
@@ -294,9 +304,10 @@ class JobRunner:
     def _execute(self, order: _Order) -> None:
         self._journal.record("job", order.command, job=order.job_uuid, state="running")
         try:
-            with self._store.session() as session:
-                order.events.started(session)
-            outcome = returned(order.run(order.job_uuid))
+            result = self._advance(order)
+            if result is None:
+                return
+            outcome = returned(result)
         except ServerStoppingError:
             logger.warning("job %s of %s was cut short by the stop and is left pending", order.job_uuid, order.command)
             return
@@ -307,6 +318,50 @@ class JobRunner:
             self._finish(order, outcome)
         except Exception:
             logger.exception("job %s of %s ended but its end could not be written", order.job_uuid, order.command)
+
+    def _advance(self, order: _Order) -> JobResult | None:
+        """The job's result; None for one that waits now and is queued again when its wait is over."""
+        work = order.work
+        if work is None:
+            with self._store.session() as session:
+                order.events.started(session)
+            begun = order.run(order.job_uuid)
+            if not isinstance(begun, Generator):
+                return begun
+            work = begun
+        try:
+            wait = next(work)
+        except StopIteration as end:
+            result: JobResult = end.value
+            return result
+        suspended = replace(order, work=work)
+        with self._changed:
+            is_kept = not self._is_stopping
+            if is_kept:
+                self._suspended[order.job_uuid] = suspended
+        if not is_kept:
+            self._cut_short(suspended)
+            return None
+        self._journal.record("job", order.command, job=order.job_uuid, state="waiting")
+        wait.on_ready(lambda: self._resume(order.job_uuid))
+        return None
+
+    def _resume(self, job_uuid: str) -> None:
+        with self._changed:
+            order = self._suspended.pop(job_uuid, None)
+        if order is not None:
+            self._queue.put(order)
+
+    def _cut_short(self, order: _Order) -> None:
+        """Tell work that waits that the server stops, so that it unmakes nothing on its way out."""
+        if order.work is None:
+            return
+        try:
+            order.work.throw(ServerStoppingError("the server is being stopped"))
+        except (ServerStoppingError, StopIteration):
+            logger.warning("job %s of %s waited at the stop and is left pending", order.job_uuid, order.command)
+        except Exception:
+            logger.exception("job %s of %s could not be cut short", order.job_uuid, order.command)
 
     def _log_failure(self, order: _Order, error: Exception) -> None:
         # Through the redactor: exceptions of libraries may quote what they were given.

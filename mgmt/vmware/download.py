@@ -6,7 +6,9 @@ such connection through warning filters that belong to the whole process.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -33,7 +35,9 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: Callable[[int], 
     try:
         target = quote(parts.path, safe="/%") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers={"Cookie": link.cookie, "Connection": "close"})
-        with connection.getresponse() as response:  # closing the connection would leave its socket open
+        wire = connection.sock  # the response takes it over
+        # closing the connection would leave its socket open: the response is what has to be closed
+        with link.cancellation.ending_with(lambda: _cut(wire)), connection.getresponse() as response:
             if response.status != http.HTTPStatus.OK:
                 raise DownloadError(f"Server returned HTTP response code: {response.status} for URL: {url}")
             return _save(response, path, on_bytes)
@@ -46,6 +50,12 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: Callable[[int], 
     finally:
         connection.close()
         link.recorder.end("GET", started, outcome)
+
+
+def _cut(wire: socket.socket | None) -> None:
+    if wire is not None:
+        with contextlib.suppress(OSError):  # it has ended by itself
+            wire.shutdown(socket.SHUT_RDWR)
 
 
 def _save(response: http.client.HTTPResponse, path: Path, on_bytes: Callable[[int], None]) -> int:

@@ -203,12 +203,15 @@ class Export:
         return self._rules.lose_disks and isinstance(error, DownloadError | OSError)
 
     def _fetch(self, source: _Source, directory: Path) -> int:
+        cancellation = self._link.cancellation
+        cancellation.check()
         if self._broken.is_set() and not self._rules.lose_disks:
             raise _NotBegunError(f"{source.file_name} was not downloaded, as another file failed")
         try:
             return download(self._link, source.url, directory / source.file_name, self._count)
         except BaseException:
             self._broken.set()
+            cancellation.check()  # else the disk might pass for a lost one
             raise
 
     def _count(self, size_bytes: int) -> None:

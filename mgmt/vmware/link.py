@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from mgmt.observe.journal import Journal
 from mgmt.providers import Clock
+from mgmt.vmware.cancelling import Cancellation
 from mgmt.vmware.errors import (
     VcenterError,
     VcenterFaultError,
@@ -124,6 +125,7 @@ class VcenterLink:
         self.recorder = recorder
         self.clock = clock
         self.timeout_s = timeout_s
+        self.cancellation = Cancellation()
         self._username = username
         self._password = password
 

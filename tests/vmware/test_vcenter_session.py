@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mgmt.vmware.cancelling import Cancellation
 from mgmt.vmware.collector import Collector
 from mgmt.vmware.connector import VcenterConnector
 from mgmt.vmware.devices import PortVlan
@@ -337,6 +338,7 @@ class FakeLink:
 
     def __init__(self, **content: Any) -> None:
         self.content = SimpleNamespace(propertyCollector=None, **content)
+        self.cancellation = Cancellation()
 
     def call(self, method: Any, *args: Any) -> Any:
         return method(*args)
@@ -413,7 +415,9 @@ def update(version: str, task: Any, **changes: Any) -> Any:
 
 
 def collector_of(fake: FakePropertyCollector) -> Collector:
-    return Collector(SimpleNamespace(content=SimpleNamespace(propertyCollector=fake), call=FakeLink().call))  # type: ignore[arg-type]
+    link = FakeLink()
+    link.content = SimpleNamespace(propertyCollector=fake)
+    return Collector(link)  # type: ignore[arg-type]
 
 
 def test_waiting_goes_on_until_the_task_ends() -> None:
