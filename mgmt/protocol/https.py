@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 MAX_LINE_BYTES = 65536
 MAX_HEADERS = 100
+MAX_BODY_BYTES = 1 << 30
 _CRLF = (b"\r\n", b"\n")
 
 
@@ -64,7 +65,10 @@ class HttpsConnection:
         return self._link.getpeercert(binary_form=True) if self._link is not None else None
 
     def exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> HttpAnswer:
-        """One request and its answer. A kept connection that the peer had closed meanwhile is opened anew, once."""
+        """One request and its answer. A kept connection that the peer had closed meanwhile is opened anew, once.
+
+        An answer with a body above MAX_BODY_BYTES is refused.
+        """
         is_kept = self._link is not None
         head = [f"{method} {path} HTTP/1.1", f"Host: {self._authority}", f"Content-Length: {len(body)}"]
         head.extend(f"{name}: {value}" for name, value in headers.items())
@@ -168,8 +172,9 @@ class HttpsConnection:
         length = headers.get("content-length")
         if length is None:
             assert self._reader is not None
-            body = self._reader.read()
+            body = self._reader.read(MAX_BODY_BYTES + 1)
             self.close()
+            _check_size(len(body))
             return body
         if not length.isdecimal():
             raise HTTPException("the length of the answer is no number")
@@ -185,6 +190,7 @@ class HttpsConnection:
                 raise IncompleteRead(bytes(body)) from None
             if size <= 0:
                 break
+            _check_size(len(body) + size)
             body += self._exactly(size)
             self._line()
         while self._line() not in _CRLF:
@@ -193,7 +199,13 @@ class HttpsConnection:
 
     def _exactly(self, size: int) -> bytes:
         assert self._reader is not None
+        _check_size(size)
         data = self._reader.read(size)
         if len(data) != size:
             raise IncompleteRead(data, size - len(data))
         return data
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BODY_BYTES:
+        raise HTTPException(f"the answer is larger than {MAX_BODY_BYTES} bytes")
