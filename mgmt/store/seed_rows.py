@@ -67,7 +67,7 @@ def write_rows(session: Session, document: Document) -> None:
 
 
 def complete_rows(session: Session, providers: Providers, document: Document, vcenter_address: str | None) -> None:
-    """Add what differs from server to server: times, salted passwords, and the datacenters with their vCenter's address.
+    """Add what differs from server to server: times, salted passwords, the datacenters with their vCenter's address.
 
     A datacenter with `vcenter: embedded` is added only with an address.
     """
