@@ -14,6 +14,7 @@ from mgmt.commands import all_declarations, of_release
 from mgmt.commands.services import Services
 from mgmt.config import Settings
 from mgmt.imports.ports import HostControl
+from mgmt.imports.queue import ImportQueue, import_limits
 from mgmt.imports.staging import MountedStaging, NoStaging, StagingArea
 from mgmt.inventory.limits import release_all
 from mgmt.inventory.power_sync import PowerSync
@@ -113,7 +114,9 @@ def _wire(
     world = seed(store, settings.seed, vcenter_address=vcenter_address)
     for secret in world.secrets:
         redactor.register(secret)
-    global_settings = GlobalSettings(store)
+    global_settings = GlobalSettings(store, extensions=settings.extensions)
+    import_queue = ImportQueue(import_limits(global_settings))
+    global_settings.on_change.append(import_queue.refresh)
     _require_free(settings.host, settings.port, "port", "the HTTP API")
     _require_free(settings.host, settings.agent_port, "agent-port", "agents")
     agents = AgentManager(
@@ -148,6 +151,8 @@ def _wire(
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         staging=staging,
+        import_queue=import_queue,
+        has_extensions=settings.extensions,
         cloudstack_version=profile.version,
     )
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)

@@ -168,12 +168,20 @@ class World:
             hosts = load_hosts(hosts_file, self._variables())
         except HostFileError as error:
             raise StartError(str(error)) from error
+
+        def follow(event: ProgressEvent) -> None:
+            services.imports.reported(
+                event.log_id, event.tool, event.disk_index, event.disk_count, event.bytes_done, event.bytes_total
+            )
+            if self._on_progress is not None:
+                self._on_progress(event)
+
         self.fleet = Fleet(
             hosts,
             connect=self.server.agents.address,
             work_dir=self._work_dir(),
             time_scale=self.settings.time_scale,
-            on_progress=self._on_progress,
+            on_progress=follow,
             on_tool_run=record_tool_run,
             repaired=services.quirks.absent,
         )

@@ -83,6 +83,8 @@ class Run:
         self.lines: list[str] = []
         self.environment = dict(invocation.environment)
         self.shell_splice = False
+        execution = current_execution()
+        self._log_id = execution.log_id if execution is not None else ""
 
     async def advance(self, duration_s: float) -> None:
         """Let model time pass, waiting for the scaled part of it."""
@@ -124,6 +126,7 @@ class Run:
                 bytes_done,
                 bytes_total,
                 self.elapsed_s,
+                self._log_id,
             )
             self.bench.on_progress(event)
 

@@ -16,11 +16,13 @@ from mgmt.commands.responses.user_vm import UserVmResponse
 from mgmt.commands.unmanaged_view import UnmanagedInstanceResponse, unmanaged_instance_view
 from mgmt.errors import CloudError, InvalidParameterValueError
 from mgmt.imports.control import ImportControl, Phase
+from mgmt.imports.controlled import log_id_of
 from mgmt.imports.dryrun import DryRun
 from mgmt.imports.owners import check_account
 from mgmt.imports.pipeline import EVENT_TYPE, ImportPipeline
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import ImportRequest
+from mgmt.imports.running import extended_view
 from mgmt.imports.tasks import list_tasks, task_views
 from mgmt.imports.trace import Trace
 from mgmt.imports.unmanaged import list_unmanaged
@@ -197,7 +199,9 @@ def import_vm(call: Call, bound: Bound) -> Result | Work[Result]:
 
 def _import(call: Call, bound: Bound) -> Work[Result]:
     services, request, trace = import_services(call), _request(bound), Trace()
-    control = ImportControl(request.name, call.job_uuid or "")
+    control = ImportControl(
+        request.name, call.job_uuid or "", log_id=log_id_of(call.correlation_id), clock=services.providers.clock
+    )
     if call.job_uuid is not None:
         call.services.import_traces.keep(call.job_uuid, trace)
         call.services.imports.begin(control)
@@ -239,8 +243,13 @@ def list_import_vm_tasks(call: Call, bound: Bound) -> Listing:
         convert_host_id=bound["convertinstancehostid"],
         tasks_filter=bound["tasksfilter"],
     )
-    show_id = not call.services.quirks.is_faithful(TASK_ID_MISSING)
-    return Listing(task_views(call.db, tasks, call.services.providers.utcnow(), show_id=show_id), count)
+    is_extended = call.services.has_extensions
+    show_id = is_extended or not call.services.quirks.is_faithful(TASK_ID_MISSING)
+    views = task_views(call.db, tasks, call.services.providers.utcnow(), show_id=show_id)
+    if is_extended:
+        for view in views:
+            view |= extended_view(call.services.imports.find(view["id"]), call.services.import_queue)
+    return Listing(views, count)
 
 
 @command(

@@ -48,4 +48,5 @@ class Services:
     import_traces: TraceArchive = field(default_factory=TraceArchive)
     imports: RunningImports = field(default_factory=RunningImports)
     import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))
+    has_extensions: bool = False
     host_control: HostControl = field(default_factory=NoHostControl)

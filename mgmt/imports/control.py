@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from enum import Enum
 
 from mgmt.errors import CloudError
+from mgmt.imports.progress import ProgressBoard
 from mgmt.imports.queue import Demand, ImportQueue, Ticket
+from mgmt.providers import Clock, RealClock
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +44,17 @@ class TooLateError(Exception):
 
 
 class ImportControl:
-    """One import. `job_uuid` and `task_uuid` are its names for callers; safe from many threads."""
+    """One import. `job_uuid` and `task_uuid` are its names for callers; safe from many threads.
 
-    def __init__(self, vm_name: str = "", job_uuid: str = "") -> None:
+    `log_id` is what its commands carry as `logid`, `host_id` the KVM host that copies disks for it, or did last.
+    """
+
+    def __init__(self, vm_name: str = "", job_uuid: str = "", *, log_id: str = "", clock: Clock | None = None) -> None:
         self.vm_name = vm_name
         self.job_uuid = job_uuid
+        self.log_id = log_id
+        self.progress = ProgressBoard((clock or RealClock()).monotonic)
+        self.host_id: int | None = None
         self.task_uuid: str | None = None
         self.step: str | None = None
         self._lock = threading.Lock()

@@ -10,16 +10,22 @@ from mgmt.errors import CloudError
 from mgmt.imports.control import ImportControl
 from mgmt.imports.ports import ImportServices, VcenterSession
 from mgmt.observe.correlation import current_correlation_id
+from mgmt.protocol.commands import (
+    ConvertInstanceCommand,
+    CopyRemoteVolumeCommand,
+    ImportConvertedInstanceCommand,
+)
 from mgmt.protocol.records import Answer, Command, simple_name
 from mgmt.store.models import Host
 from mgmt.vmware.connector import VcenterCredentials
 
+COPYING = (ConvertInstanceCommand, ImportConvertedInstanceCommand, CopyRemoteVolumeCommand)
 LOG_ID_LENGTH = 8  # what the agent manager writes into a command's context, of the correlation id
 
 
-def log_id() -> str:
-    """What the commands of the present import carry as `logid`."""
-    return (current_correlation_id() or "")[:LOG_ID_LENGTH]
+def log_id_of(correlation_id: str | None) -> str:
+    """What the commands of that work carry as `logid`."""
+    return (correlation_id or "")[:LOG_ID_LENGTH]
 
 
 def controlled(services: ImportServices, control: ImportControl) -> ImportServices:
@@ -39,8 +45,10 @@ class _ControlledAgents:
 
         The answer to a command that succeeded is given to a cancelled import too: it must know what was made.
         """
-        own_log_id = log_id()
-        with self.control.interruptible(lambda: self._end(host_id, own_log_id, command)):
+        log_id = log_id_of(current_correlation_id())
+        if isinstance(command, COPYING):
+            self.control.host_id = host_id
+        with self.control.interruptible(lambda: self._end(host_id, log_id, command)):
             try:
                 return self.services.agents.send(host_id, command, wait_s=wait_s)
             except CloudError:
@@ -50,12 +58,12 @@ class _ControlledAgents:
     def abandon(self, command: Command) -> None:
         self.services.agents.abandon(command)
 
-    def _end(self, host_id: int, own_log_id: str, command: Command) -> None:
+    def _end(self, host_id: int, log_id: str, command: Command) -> None:
         with self.services.store.session() as session:
             host = session.get_one(Host, host_id)
             name, guid = host.name, host.guid
         kind = simple_name(command)
-        if guid is not None and self.services.host_control.end_command(guid, own_log_id, kind):
+        if guid is not None and self.services.host_control.end_command(guid, log_id, kind):
             return  # its answer comes once the tool has ended and its files are gone
         self.control.note(
             f"host {name} goes on with {kind}, and what it writes stays there: CloudStack's agents cannot be told to "

@@ -314,7 +314,8 @@ class ImportPipeline:
         ovf_directory = None
         if not export_on_host:
             with self._step("export"):
-                ovf_directory = OvfExport(self.services, self.undo, vmware.credentials, location).run(source.name)
+                export = OvfExport(self.services, self.undo, vmware.credentials, location, self.control.progress)
+                ovf_directory = export.run(source.name)
         timeout_s = self.services.settings.get_int(TIMEOUT_SETTING) * 3600
         with self._step("convert"):
             convert_uuid = conversion.convert(

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from mgmt.inventory.settings import GlobalSettings
+
 
 class Kind(Enum):
     """What an import uses."""
@@ -47,6 +49,23 @@ class Demand:
         if self.esxi_host is not None:
             found.add(Resource(Kind.ESXI_HOST, f"{self.esxi_host} of {self.vcenter}"))
         return frozenset(found)
+
+
+LIMIT_SETTINGS = {
+    Kind.VCENTER: "cloudstackmock.import.limit.per.vcenter",
+    Kind.ESXI_HOST: "cloudstackmock.import.limit.per.esxi.host",
+    Kind.KVM_HOST: "cloudstackmock.import.limit.per.kvm.host",
+}
+
+
+def import_limits(settings: GlobalSettings) -> Callable[[Kind], int | None]:
+    """The limits that the settings hold now; none on a server without extensions."""
+
+    def limit(kind: Kind) -> int | None:
+        name = LIMIT_SETTINGS[kind]
+        return settings.get_int(name) if name in settings.definitions else None
+
+    return limit
 
 
 class Ticket:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from mgmt.protocol.https import unverified_context
@@ -24,7 +24,13 @@ class DownloadError(VcenterError):
     """A file did not come, or not whole; the words are those of Java's HttpURLConnection."""
 
 
-def download(link: VcenterLink, url: str, path: Path, on_bytes: Callable[[int], None]) -> int:
+class OnBytes(Protocol):
+    """Is told of each piece of a file, and how long the file will be when its server says so."""
+
+    def __call__(self, size_bytes: int, expected_bytes: int | None = None) -> None: ...
+
+
+def download(link: VcenterLink, url: str, path: Path, on_bytes: OnBytes) -> int:
     """Save `url` at `path` and return its size in bytes; `on_bytes` is told of each piece. Raises DownloadError."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
@@ -59,14 +65,15 @@ def _cut(wire: socket.socket | None) -> None:
             wire.shutdown(socket.SHUT_RDWR)
 
 
-def _save(response: http.client.HTTPResponse, path: Path, on_bytes: Callable[[int], None]) -> int:
+def _save(response: http.client.HTTPResponse, path: Path, on_bytes: OnBytes) -> int:
     expected = response.length  # None for an answer of unknown length
+    on_bytes(0, expected)
     size = 0
     with path.open("wb") as file:
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             size += len(chunk)
-            on_bytes(len(chunk))
+            on_bytes(len(chunk), expected)
     if expected is not None and size != expected:
         raise DownloadError(f"Premature EOF: {size} of {expected} bytes of {path.name} came")
     return size
