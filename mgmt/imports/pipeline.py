@@ -42,12 +42,12 @@ from mgmt.imports.facts import HostFacts
 from mgmt.imports.images import LocalImport, SharedImport
 from mgmt.imports.kvmsource import KvmImport, KvmSource
 from mgmt.imports.leftovers import remove_converted, remove_imported
-from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
-from mgmt.imports.offerings import check_numbers
+from mgmt.imports.networks import NicRules, check_before_conversion
 from mgmt.imports.ovfexport import OvfExport
 from mgmt.imports.placement import choose_hosts, place
 from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
+from mgmt.imports.preflight import guest_nics, needed, nic_rules
 from mgmt.imports.registration import Registration
 from mgmt.imports.request import ImportRequest, Requester
 from mgmt.imports.source import Minimum, Source, is_windows
@@ -63,7 +63,6 @@ from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import IMPORT_WITHOUT_WAIT, LATE_DISK_MAPPING_CHECK, NULL_TASK_ERROR_TEXT, TASK_LEFT_RUNNING
 from mgmt.store import models
 from mgmt.vmware.connector import VcenterCredentials
-from mgmt.vmware.records import POWER_OFF
 
 logger = logging.getLogger(__name__)
 
@@ -307,7 +306,7 @@ class ImportPipeline:
             if is_windows(source.vm):
                 conversion.check_host(windows=True)
         with self._step("network checks"):
-            nic_rules = self._check_networks(plan, source)
+            rules = self._check_networks(plan, source)
             if not self.services.quirks.is_faithful(LATE_DISK_MAPPING_CHECK):
                 check_mappings(source.disk_ids(), self._disk_rules(plan, vmware))
         self.task.converting(convert_host)
@@ -351,7 +350,7 @@ class ImportPipeline:
         with self._step("sanitise"):
             instance = sanitise(converted, source)
             self.task.importing(import_host)
-        return self._register(plan, vmware, nic_rules, instance)
+        return self._register(plan, vmware, rules, instance)
 
     @staticmethod
     def _disk_rules(plan: Plan, vmware: VmwarePlan) -> DiskRules:
@@ -373,16 +372,11 @@ class ImportPipeline:
         )
 
     def _reserve(self, plan: Plan, source: Source) -> None:
-        offering, vm = plan.offering, source.vm
-        if offering.is_dynamic or vm.power_state != POWER_OFF:
-            numbers = (vm.cpu_cores, vm.memory_mb)
-        else:
-            numbers = (offering.cpu_number, offering.memory_mb)
-        cpus, memory = check_numbers(*numbers, source.name)
+        cpus, memory_mb = needed(plan, source.vm)
         owner = plan.owner
         try:
             with self.services.store.session() as session:
-                claim = reserve(session, owner.account_id, {USER_VM: 1, CPU: cpus, MEMORY: memory})
+                claim = reserve(session, owner.account_id, {USER_VM: 1, CPU: cpus, MEMORY: memory_mb})
         except ResourceAllocationError as error:
             # A checked exception upstream: it goes past the failure handler, so the task stays Running (import-vm 4.1).
             raise ImportLimitError(
@@ -391,23 +385,15 @@ class ImportPipeline:
         self._claims.append(claim)
 
     def _check_networks(self, plan: Plan, source: Source) -> NicRules:
-        rules = NicRules(
-            zone_id=plan.zone_id,
-            owner=plan.owner,
-            host_name=plan.host_name,
-            networks=plan.nic_networks,
-            addresses=plan.nic_addresses,
-            forced=self.request.forced,
-        )
-        nics = [GuestNic(nic.nic_id, nic.mac_address, nic.adapter_type, nic.ip_addresses) for nic in source.vm.nics]
+        rules = nic_rules(plan, forced=self.request.forced)
         with self.services.store.session() as session:
-            check_before_conversion(session, source.name, nics, rules)
+            check_before_conversion(session, source.name, guest_nics(source.vm), rules)
         return rules
 
-    def _register(self, plan: Plan, vmware: VmwarePlan, nic_rules: NicRules, instance: UnmanagedInstanceTO) -> int:
+    def _register(self, plan: Plan, vmware: VmwarePlan, rules: NicRules, instance: UnmanagedInstanceTO) -> int:
         with self._step("register"):
             registration = Registration(
-                self.services, plan, vmware.offerings, nic_rules, instance, self._claims, self.control.commit
+                self.services, plan, vmware.offerings, rules, instance, self._claims, self.control.commit
             )
             vm_id = registration.register(self.undo)
             self.task.completed(vm_id)
