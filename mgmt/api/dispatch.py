@@ -247,6 +247,7 @@ class Dispatcher:
             caller=caller,
             command=declaration.name,
             correlation_id=work.correlation_id,
+            received_s=self._services.providers.clock.monotonic(),
         )
         if declaration.is_async:
             return self._start_job(work, declaration, binder, raw, call)

@@ -106,6 +106,7 @@ class Call:
     correlation_id: str
     session: Session | None = None
     job_uuid: str | None = None
+    received_s: float = 0.0  # when the request came, of the server's monotonic clock
     web: WebSession | None = None
 
     @property

@@ -200,7 +200,11 @@ def import_vm(call: Call, bound: Bound) -> Result | Work[Result]:
 def _import(call: Call, bound: Bound) -> Work[Result]:
     services, request, trace = import_services(call), _request(bound), Trace()
     control = ImportControl(
-        request.name, call.job_uuid or "", log_id=log_id_of(call.correlation_id), clock=services.providers.clock
+        request.name,
+        call.job_uuid or "",
+        log_id=log_id_of(call.correlation_id),
+        order=call.received_s,
+        clock=services.providers.clock,
     )
     if call.job_uuid is not None:
         call.services.import_traces.keep(call.job_uuid, trace)

@@ -46,13 +46,17 @@ class TooLateError(Exception):
 class ImportControl:
     """One import. `job_uuid` and `task_uuid` are its names for callers; safe from many threads.
 
-    `log_id` is what its commands carry as `logid`, `host_id` the KVM host that copies disks for it, or did last.
+    `order` is when it was asked for, `log_id` what its commands carry as `logid`, `host_id` the KVM host that copies
+    disks for it, or did last.
     """
 
-    def __init__(self, vm_name: str = "", job_uuid: str = "", *, log_id: str = "", clock: Clock | None = None) -> None:
+    def __init__(
+        self, vm_name: str = "", job_uuid: str = "", *, log_id: str = "", order: float = 0.0, clock: Clock | None = None
+    ) -> None:
         self.vm_name = vm_name
         self.job_uuid = job_uuid
         self.log_id = log_id
+        self.order = order
         self.progress = ProgressBoard((clock or RealClock()).monotonic)
         self.host_id: int | None = None
         self.task_uuid: str | None = None
@@ -159,7 +163,7 @@ class ImportControl:
         ticket = self._ticket
         if ticket is None or ticket.demand != demand or not ticket.is_granted:
             self.leave_queue()
-            ticket = self._ticket = queue.enter(demand)
+            ticket = self._ticket = queue.enter(demand, self.order)
         return ticket
 
     def leave_queue(self) -> None:

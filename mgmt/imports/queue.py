@@ -7,6 +7,7 @@ an import that wants other things does not wait for it. CloudStack has no such l
 from __future__ import annotations
 
 import threading
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,8 +72,9 @@ def import_limits(settings: GlobalSettings) -> Callable[[Kind], int | None]:
 class Ticket:
     """An import's place in the queue. Ready once it is granted or withdrawn."""
 
-    def __init__(self, demand: Demand, queue: ImportQueue) -> None:
+    def __init__(self, demand: Demand, queue: ImportQueue, order: float) -> None:
         self.demand = demand
+        self.order = order
         self.is_granted = False
         self._queue = queue
         self._is_withdrawn = False
@@ -108,11 +110,14 @@ class ImportQueue:
         self._used: Counter[Resource] = Counter()
         self._waiting: list[Ticket] = []
 
-    def enter(self, demand: Demand) -> Ticket:
-        """A ticket for an import; it is granted already when there is room."""
+    def enter(self, demand: Demand, order: float = 0.0) -> Ticket:
+        """A ticket for an import; it is granted already when there is room.
+
+        `order` is when the import was asked for: it goes before those that wait and were asked for later.
+        """
         with self.lock:
-            ticket = Ticket(demand, self)
-            self._waiting.append(ticket)
+            ticket = Ticket(demand, self, order)
+            insort(self._waiting, ticket, key=lambda each: each.order)
         self.refresh()
         return ticket
 

@@ -42,7 +42,7 @@ class Watcher:
         return job_id
 
 
-def cancelled_job(lab: Any, job_id: str, wait_until: Callable[..., Any]) -> str:
+def cancelled_job(lab: Any, job_id: str, wait_until: Callable[..., Any], *, task: bool = True) -> str:
     """Wait for the job's end; the text with which it failed."""
 
     def ended() -> Any:
@@ -52,8 +52,9 @@ def cancelled_job(lab: Any, job_id: str, wait_until: Callable[..., Any]) -> str:
     job = wait_until(ended, "the cancelled job ends")
     assert (job["jobstatus"], job["jobresultcode"]) == (2, 530)
     text: str = job["jobresult"]["errortext"]
-    assert lab.tasks("failed")[0]["description"] == text
-    assert lab.tasks("running") == []
+    if task:
+        assert lab.tasks("failed")[0]["description"] == text
+        assert lab.tasks("running") == []
     return text
 
 
@@ -135,3 +136,69 @@ def test_cancel_with_agents_that_cannot_be_told(start_lab: Any, wait_until: Call
         assert text == f"The import of VM web01 was cancelled by admin at step: convert. {remark}"
         go_on.set()
         wait_until(lambda: fleet.agent("kvm1").running_commands == 0, "the host's own conversion ends")
+
+
+def test_imports_over_a_limit_wait(start_lab: Any, wait_until: Callable[..., Any]) -> None:
+    """With one import a vCenter the others wait in order, hold no worker, and can be cancelled; a new limit acts."""
+    watcher = Watcher()
+    lab = watcher.lab = start_lab(on_progress=watcher, extensions=True)
+    client, setting = lab.client, "cloudstackmock.import.limit.per.vcenter"
+    client.call("updateConfiguration", name=setting, value="1")
+    first = watcher.begin("web01", lambda event: event.bytes_done > 0)
+    parameters = lab.import_parameters("db01", forced=True)
+    others = [client.call("importVm", **parameters, hostname=f"db-{number}")["jobid"] for number in range(12)]
+    waiting = lambda job: progress(lab, job)["state"] == "Waiting"  # noqa: E731
+    wait_until(lambda: all(waiting(job) for job in others), "the others wait")
+    shown = progress(lab, others[-1])
+    assert (shown["waitsfor"][0].split()[0], shown["queueplace"]) == ("vCenter", 11)
+    assert {task["step"] for task in lab.tasks("running")} == {"[2/5] Waiting", "[3/5] ConvertingInstance"}
+    plan = client.run("importVm", parameters | {"dryrun": True}, poll_interval_s=0.01)["importplan"]
+    assert plan["possible"] is True, "the workers are free"
+
+    for job in others[2:]:
+        client.call("cancelImportVm", id=job)
+    texts = [cancelled_job(lab, job, wait_until, task=False) for job in others[2:]]
+    assert set(texts) == {"The import of VM db01 was cancelled by admin at step: wait in the queue"}
+    assert [job for job in others[:2] if waiting(job)] == others[:2]
+
+    watcher.set_time_scale(1e9)
+    client.call("updateConfiguration", name=setting, value="0")
+    for job in others[:2]:
+        wait_until(lambda job=job: client.call("queryAsyncJobResult", jobid=job)["jobstatus"] == 1, "it goes on")
+    client.call("cancelImportVm", id=first)
+    cancelled_job(lab, first, wait_until, task=False)
+
+    watcher.begin("web02", lambda event: event.bytes_done > 0)
+    client.call("updateConfiguration", name=setting, value="1")
+    left = client.call("importVm", **parameters, hostname="db-left")["jobid"]
+    wait_until(lambda: waiting(left), "it waits when the server stops")
+
+
+def progress(lab: Any, job_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = lab.client.call("getImportProgress", id=job_id)["importprogress"]
+    return found
+
+
+def test_progress_of_each_stage(start_lab: Any, wait_until: Callable[..., Any]) -> None:
+    """Bytes, rate and time left of both disks while a host copies, and what a download was."""
+    watcher = Watcher()
+    lab = watcher.lab = start_lab(on_progress=watcher, extensions=True)
+    stages = (("convert", "virt-v2v", {}), ("export", "ovftool", {"usevddk": False}), ("import", "qemu-img", {}))
+    for stage, tool, changes in stages:
+        job_id = watcher.begin(
+            "web01",
+            lambda event, tool=tool: event.tool == tool and event.disk_index == 2 and event.bytes_done > 0,
+            **changes,
+        )
+        shown = progress(lab, job_id)
+        assert (shown["stage"], shown["isreported"], shown["diskcount"]) == (stage, True, len(shown["disk"]))
+        first, second = shown["disk"][:2]
+        assert first["bytesdone"] == first["totalbytes"] > second["bytesdone"] > 0 or stage == "import"
+        assert shown["bytesdone"] == sum(disk["bytesdone"] for disk in shown["disk"])
+        assert shown["totalbytes"] == sum(disk["totalbytes"] for disk in shown["disk"]) > shown["bytesdone"]
+        assert shown["rate"] > 0 and shown["eta"] >= 0
+        lab.client.call("cancelImportVm", id=shown["taskid"])
+        cancelled_job(lab, job_id, wait_until)
+        assert "eta" not in progress(lab, job_id)
+    with pytest.raises(ApiCallError, match="431: There is no import"):
+        progress(lab, "nothing")

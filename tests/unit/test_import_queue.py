@@ -84,6 +84,15 @@ def test_a_higher_limit_holds_at_once() -> None:
     assert ready == [0, 1, 2, 3, 4]
 
 
+def test_the_order_of_the_requests_counts() -> None:
+    """An import that comes late to the queue goes before those that were asked for after it."""
+    queue, _ = queue_with(VCENTER=1)
+    holder, third, second = queue.enter(A, 1.0), queue.enter(A, 3.0), queue.enter(A, 2.0)
+    assert (queue.place(second), queue.place(third)) == (0, 1)
+    holder.withdraw()
+    assert (second.is_granted, third.is_granted) == (True, False)
+
+
 class QueueMachine(RuleBasedStateMachine):
     """Imports come, wait, give up and end, and limits change, in any order."""
 
