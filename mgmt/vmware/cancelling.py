@@ -25,10 +25,7 @@ class Cancellation:
         with self._lock:  # held meanwhile: the session is not closed under an `end` that still talks to vCenter
             self._is_cancelled = True
             for end in self._ends:
-                try:
-                    end()
-                except VcenterError as error:  # such as a task that cannot be cancelled: it takes as long as it takes
-                    log.info("the work in vCenter could not be cancelled: %s", error.text)
+                _try(end)
 
     def check(self) -> None:
         """Raise VcenterError once the work was cancelled."""
@@ -41,9 +38,16 @@ class Cancellation:
         with self._lock:
             self._ends.append(end)
             if self._is_cancelled:
-                end()
+                _try(end)
         try:
             yield
         finally:
             with self._lock:
                 self._ends.remove(end)
+
+
+def _try(end: Callable[[], None]) -> None:
+    try:
+        end()
+    except VcenterError as error:  # such as a task that cannot be cancelled: it takes as long as it takes
+        log.info("the work in vCenter could not be cancelled: %s", error.text)

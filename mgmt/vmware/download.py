@@ -62,7 +62,8 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: OnBytes) -> int:
 def _cut(wire: socket.socket | None) -> None:
     if wire is not None:
         with contextlib.suppress(OSError):  # it has ended by itself
-            wire.shutdown(socket.SHUT_RDWR)
+            # not the TLS socket's own method: it would have the reader go on with what is encrypted
+            socket.socket.shutdown(wire, socket.SHUT_RDWR)
 
 
 def _save(response: http.client.HTTPResponse, path: Path, on_bytes: OnBytes) -> int:

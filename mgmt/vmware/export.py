@@ -217,7 +217,9 @@ class Export:
         if self._broken.is_set() and not self._rules.lose_disks:
             raise _NotBegunError(f"{source.file_name} was not downloaded, as another file failed")
         try:
-            return download(self._link, source.url, directory / source.file_name, partial(self._count, source.disk))
+            size = download(self._link, source.url, directory / source.file_name, partial(self._count, source.disk))
+            cancellation.check()
+            return size
         except BaseException:
             self._broken.set()
             cancellation.check()  # else the disk might pass for a lost one

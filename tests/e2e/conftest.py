@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -96,10 +97,23 @@ def start_lab() -> Iterator[Callable[..., Lab]]:
         lab.world.stop()
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """A lab that the tests of a module share."""
-    with World(Settings(port=0, agent_port=0, time_scale=FAST)) as world:
+@contextmanager
+def _running(on_progress: Any = None, **changes: Any) -> Iterator[Lab]:
+    settings = Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes))
+    with World(settings, on_progress=on_progress) as world:
         shared = Lab(world)
         yield shared
         shared.client.close()
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A lab that the tests of a module share."""
+    with _running() as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def running_lab() -> Callable[..., AbstractContextManager[Lab]]:
+    """Runs a lab for a block, for a module that wants to share one of its own: a fixture called `lab`."""
+    return _running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,25 @@ class Watcher:
         self.reached.clear()
         self.until = until
         self.set_time_scale(1e9)
-        job_id: str = self.lab.client.call("importVm", **self.lab.import_parameters(name, **changes))["jobid"]
+        job_id: str = self.lab.client.call("importVm", **self.lab.import_parameters(name, forced=True, **changes))[
+            "jobid"
+        ]
         assert self.reached.wait(20), "the import never came so far"
         return job_id
+
+
+@pytest.fixture(scope="module")
+def watcher() -> Watcher:
+    """What watches the conversions of the module's lab."""
+    return Watcher()
+
+
+@pytest.fixture(scope="module")
+def lab(running_lab: Any, watcher: Watcher) -> Iterator[Any]:
+    """A lab with extensions that the tests share; the last one leaves an import waiting when it stops."""
+    with running_lab(on_progress=watcher, extensions=True) as shared:
+        watcher.lab = shared
+        yield shared
 
 
 def cancelled_job(lab: Any, job_id: str, wait_until: Callable[..., Any], *, task: bool = True) -> str:
@@ -76,10 +92,8 @@ COPYING = {
 }
 
 
-def test_cancel_with_embedded_hosts(start_lab: Any, wait_until: Callable[..., Any]) -> None:
+def test_cancel_with_embedded_hosts(lab: Any, watcher: Watcher, wait_until: Callable[..., Any]) -> None:
     """In the middle of a copy on each path: the tool is killed, and vCenter, hosts and records are as before."""
-    watcher = Watcher()
-    lab = watcher.lab = start_lab(on_progress=watcher, extensions=True)
     vms = lab.world.vcenter.inventory.vm_names
     for name, changes in COPYING.items():
         job_id = watcher.begin("app01", lambda event: event.bytes_done > 0, **changes)
@@ -99,6 +113,7 @@ def test_cancel_with_embedded_hosts(start_lab: Any, wait_until: Callable[..., An
         if entry.fields["exit_status"] is None
     ]
     assert len(killed) == len(COPYING)
+    watcher.set_time_scale(1e9)
     copying = lambda event: event.tool == "qemu-img"  # noqa: E731
     job_id = watcher.begin("web01", copying)
     task_id = lab.world.server.services.imports.find(job_id).task_uuid
@@ -106,7 +121,7 @@ def test_cancel_with_embedded_hosts(start_lab: Any, wait_until: Callable[..., An
     assert "at step: import" in cancelled_job(lab, job_id, wait_until)
     assert [name for name in files_of(lab.world.fleet) if Path(name).suffix == ".xml"] == []
     watcher.set_time_scale(1e9)
-    assert lab.import_vm("web01")["state"] == "Stopped"
+    assert lab.import_vm("edge-stopped")["state"] == "Stopped"
     with pytest.raises(ApiCallError, match="431: There is no import with job or task ID: x"):
         lab.client.call("cancelImportVm", id="x")
 
@@ -138,10 +153,36 @@ def test_cancel_with_agents_that_cannot_be_told(start_lab: Any, wait_until: Call
         wait_until(lambda: fleet.agent("kvm1").running_commands == 0, "the host's own conversion ends")
 
 
-def test_imports_over_a_limit_wait(start_lab: Any, wait_until: Callable[..., Any]) -> None:
+def progress(lab: Any, job_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = lab.client.call("getImportProgress", id=job_id)["importprogress"]
+    return found
+
+
+def test_progress_of_each_stage(lab: Any, watcher: Watcher, wait_until: Callable[..., Any]) -> None:
+    """Bytes, rate and time left of both disks while a host copies, and what a download was."""
+    stages = (("convert", "virt-v2v", {}), ("export", "ovftool", {"usevddk": False}), ("import", "qemu-img", {}))
+    for stage, tool, changes in stages:
+        job_id = watcher.begin(
+            "web01",
+            lambda event, tool=tool: event.tool == tool and event.disk_index == 2 and event.bytes_done > 0,
+            **changes,
+        )
+        shown = progress(lab, job_id)
+        assert (shown["stage"], shown["isreported"], shown["diskcount"]) == (stage, True, len(shown["disk"]))
+        first, second = shown["disk"][:2]
+        assert first["bytesdone"] == first["totalbytes"] > second["bytesdone"] > 0 or stage == "import"
+        assert shown["bytesdone"] == sum(disk["bytesdone"] for disk in shown["disk"])
+        assert shown["totalbytes"] == sum(disk["totalbytes"] for disk in shown["disk"]) > shown["bytesdone"]
+        assert shown["rate"] > 0 and shown["eta"] >= 0
+        lab.client.call("cancelImportVm", id=shown["taskid"])
+        cancelled_job(lab, job_id, wait_until)
+        assert "eta" not in progress(lab, job_id)
+    with pytest.raises(ApiCallError, match="431: There is no import"):
+        progress(lab, "nothing")
+
+
+def test_imports_over_a_limit_wait(lab: Any, watcher: Watcher, wait_until: Callable[..., Any]) -> None:
     """With one import a vCenter the others wait in order, hold no worker, and can be cancelled; a new limit acts."""
-    watcher = Watcher()
-    lab = watcher.lab = start_lab(on_progress=watcher, extensions=True)
     client, setting = lab.client, "cloudstackmock.import.limit.per.vcenter"
     client.call("updateConfiguration", name=setting, value="1")
     first = watcher.begin("web01", lambda event: event.bytes_done > 0)
@@ -172,33 +213,3 @@ def test_imports_over_a_limit_wait(start_lab: Any, wait_until: Callable[..., Any
     client.call("updateConfiguration", name=setting, value="1")
     left = client.call("importVm", **parameters, hostname="db-left")["jobid"]
     wait_until(lambda: waiting(left), "it waits when the server stops")
-
-
-def progress(lab: Any, job_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = lab.client.call("getImportProgress", id=job_id)["importprogress"]
-    return found
-
-
-def test_progress_of_each_stage(start_lab: Any, wait_until: Callable[..., Any]) -> None:
-    """Bytes, rate and time left of both disks while a host copies, and what a download was."""
-    watcher = Watcher()
-    lab = watcher.lab = start_lab(on_progress=watcher, extensions=True)
-    stages = (("convert", "virt-v2v", {}), ("export", "ovftool", {"usevddk": False}), ("import", "qemu-img", {}))
-    for stage, tool, changes in stages:
-        job_id = watcher.begin(
-            "web01",
-            lambda event, tool=tool: event.tool == tool and event.disk_index == 2 and event.bytes_done > 0,
-            **changes,
-        )
-        shown = progress(lab, job_id)
-        assert (shown["stage"], shown["isreported"], shown["diskcount"]) == (stage, True, len(shown["disk"]))
-        first, second = shown["disk"][:2]
-        assert first["bytesdone"] == first["totalbytes"] > second["bytesdone"] > 0 or stage == "import"
-        assert shown["bytesdone"] == sum(disk["bytesdone"] for disk in shown["disk"])
-        assert shown["totalbytes"] == sum(disk["totalbytes"] for disk in shown["disk"]) > shown["bytesdone"]
-        assert shown["rate"] > 0 and shown["eta"] >= 0
-        lab.client.call("cancelImportVm", id=shown["taskid"])
-        cancelled_job(lab, job_id, wait_until)
-        assert "eta" not in progress(lab, job_id)
-    with pytest.raises(ApiCallError, match="431: There is no import"):
-        progress(lab, "nothing")
