@@ -34,6 +34,18 @@ class _Task(WSGITask):
         return _DATE_HEADER.sub(b"", head, count=1)
 
 
+    def write(self, data: bytes) -> None:
+        """Send the head with the first bytes of the body: one system call, and one packet for the client."""
+        length = self.content_length
+        if self.wrote_header or not data or length is None or len(data) > length or not self.has_body:
+            super().write(data)
+            return
+        head = self.build_response_header()
+        self.wrote_header = True
+        self.content_bytes_written += len(data)
+        self.channel.write_soon(head + data)
+
+
 class _Channel(HTTPChannel):
     task_class = _Task
 
