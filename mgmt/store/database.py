@@ -185,7 +185,7 @@ class Store:
 
     def image(self) -> bytes:
         """All that a memory database holds, for `load_image`."""
-        return images.image_of(self._engine)
+        return images.image_of(self.engine)
 
     def load_image(self, image: bytes) -> None:
         """Give a memory database that is untouched the content of `image`; raises RuntimeError for any other.
