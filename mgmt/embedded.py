@@ -90,9 +90,9 @@ class World:
     def start(self) -> None:
         """Return once everything answers and all embedded hosts are Up; nothing is left running on failure."""
         try:
-            self.clock.start()
             with self.clock.held():
                 self._start()
+            self.clock.start()
         except BaseException:
             self.stop()
             raise

@@ -236,6 +236,8 @@ class VirtualClock:
         return self._target_s
 
     def _paced_s(self) -> float:
+        if self._pacer is None:  # not started
+            return self._now_s
         return (time.monotonic() - self._real_start_s) * self.factor
 
     def _step(self) -> None:
@@ -314,8 +316,9 @@ class VirtualClock:
     # Running ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Let a scaled clock keep its pace, in a thread of its own; other clocks need none."""
+        """Let a scaled clock run from now on, in a thread of its own; other clocks need none."""
         if self.mode == SCALED and self._pacer is None:
+            self._real_start_s = time.monotonic() - self._now_s / self.factor
             self._pacer = threading.Thread(target=self._pace, name="clock", daemon=True)
             self._pacer.start()
 
