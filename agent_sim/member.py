@@ -302,6 +302,9 @@ class Member:
     def wire_lost(self, wire: _Wire) -> None:
         if wire is not self._wire:
             return
+        if self._is_frozen:
+            self._put_off.append(lambda: self.wire_lost(wire))
+            return
         self._wire = None
         now_s = self._clock.monotonic()
         if self._agent.phase is Phase.CONNECTING:

@@ -20,7 +20,7 @@ from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
 from mgmt.agents.states import Event, Status
-from mgmt.clock import current_hold
+from mgmt.clock import current_hold, hold
 from mgmt.errors import AgentUnavailableError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
@@ -156,7 +156,7 @@ class AgentManager:
         """
         result: concurrent.futures.Future[list[Answer]] = concurrent.futures.Future()
         correlation_id = current_correlation_id()
-        hold = current_hold()  # parked while the command is under way: the host's work is in hand then, or on the clock
+        mine = current_hold()  # parked while the command is under way: the host's work is in hand then, or on the clock
 
         def submit() -> None:
             assert self._hub is not None
@@ -168,12 +168,12 @@ class AgentManager:
                 result.set_exception(error)
             else:
                 answers.add_done_callback(done)
-                if hold is not None:
-                    hold.park()
+                if mine is not None:
+                    mine.park()
 
         def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
-            if hold is not None:
-                hold.resume()
+            if mine is not None:
+                mine.resume()
             error = answers.exception()
             if error is not None:
                 result.set_exception(error)
@@ -221,8 +221,17 @@ class AgentManager:
 
     def disconnect(self, host_id: int, reason: str) -> None:
         """Close the link to a host, as reconnectHost does: it becomes Disconnected."""
-        if self._loop is not None and self._hub is not None:
-            self._loop.call_soon_threadsafe(self._hub.disconnect, host_id, Event.SHUTDOWN_REQUESTED, reason)
+        loop, hub = self._loop, self._hub
+        if loop is None or hub is None:
+            return
+        taken = hold(self._providers.clock, "a host to disconnect")
+
+        def disconnect() -> None:
+            hub.disconnect(host_id, Event.SHUTDOWN_REQUESTED, reason)
+            if taken is not None:
+                taken.end()
+
+        loop.call_soon_threadsafe(disconnect)
 
     def wait_for_hosts_up(self, guids: Collection[str], timeout_s: float) -> bool:
         """True once the hosts with these guids (suffix or not) are Up, False after `timeout_s` real seconds."""

@@ -97,9 +97,10 @@ def start_lab() -> Iterator[Callable[..., Lab]]:
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """A lab that the tests of a module share."""
-    with World(Settings(port=0, agent_port=0, time_scale=FAST)) as world:
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab that the tests of a module share, with the settings that the module has in LAB_SETTINGS."""
+    changes = getattr(request.module, "LAB_SETTINGS", {})
+    with World(Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes))) as world:
         shared = Lab(world)
         yield shared
         shared.client.close()
