@@ -88,6 +88,8 @@ class WorldClock:
         if self.mode != MANUAL:
             if not wait():
                 raise ClockStalledError("what was waited for did not happen in time")
+            if self.virtual is not None:
+                self.virtual.settle()
             return
         clock = self._movable()
         clock.settle()

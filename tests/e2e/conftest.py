@@ -78,9 +78,7 @@ class Lab:
         return found
 
 
-@pytest.fixture
-def start_lab() -> Iterator[Callable[..., Lab]]:
-    """Start a lab of one's own with changed settings; all are stopped at the end."""
+def _starter() -> Iterator[Callable[..., Lab]]:
     labs: list[Lab] = []
 
     def start(on_progress: Any = None, **changes: Any) -> Lab:
@@ -94,6 +92,18 @@ def start_lab() -> Iterator[Callable[..., Lab]]:
     for lab in labs:
         lab.client.close()
         lab.world.stop()
+
+
+@pytest.fixture
+def start_lab() -> Iterator[Callable[..., Lab]]:
+    """Start a lab of one's own with changed settings; all are stopped at the end."""
+    yield from _starter()
+
+
+@pytest.fixture(scope="module")
+def make_lab() -> Iterator[Callable[..., Lab]]:
+    """Start a lab for the tests of a module with changed settings; all are stopped after them."""
+    yield from _starter()
 
 
 @pytest.fixture(scope="module")
