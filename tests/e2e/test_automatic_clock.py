@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,12 @@ def test_order_does_not_depend_on_the_clock(
     assert expected[-1][:4] == ("job", "importVm", None, "succeeded")
     for other in others:
         assert other == expected
+
+
+def test_the_example_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """The example in docs/clock.md runs as it stands there."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "clock.md").read_text()
+    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    exec(compile(found[1], "docs/clock.md", "exec"), {})
+    assert capsys.readouterr().out == "Up\nAlert\n"

@@ -117,7 +117,7 @@ def test_a_silent_host_is_given_up(lab: Any) -> None:
 
 
 def test_a_host_that_stays_away_is_given_up(lab: Any) -> None:
-    """A host that was disconnected in order is Disconnected, and in Alert when it has not come back after half an hour."""
+    """A host that was disconnected in order is Disconnected, and in Alert when it is not back after half an hour."""
     clock, world = lab.world.clock, lab.world
     with world.server.services.store.session() as session:
         host_id = session.scalars(select(models.Host.id).where(models.Host.name == "kvm2")).one()
