@@ -12,9 +12,12 @@ import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 logger = logging.getLogger(__name__)
+
+Ending = Literal["ends", "never begins", "goes on"]
+"""What becomes of a command that was to be ended: its answer comes soon, it is refused when it comes, nothing."""
 
 ENDED_TEXT = "The command was ended before it was done"
 

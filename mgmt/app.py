@@ -20,6 +20,7 @@ from mgmt.inventory.limits import release_all
 from mgmt.inventory.power_sync import PowerSync
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
+from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.profiles import PROFILES
@@ -153,6 +154,7 @@ def _wire(
         staging=staging,
         import_queue=import_queue,
         has_extensions=settings.extensions,
+        vm_work=VmWork(providers.clock),
         cloudstack_version=profile.version,
     )
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)

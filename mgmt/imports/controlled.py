@@ -63,12 +63,14 @@ class _ControlledAgents:
             host = session.get_one(Host, host_id)
             name, guid = host.name, host.guid
         kind = simple_name(command)
-        if guid is not None and self.services.host_control.end_command(guid, log_id, kind):
-            return  # its answer comes once the tool has ended and its files are gone
-        self.control.note(
-            f"host {name} goes on with {kind}, and what it writes stays there: CloudStack's agents cannot be told to "
-            "stop it"
-        )
+        ending = "goes on" if guid is None else self.services.host_control.end_command(guid, log_id, kind)
+        if ending == "ends":
+            return  # the answer comes once the tool has ended and its files are gone
+        if ending == "goes on":
+            self.control.note(
+                f"host {name} goes on with {kind}, and what it writes stays there: CloudStack's agents cannot be told "
+                "to stop it"
+            )
         self.services.agents.abandon(command)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from mgmt.imports.queue import ImportQueue
 from mgmt.imports.staging import NoStaging, StagingArea
@@ -36,14 +36,15 @@ class Agents(Protocol):
         ...
 
 
+Ending = Literal["ends", "never begins", "goes on"]
+"""What becomes of a command that is to end: its answer comes soon, there will be none, the host cannot be told."""
+
+
 class HostControl(Protocol):
     """What hosts do beside the agent wire: CloudStack's protocol can neither stop a conversion nor watch it."""
 
-    def end_command(self, guid: str, log_id: str, command: str) -> bool:
-        """End what host `guid` does for the command of that class name and log id: it answers at once, with a failure.
-
-        False when the host cannot be told.
-        """
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
+        """End what host `guid` does for the command of that class name and log id."""
         ...
 
     def reports_progress(self, guid: str) -> bool:
@@ -54,8 +55,8 @@ class HostControl(Protocol):
 class NoHostControl:
     """Hosts that are reached by the agent wire alone."""
 
-    def end_command(self, guid: str, log_id: str, command: str) -> bool:
-        return False
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
+        return "goes on"
 
     def reports_progress(self, guid: str) -> bool:
         return False

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mgmt.clock import new_event
 from mgmt.errors import CloudError
 from mgmt.vmware.collector import Collector
 from mgmt.vmware.download import DownloadError, download
@@ -139,7 +140,7 @@ class Export:
             number = self._disk_count if item.disk else 0
             sources.append(_Source(item.key, item.url.replace("*", address, 1), file_name, number))
         written.extend(directory / source.file_name for source in sources)
-        stop = threading.Event()
+        stop = new_event(self._link.clock)
         context = contextvars.copy_context()  # the journal's entries belong to the import
         keeper = threading.Thread(
             target=context.run, args=(self._keep_alive, lease, stop), name="vcenter-lease-progress", daemon=True

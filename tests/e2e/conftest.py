@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -79,9 +78,7 @@ class Lab:
         return found
 
 
-@pytest.fixture
-def start_lab() -> Iterator[Callable[..., Lab]]:
-    """Start a lab of one's own with changed settings; all are stopped at the end."""
+def _starter() -> Iterator[Callable[..., Lab]]:
     labs: list[Lab] = []
 
     def start(on_progress: Any = None, **changes: Any) -> Lab:
@@ -97,23 +94,23 @@ def start_lab() -> Iterator[Callable[..., Lab]]:
         lab.world.stop()
 
 
-@contextmanager
-def _running(on_progress: Any = None, **changes: Any) -> Iterator[Lab]:
-    settings = Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes))
-    with World(settings, on_progress=on_progress) as world:
-        shared = Lab(world)
-        yield shared
-        shared.client.close()
+@pytest.fixture
+def start_lab() -> Iterator[Callable[..., Lab]]:
+    """Start a lab of one's own with changed settings; all are stopped at the end."""
+    yield from _starter()
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """A lab that the tests of a module share."""
-    with _running() as shared:
+def make_lab() -> Iterator[Callable[..., Lab]]:
+    """Start a lab for the tests of a module with changed settings; all are stopped after them."""
+    yield from _starter()
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab that the tests of a module share, with the settings that the module has in LAB_SETTINGS."""
+    changes = getattr(request.module, "LAB_SETTINGS", {})
+    with World(Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes))) as world:
+        shared = Lab(world)
         yield shared
-
-
-@pytest.fixture(scope="session")
-def running_lab() -> Callable[..., AbstractContextManager[Lab]]:
-    """Runs a lab for a block, for a module that wants to share one of its own: a fixture called `lab`."""
-    return _running
+        shared.client.close()

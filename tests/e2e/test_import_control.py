@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,10 @@ def watcher() -> Watcher:
 
 
 @pytest.fixture(scope="module")
-def lab(running_lab: Any, watcher: Watcher) -> Iterator[Any]:
+def lab(make_lab: Any, watcher: Watcher) -> Any:
     """A lab with extensions that the tests share; the last one leaves an import waiting when it stops."""
-    with running_lab(on_progress=watcher, extensions=True) as shared:
-        watcher.lab = shared
-        yield shared
+    watcher.lab = make_lab(on_progress=watcher, extensions=True)
+    return watcher.lab
 
 
 def cancelled_job(lab: Any, job_id: str, wait_until: Callable[..., Any], *, task: bool = True) -> str:

@@ -12,6 +12,7 @@ import pytest
 from mgmt.errors import CommandAbandonedError
 from mgmt.imports.control import ImportCancelledError, ImportControl, Phase, TooLateError
 from mgmt.imports.pipeline import ImportPipeline
+from mgmt.imports.ports import Ending
 from mgmt.protocol.commands import (
     CheckConvertInstanceCommand,
     ConvertInstanceCommand,
@@ -60,15 +61,15 @@ class CancellingControl(ImportControl):
 class Hosts:
     """Embedded hosts, or external ones that cannot be told."""
 
-    can_be_told: bool = True
+    ending: Ending = "ends"
     ended: list[tuple[str, str]] = field(default_factory=list)
 
-    def end_command(self, guid: str, log_id: str, command: str) -> bool:
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
         self.ended.append((guid, command))
-        return self.can_be_told
+        return self.ending
 
     def reports_progress(self, guid: str) -> bool:
-        return self.can_be_told
+        return False
 
 
 @dataclass
@@ -210,9 +211,16 @@ def test_cancel_while_a_host_works(cancel_world: Any, tmp_path: Path, command: t
     assert_nothing_left(cancel_world, tmp_path)
 
 
-def test_a_host_that_cannot_be_told(cancel_world: Any, tmp_path: Path) -> None:
-    """Nobody waits for its answer, and the text says what goes on there."""
-    cancel_world.services = replace(cancel_world.services, host_control=Hosts(can_be_told=False))
+REMARK = (
+    ". host K1 goes on with ConvertInstanceCommand, and what it writes stays there: CloudStack's agents cannot be told "
+    "to stop it"
+)
+
+
+@pytest.mark.parametrize(("ending", "remark"), [("goes on", REMARK), ("never begins", "")])
+def test_a_host_that_gives_no_answer(cancel_world: Any, tmp_path: Path, ending: Ending, remark: str) -> None:
+    """Nobody waits for an answer that nobody can hurry, or for one that never comes; the text says what goes on."""
+    cancel_world.services = replace(cancel_world.services, host_control=Hosts(ending))
     control = ImportControl("web01", "job-1")
 
     def answer(sent: Command) -> Answer:
@@ -222,10 +230,7 @@ def test_a_host_that_cannot_be_told(cancel_world: Any, tmp_path: Path) -> None:
 
     cancel_world.agents.script(ConvertInstanceCommand, answer)
     text = run(cancel_world, control, convertinstancehostid="K1", importinstancehostid="K1")
-    assert text == (
-        "The import of VM web01 was cancelled by root at step: convert. host K1 goes on with ConvertInstanceCommand, "
-        "and what it writes stays there: CloudStack's agents cannot be told to stop it"
-    )
+    assert text == f"The import of VM web01 was cancelled by root at step: convert{remark}"
     assert_nothing_left(cancel_world, tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
@@ -343,6 +344,9 @@ class FakeLink:
     def call(self, method: Any, *args: Any) -> Any:
         return method(*args)
 
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
 
 def session_with(**content: Any) -> VcenterSession:
     return VcenterSession(FakeLink(**content), "vc", "dc", max_wait_s=1)  # type: ignore[arg-type]
@@ -416,7 +420,7 @@ def update(version: str, task: Any, **changes: Any) -> Any:
 
 def collector_of(fake: FakePropertyCollector) -> Collector:
     link = FakeLink()
-    link.content = SimpleNamespace(propertyCollector=fake)
+    link.content.propertyCollector = fake
     return Collector(link)  # type: ignore[arg-type]
 
 
