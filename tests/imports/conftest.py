@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +38,7 @@ from mgmt.store import models
 from mgmt.store.database import Store
 from mgmt.vmware.errors import VmNotFoundError
 from mgmt.vmware.records import POWER_OFF, POWER_ON, SourceDisk, SourceNic, SourceVm
+from tests.shared_store import SharedStore, share_store
 
 GIB = 1024**3
 NOW = datetime(2026, 11, 23, 1, 48, 44)
@@ -523,34 +523,20 @@ def _rows() -> list[Any]:
     ]
 
 
-@dataclass(frozen=True)
-class SharedStore:
-    """One database for all tests (its compiled statements stay), and the state it is set back to before each."""
-
-    store: Store
-    start: sqlite3.Connection
-
-    def reset(self) -> None:
-        """Put the world back as it was made."""
-        with closing(self.store.engine.raw_connection()) as connection:
-            self.start.backup(connection.driver_connection)
-
-
-@pytest.fixture(scope="session")
-def shared_store() -> Iterator[SharedStore]:
-    """The database with the world in it."""
-    store = Store("sqlite://", Providers())
+def _furnish(store: Store) -> None:
     with store.session() as session:
         for row in _rows():
             session.add(row)
             session.flush()
         local = session.scalars(select(models.StoragePool).where(models.StoragePool.name == "L1")).one()
         local.host_id = session.scalars(select(models.Host.id).where(models.Host.name == "K1")).one()
-    with closing(sqlite3.connect(":memory:")) as start:
-        with closing(store.engine.raw_connection()) as connection:
-            connection.driver_connection.backup(start)
-        yield SharedStore(store, start)
-    store.close()
+
+
+@pytest.fixture(scope="session")
+def shared_store() -> Iterator[SharedStore]:
+    """The database with the world in it."""
+    with share_store(_furnish) as shared:
+        yield shared
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """`pytest -p tests.plugins.branch_coverage`: the suite's line and branch coverage, over all of xdist's workers.
 
-On Python 3.11 coverage.py listens to `sys.settrace`, which nearly doubles the time of the suite. SlipCover writes probes
-into the bytecode instead. Of SlipCover this uses the meter and the import hook alone: its own plug-in for pytest changes
-inner parts of certain versions of pytest. Processes that tests start are not measured.
+On Python 3.11 coverage.py listens to `sys.settrace`, which nearly doubles the time of the suite. SlipCover writes its
+probes into the bytecode instead. Of SlipCover this uses the meter and the import hook alone: its own plug-in for pytest
+changes inner parts of certain versions of pytest. Processes that tests start are not measured.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ BOUND_PERCENT = OPTIONS["fail-under"]
 KEY = "branch_coverage"
 COVERAGE = pytest.StashKey[dict[str, Any]]()
 
-# From here on, in each worker too: pytest reads this plug-in before anything imports the modules to measure. Probes stay
-# where they are (no threshold): taking them out while threads run costs more than leaving them.
+# From here on, in each worker too: pytest reads this plug-in before anything imports the modules to measure. Probes
+# stay where they are (no threshold): taking them out while threads run costs more than leaving them.
 meter = slipcover.Slipcover(
     branch=True, source=SOURCES, exclude_also=OPTIONS["exclude-also"], d_miss_threshold=sys.maxsize
 )
