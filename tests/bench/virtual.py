@@ -1,7 +1,7 @@
 """Imports on the automatic clock, all in this process: the server, its hosts, its vCenter and the caller.
 
-Run by tests/bench/run.py, `python tests/bench/virtual.py COUNT`; prints its figures as JSON. Each VM is removed after its
-import: pools have an end.
+Run by tests/bench/run.py, `python tests/bench/virtual.py COUNT`; prints its figures as JSON. Each VM is removed after
+its import: pools have an end.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def import_parameters(client: ApiClient, ready: dict[str, Any], name: str) -> di
     data_offering = client.call("listDiskOfferings", name="Custom Disk")["diskoffering"][0]["id"]
     listed = client.call("listVmwareDcVms", existingvcenterid=datacenter)["unmanagedinstance"]
     vm = next(vm for vm in listed if vm["name"] == name)
-    source = client.call(
-        "listVmwareDcVms", existingvcenterid=datacenter, hostname=vm["hostname"], instancename=name
-    )["unmanagedinstance"][0]
+    source = client.call("listVmwareDcVms", existingvcenterid=datacenter, hostname=vm["hostname"], instancename=name)[
+        "unmanagedinstance"
+    ][0]
     parameters: dict[str, Any] = {
         "name": name,
         "zoneid": ready["zone_id"],
