@@ -84,6 +84,7 @@ class Agents:
     sent: list[tuple[int, Command]] = field(default_factory=list)
     scripts: dict[type[Command], list[Any]] = field(default_factory=dict)
     defaults: dict[type[Command], Callable[[Command], Answer]] = field(default_factory=dict)
+    abandoned: list[Command] = field(default_factory=list)
 
     def script(self, command: type[Command], *answers: Any) -> None:
         self.scripts.setdefault(command, []).extend(answers)
@@ -95,6 +96,9 @@ class Agents:
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, Answer) else answer(command)
+
+    def abandon(self, command: Command) -> None:
+        self.abandoned.append(command)
 
     def commands(self, kind: type[Command]) -> list[Any]:
         return [command for _, command in self.sent if isinstance(command, kind)]
@@ -110,6 +114,7 @@ class Vcenter:
     exports: list[tuple[str, Path, Any]] = field(default_factory=list)
     credentials: list[Any] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
+    cancels: int = 0
 
     @contextmanager
     def connect(self, credentials: Any) -> Iterator[Vcenter]:
@@ -120,6 +125,9 @@ class Vcenter:
     def _fail(self, method: str) -> None:
         if method in self.failures:
             raise self.failures.pop(method)
+
+    def cancel(self) -> None:
+        self.cancels += 1
 
     def find_vm(self, name: str) -> SourceVm | None:
         self._fail("find_vm")
