@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 from mgmt.agents.manager import AgentManager
-from mgmt.api.app import create_wsgi
+from mgmt.api.app import Application
 from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.services import Services
@@ -146,7 +146,7 @@ def _wire(
     )
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
-    http = HttpServer(create_wsgi(services), settings.host, settings.port)
+    http = HttpServer(Application(services), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents)
 
 
