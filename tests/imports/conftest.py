@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +38,7 @@ from mgmt.store import models
 from mgmt.store.database import Store
 from mgmt.vmware.errors import VmNotFoundError
 from mgmt.vmware.records import POWER_OFF, POWER_ON, SourceDisk, SourceNic, SourceVm
+from tests.shared_store import SharedStore, share_store
 
 GIB = 1024**3
 NOW = datetime(2026, 11, 23, 1, 48, 44)
@@ -525,44 +525,36 @@ def _entities() -> Iterator[tuple[Any, Any]]:
             yield mapper.class_, mapper.class_.uuid
 
 
-@dataclass(frozen=True)
-class SharedStore:
-    """One database for all tests (its compiled statements stay), and the state it is set back to before each."""
-
-    store: Store
-    start: sqlite3.Connection
-    start_ids: dict[str, tuple[Any, int]]
-
-    def reset(self) -> None:
-        """Put the world back as it was made."""
-        with closing(self.store.engine.raw_connection()) as connection:
-            self.start.backup(connection.driver_connection)
-
-
-@pytest.fixture(scope="session")
-def shared_store() -> Iterator[SharedStore]:
-    """The database with the world in it."""
-    store = Store("sqlite://", Providers())
+def _furnish(store: Store) -> None:
     with store.session() as session:
         for row in _rows():
             session.add(row)
             session.flush()
         local = session.scalars(select(models.StoragePool).where(models.StoragePool.name == "L1")).one()
         local.host_id = session.scalars(select(models.Host.id).where(models.Host.name == "K1")).one()
-        start_ids = {
+
+
+@pytest.fixture(scope="session")
+def shared_store() -> Iterator[SharedStore]:
+    """The database with the world in it."""
+    with share_store(_furnish) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def start_ids(shared_store: SharedStore) -> dict[str, tuple[Any, int]]:
+    """Model and number of every entity that is there at first, by uuid."""
+    shared_store.reset()
+    with shared_store.store.session() as session:
+        return {
             uuid: (model, number)
             for model, column in _entities()
             for uuid, number in session.execute(select(column, model.id))
         }
-    with closing(sqlite3.connect(":memory:")) as start:
-        with closing(store.engine.raw_connection()) as connection:
-            connection.driver_connection.backup(start)
-        yield SharedStore(store, start, start_ids)
-    store.close()
 
 
 @pytest.fixture
-def world(shared_store: SharedStore) -> World:
+def world(shared_store: SharedStore, start_ids: dict[str, tuple[Any, int]]) -> World:
     """A world as it was made; hosts answer well and vCenter has web01."""
     shared_store.reset()
     clock = ManualClock()
@@ -581,7 +573,7 @@ def world(shared_store: SharedStore) -> World:
         agents=agents,
         vcenters=vcenter,
     )
-    made = World(services, agents, vcenter, clock, shared_store.start_ids)
+    made = World(services, agents, vcenter, clock, start_ids)
     agents.defaults = {
         CheckConvertInstanceCommand: lambda _: CheckConvertInstanceAnswer(result=True, ovfExportSupported=True),
         ConvertInstanceCommand: lambda _: ConvertInstanceAnswer(result=True, temporaryConvertUuid=CONVERT_UUID),
