@@ -143,4 +143,4 @@ class Sessions:
                     self._inventory.remove(managed)
             session.objects.clear()
             session.feeds.clear()
-            self._inventory.changed()
+            self._inventory.session_ended()
