@@ -60,8 +60,8 @@ async def run_virt_v2v(run: Run, options: V2vOptions, environment: Mapping[str, 
         raise failure(f"-os {output_dir}: output directory does not exist or is not a directory")
     if not machine.disks:
         raise failure("source metadata doesn't list any hard disks")
-    await _inspect(run, machine, options)
-    await _copy_all(run, machine, options, from_ova=from_ova)
+    await inspect_source(run, machine, options)
+    await copy_disks(run, machine, options, from_ova=from_ova)
     await _finish(run, machine, options)
 
 
@@ -201,7 +201,8 @@ async def _check_thumbprint(run: Run, certificate: bytes, thumbprint: str, machi
 # -- stages
 
 
-async def _inspect(run: Run, machine: SourceMachine, options: V2vOptions) -> None:
+async def inspect_source(run: Run, machine: SourceMachine, options: V2vOptions) -> None:
+    """Everything between the opening of the source and its copying."""
     fixed_s = run.bench.model.fixed_s(windows=machine.is_windows)
     started_s = run.elapsed_s
     await run.advance(fixed_s * _OPENED)
@@ -223,8 +224,9 @@ async def _inspect(run: Run, machine: SourceMachine, options: V2vOptions) -> Non
     await run.advance(max(0.0, fixed_s - (run.elapsed_s - started_s)))
 
 
-async def _copy_all(run: Run, machine: SourceMachine, options: V2vOptions, *, from_ova: bool) -> None:
+async def copy_disks(run: Run, machine: SourceMachine, options: V2vOptions, *, from_ova: bool) -> None:
     """Copy the disks one after the other, as virt-v2v does without `--parallel`."""
+    _announce(run, machine)
     for index, disk in enumerate(machine.disks):
         if from_ova:
             await _copy(run, machine, index, disk, options, from_ova=True)
@@ -232,6 +234,13 @@ async def _copy_all(run: Run, machine: SourceMachine, options: V2vOptions, *, fr
         with run.bench.streams.stream(machine.esxi_host):
             await run.advance(run.bench.model.extent_query_s(disk.capacity_bytes))
             await _copy(run, machine, index, disk, options, from_ova=False)
+
+
+def _announce(run: Run, machine: SourceMachine) -> None:
+    """Tell the sizes of all disks before the first one is copied."""
+    count = len(machine.disks)
+    for number, disk in enumerate(machine.disks, start=1):
+        run.progress("Copying disks", disk=number, disks=count, bytes_total=disk.allocated_bytes)
 
 
 async def _copy(

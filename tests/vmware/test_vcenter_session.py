@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mgmt.vmware.cancelling import Cancellation
 from mgmt.vmware.collector import Collector
 from mgmt.vmware.connector import VcenterConnector
 from mgmt.vmware.devices import PortVlan
@@ -339,9 +341,13 @@ class FakeLink:
 
     def __init__(self, **content: Any) -> None:
         self.content = SimpleNamespace(propertyCollector=None, **content)
+        self.cancellation = Cancellation()
 
     def call(self, method: Any, *args: Any) -> Any:
         return method(*args)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def session_with(**content: Any) -> VcenterSession:
@@ -415,7 +421,9 @@ def update(version: str, task: Any, **changes: Any) -> Any:
 
 
 def collector_of(fake: FakePropertyCollector) -> Collector:
-    return Collector(SimpleNamespace(content=SimpleNamespace(propertyCollector=fake), call=FakeLink().call))  # type: ignore[arg-type]
+    link = FakeLink()
+    link.content.propertyCollector = fake
+    return Collector(link)  # type: ignore[arg-type]
 
 
 def test_waiting_goes_on_until_the_task_ends() -> None:
