@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 from mgmt.agents.manager import AgentManager
-from mgmt.api.app import Application
+from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.services import Services
@@ -18,6 +18,7 @@ from mgmt.inventory.limits import release_all
 from mgmt.inventory.power_sync import PowerSync
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
+from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.profiles import PROFILES
@@ -142,11 +143,12 @@ def _wire(
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         staging=staging,
+        vm_work=VmWork(providers.clock),
         cloudstack_version=profile.version,
     )
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
-    http = HttpServer(Application(services), settings.host, settings.port)
+    http = HttpServer(create_wsgi(services), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents)
 
 

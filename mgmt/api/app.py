@@ -1,7 +1,4 @@
-"""The WSGI application: moves bytes between HTTP and the dispatcher.
-
-API requests are taken in front of Flask, whose contexts, routing and response objects would double what a short one
-costs. Everything else is Flask's (`mgmt.api.site`), which is loaded when somebody asks for it.
+"""The WSGI application: one Flask view that moves bytes between HTTP and the dispatcher.
 
 Upstream: client/.../ServerDaemon.java and Jetty (paths, methods, compression), ApiServlet.java (headers).
 """
@@ -9,23 +6,26 @@ Upstream: client/.../ServerDaemon.java and Jetty (paths, methods, compression), 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
-from functools import cached_property
-from typing import TYPE_CHECKING
+from http import HTTPStatus
 
-from mgmt.api.dispatch import ApiRequest, Dispatcher
-from mgmt.api.heads import ANSWERED_METHODS, VARY, error_answer, status_line
+from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
+
+from mgmt.api import pages
+from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
 from mgmt.commands.services import Services
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-    from flask import Flask
-
 MIN_COMPRESSED_BYTES = 32
+CONTEXT = "/client"
 API_PATH = "/client/api"
 
+_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
+_ANSWERED_METHODS = frozenset({"GET", "HEAD", "POST"})
+_REFUSED_METHODS = {"PUT": 405, "DELETE": 405, "PATCH": 501, "TRACE": 403}
+
+_VARY = ("Vary", "Accept-Encoding, User-Agent")
 _SECURITY_HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
     ("X-XSS-Protection", "1;mode=block"),
@@ -42,58 +42,95 @@ _SECURITY_HEADERS = [
 ]
 
 
-class Application:
+def create_wsgi(services: Services, *, session_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S) -> Flask:
     """The application of one server. `session_timeout_s` is how long a login lives without a request."""
+    app = Flask("mgmt.api", static_folder=None)
+    app.url_map.merge_slashes = False
+    dispatcher = Dispatcher(services, session_timeout_s=session_timeout_s)
+    app.extensions["dispatcher"] = dispatcher
 
-    def __init__(self, services: Services, *, session_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S) -> None:
-        self.dispatcher = Dispatcher(services, session_timeout_s=session_timeout_s)
+    def view(path: str = "") -> Response:
+        return _respond(dispatcher)
 
-    @cached_property
-    def site(self) -> Flask:
-        """What stands beside the API."""
-        from mgmt.api.site import create_site
-
-        return create_site()
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if (path == API_PATH or path.startswith(API_PATH + "/")) and environ["REQUEST_METHOD"] in ANSWERED_METHODS:
-            return self._api(environ, start_response)
-        return self.site(environ, start_response)
-
-    def _api(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        method: str = environ["REQUEST_METHOD"]
-        path: str = environ["PATH_INFO"]
-        query: str = environ.get("QUERY_STRING", "")
-        if len(path) + len(query) > MAX_QUERY_LENGTH:
-            return _html_error(start_response, method, 414, path)
-        form = None
-        if method == "POST" and is_form(environ.get("CONTENT_TYPE", "")):
-            # waitress has read the whole body and knows its length, also that of a chunked one
-            if int(environ.get("CONTENT_LENGTH") or 0) > MAX_FORM_BYTES:
-                cause = "java.lang.IllegalStateException: Form is larger than max length 1048576"
-                return _html_error(start_response, method, 404, path, cause)
-            form = environ["wsgi.input"].read()
-        try:
-            parameters = parse(query, form)
-        except UndecodableError as error:
-            return _html_error(start_response, method, 404, path, f"java.lang.IllegalArgumentException: {error}")
-        answer = self.dispatcher.handle(ApiRequest(method, parameters, cookies(environ.get("HTTP_COOKIE", ""))))
-        headers = [("Content-Type", answer.content_type), *answer.headers, *_SECURITY_HEADERS]
-        body = answer.body
-        if answer.status == 200 and method != "HEAD":
-            headers.append(VARY)
-            if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "") and len(body) >= MIN_COMPRESSED_BYTES:
-                headers.append(("Content-Encoding", "gzip"))
-                body = zlib.compress(body, 1, wbits=31)
-        headers.append(("Content-Length", str(len(body))))
-        start_response(status_line(answer.status), headers)
-        return [] if method == "HEAD" else [body]
+    for rule in ("/", "/<path:path>"):
+        app.add_url_rule(rule, view_func=view, methods=_METHODS, provide_automatic_options=False)
+    return app
 
 
-def _html_error(
-    start_response: StartResponse, method: str, status: int, path: str, cause: str | None = None
-) -> Iterable[bytes]:
-    line, headers, body = error_answer(status, path, cause)
-    start_response(line, [*headers, ("Content-Length", str(len(body)))])
-    return [] if method == "HEAD" else [body]
+def _respond(dispatcher: Dispatcher) -> Response:
+    environ = request.environ
+    method: str = environ["REQUEST_METHOD"]
+    path: str = environ["PATH_INFO"]
+    if method not in _ANSWERED_METHODS:
+        return _other_method(method)
+    if path == API_PATH or path.startswith(API_PATH + "/"):
+        return _api(dispatcher, method, path)
+    if path == CONTEXT:
+        return _redirect(302, CONTEXT + "/")
+    if path == CONTEXT + "/":
+        return Response(pages.START_PAGE, 200, [("Content-Type", "text/html"), _VARY])
+    if path.startswith(CONTEXT + "/"):
+        return _html_error(404, path)
+    return _redirect(301, CONTEXT + path)
+
+
+def _api(dispatcher: Dispatcher, method: str, path: str) -> Response:
+    environ = request.environ
+    query: str = environ.get("QUERY_STRING", "")
+    if len(path) + len(query) > MAX_QUERY_LENGTH:
+        return _html_error(414, path)
+    form = None
+    if method == "POST" and is_form(environ.get("CONTENT_TYPE", "")):
+        # waitress has read the whole body and knows its length, also that of a chunked one
+        if int(environ.get("CONTENT_LENGTH") or 0) > MAX_FORM_BYTES:
+            return _html_error(404, path, "java.lang.IllegalStateException: Form is larger than max length 1048576")
+        form = environ["wsgi.input"].read()
+    try:
+        parameters = parse(query, form)
+    except UndecodableError as error:
+        return _html_error(404, path, f"java.lang.IllegalArgumentException: {error}")
+    answer = dispatcher.handle(ApiRequest(method, parameters, cookies(environ.get("HTTP_COOKIE", ""))))
+    return _api_response(answer, method, environ.get("HTTP_ACCEPT_ENCODING", ""))
+
+
+def _api_response(answer: ApiAnswer, method: str, accepted: str) -> Response:
+    headers = Headers([("Content-Type", answer.content_type), *answer.headers, *_SECURITY_HEADERS])
+    body = answer.body
+    if answer.status == 200 and method != "HEAD":
+        headers.add(*_VARY)
+        if "gzip" in accepted and len(body) >= MIN_COMPRESSED_BYTES:
+            headers.add("Content-Encoding", "gzip")
+            body = zlib.compress(body, 1, wbits=31)
+    return Response(body, _status_line(answer.status), headers)
+
+
+def _status_line(status: int) -> str:
+    """Code and standard phrase; a code that HTTP does not know repeats its number, as Jetty does."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} {status}"
+
+
+def _other_method(method: str) -> Response:
+    if method == "OPTIONS":
+        return _bare(200, [("Allow", "GET, HEAD, POST, TRACE, OPTIONS")])
+    return _bare(_REFUSED_METHODS[method], [])
+
+
+def _bare(status: int, headers: list[tuple[str, str]]) -> Response:
+    response = Response(b"", _status_line(status), headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _redirect(status: int, target: str) -> Response:
+    query = request.environ.get("QUERY_STRING", "")
+    location = f"{request.environ['wsgi.url_scheme']}://{request.host}{target}" + (f"?{query}" if query else "")
+    return _bare(status, [("Location", location.replace("\r", "").replace("\n", ""))])
+
+
+def _html_error(status: int, path: str, cause: str | None = None) -> Response:
+    text = pages.error_page(status, HTTPStatus(status).phrase, path, cause)
+    headers = [pages.NO_CACHE, ("Content-Type", pages.HTML_ERROR_CONTENT_TYPE)]
+    return Response(text.encode("latin-1", "replace"), _status_line(status), headers)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import select
-from werkzeug.test import Client, TestResponse
+from werkzeug.test import TestResponse
 
-from mgmt.api.app import Application
+from mgmt.api.app import create_wsgi
 from mgmt.api.signature import sign
 from mgmt.commands import asyncjobs, collect, discovery, session
 from mgmt.commands.declaration import (
@@ -239,8 +240,8 @@ class Edge:
     app: Any
     keys: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def client(self) -> Client:
-        return Client(self.app, use_cookies=False)
+    def client(self) -> FlaskClient:
+        return cast(FlaskClient, self.app.test_client(use_cookies=False))
 
     def get(self, command_name: str | None = None, /, *, who: str = "admin", **parameters: str) -> TestResponse:
         """A signed GET with `response=json` unless given otherwise."""
@@ -323,7 +324,7 @@ def open_edge() -> Iterator[Edge]:
         management_server_uuid=MANAGEMENT_SERVER_UUID, management_server_name="localhost",
         cloudstack_version=VERSION,
     )  # fmt: skip
-    app = Application(services)
+    app = create_wsgi(services)
     jobs.start()
     yield Edge(services, recorder, clock, app, keys)
     jobs.stop(5)
@@ -346,7 +347,7 @@ def _reset(edge: Edge, users: list[tuple[Any, ...]]) -> None:
     edge.recorder.__init__()  # type: ignore[misc]
     edge.clock.time_s = START_S
     edge.keys.update({name: (f"{name}-key", f"{name}-secret") for name in USER_UUIDS})
-    dispatcher = edge.app.dispatcher
+    dispatcher = edge.app.extensions["dispatcher"]
     dispatcher.sessions._sessions.clear()
     dispatcher._credentials.clear()
     services.journal._entries.clear()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mgmt.api.app import Application
+from mgmt.api.app import create_wsgi
 from mgmt.commands.declaration import Fields, Item, Listing, Success
 from mgmt.errors import (
     AgentUnavailableError,
@@ -84,7 +84,7 @@ def test_json_content_type_is_a_setting(edge: Any) -> None:
     """Another value of json.content.type goes out as it is, on errors too, from the next start on."""
     edge.set("json.content.type", "text/javascript; charset=UTF-8")
     assert edge.get("listZones").headers["Content-Type"] == "application/json;charset=utf-8"
-    restarted = replace(edge, app=Application(edge.services))
+    restarted = replace(edge, app=create_wsgi(edge.services))
     for name in ("listZones", "nope"):
         assert restarted.get(name).headers["Content-Type"] == "text/javascript; charset=UTF-8"
 
