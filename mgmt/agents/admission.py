@@ -48,6 +48,7 @@ class Admitted:
     name: str
     guid: str
     zone_id: int
+    pod_id: int
     cluster_id: int
     arch: str
     previous_status: Status | None
@@ -104,6 +105,7 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
         name=host.name,
         guid=host.guid or "",
         zone_id=zone.id,
+        pod_id=pod.id,
         cluster_id=cluster.id,
         arch=cluster.arch,
         previous_status=previous,

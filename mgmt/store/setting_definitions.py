@@ -194,6 +194,8 @@ job.expire.minutes | 1440 | long
 [Management Server / Stats Collection / StatsCollector]
 host.stats.interval | 60000 | integer
     Milliseconds between two rounds of asking hosts for their load
+storage.stats.interval | 60000 | integer
+    Milliseconds between two rounds of asking hosts how full pools are
 [Miscellaneous / Others / QueryService]
 default.ui.page.size | 20 | long
     Entries a page of the web interface shows

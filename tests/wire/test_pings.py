@@ -177,13 +177,13 @@ def test_a_silent_host_that_says_it_is_well_stays_up(edge: Any) -> None:
 
 @pytest.mark.parametrize("answer", [CheckHealthAnswer(result=False, details="bad"), UnsupportedAnswer(result=False)])
 def test_a_silent_host_that_is_not_well_goes_to_alert(edge: Any, answer: Answer) -> None:
-    """No pings, CheckHealth false: Alert, the server closes the link."""
+    """No pings, CheckHealth false, nobody else to ask: Alert, the server closes the link."""
     agent = up(edge)
     silent(edge)
     agent.answer(agent.receive_request(CheckHealthCommand), answer)
     agent.wait_closed()
     edge.wait_for_status("Alert")
-    edge.wait_for_last_move("Up", "Alert", "PingTimeout")
+    edge.wait_for_last_move("Up", "Alert", "AgentDisconnected")
 
 
 def test_a_host_that_does_not_answer_the_health_check_goes_to_alert(edge: Any) -> None:
