@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import shutil
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -79,6 +81,25 @@ class Hypervisor:
         )
         self.toolchain: Toolchain = SimulatedToolchain(self.bench)
         self.capabilities: Capabilities = probe(host, self.files)
+        self.is_powered = True
+        self._heart_stopped_s: float | None = -math.inf  # None: it beats
+
+    def heartbeat_age_s(self) -> float:
+        """How old the heartbeat is that the agent writes to its NFS pools; a host without power has none."""
+        if not self.is_powered:
+            return math.inf
+        return 0.0 if self._heart_stopped_s is None else self._surroundings.timers.now_s() - self._heart_stopped_s
+
+    def agent_ended(self) -> None:
+        """The agent's process is gone: its heartbeat stops."""
+        if self._heart_stopped_s is None:
+            self._heart_stopped_s = self._surroundings.timers.now_s()
+
+    def remove_vddk(self, path: str) -> None:
+        """Delete a VDDK tree; the agent misses it at its next start."""
+        shutil.rmtree(self.files.real(path), ignore_errors=True)
+        left = tuple(library for library in self.host.vddk_libraries if library.path != path)
+        self.change_host(replace(self.host, vddk_libraries=left))
 
     def change_host(self, host: HostDescription) -> None:
         """Put other tools, libraries or properties on the host; the agent sees them at its next start."""
@@ -88,6 +109,7 @@ class Hypervisor:
 
     def start_agent(self) -> None:
         """What a starting agent does before it connects: probe, and clean what a killed one left behind."""
+        self._heart_stopped_s = None
         self.storage.forget_references()
         self.capabilities = probe(self.host, self.files)
         for left in self.password_files():

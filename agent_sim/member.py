@@ -97,6 +97,7 @@ class Member:
     async def kill(self) -> None:
         """End it at once: no word to the server, tools die."""
         self._agent.end()
+        self.hypervisor.agent_ended()
         if self._wire is not None:
             self._wire.abort()
             self._wire = None
@@ -104,10 +105,33 @@ class Member:
         self._cancel_timer()
         self._on_change(self.phase)
 
+    async def power_off(self) -> None:
+        """Cut the host's power: its agent, its tools and its VMs are gone at once."""
+        await self.kill()
+        self.hypervisor.is_powered = False
+        for domain in list(self.hypervisor.domains.values()):
+            if domain.state != "shut off":
+                self.hypervisor.end_domain(domain.name)
+
+    async def change(self, change: Callable[[HostDescription], HostDescription]) -> None:
+        """Change the host under the agent, which sees it at its next start."""
+        self.hypervisor.change_host(change(self.hypervisor.host))
+
+    async def remove_vddk(self, path: str) -> None:
+        """Delete a VDDK tree of the host."""
+        self.hypervisor.remove_vddk(path)
+
+    async def restart(self) -> None:
+        """Stop the agent's process in order, or start one that does not run, and let it connect anew."""
+        await self.close()
+        self._wire = None
+        self.start()
+
     async def revive(self, host: HostDescription | None) -> None:
         """Start it again after `kill` or a refusal; no effect on one that lives."""
         if host is not None:
             self.hypervisor.change_host(host)
+        self.hypervisor.is_powered = True
         if self._agent.phase is Phase.STOPPED:
             await self._end_tasks()
             self.start()
@@ -131,6 +155,7 @@ class Member:
         """Stop it in order: say goodbye, close, end tools."""
         self._perform(self._agent.stop())
         self._agent.end()
+        self.hypervisor.agent_ended()
         if self._wire is not None:
             await self._wire.closed()
         await self._end_tasks()
@@ -182,6 +207,7 @@ class Member:
                         self._wire.close()
                 case Exit(reason):
                     self.exit_reason = reason
+                    self.hypervisor.agent_ended()
         self._arm()
         self._on_change(self._agent.phase)
 

@@ -6,11 +6,13 @@ import errno
 import socket
 import uuid
 from dataclasses import dataclass
+from functools import partial
 
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
+from mgmt.commands.life_calls import life_services_of
 from mgmt.commands.services import Services
 from mgmt.config import Settings
 from mgmt.imports.staging import MountedStaging, NoStaging, StagingArea
@@ -18,6 +20,9 @@ from mgmt.inventory.limits import release_all
 from mgmt.inventory.power_sync import PowerSync
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
+from mgmt.life.hostlife import host_went_down
+from mgmt.life.hostsetup import HostSetup, NoHostSetup
+from mgmt.life.maintenance import HostMaintenance
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.profiles import PROFILES
@@ -53,6 +58,7 @@ class ManagementServer:
             release_all(session)  # what a killed server's imports had claimed of resource limits
         self.agents.start()
         self.services.jobs.start()
+        self.services.maintenance.start()
         self.http.start()
 
     def stop(self) -> None:
@@ -61,6 +67,7 @@ class ManagementServer:
         A running job gets a second to end. One that goes on is left pending, as a killed server leaves it.
         """
         self.http.stop()
+        self.services.maintenance.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
         self.services.jobs.join(timeout_s=1)
@@ -73,6 +80,7 @@ def create_server(
     *,
     vcenter_address: str | None = None,
     staging: StagingArea | None = None,
+    host_setup: HostSetup | None = None,
 ) -> ManagementServer:
     """A management server that holds its ports but does not answer yet.
 
@@ -88,7 +96,7 @@ def create_server(
     if staging is None:
         staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
-        return _wire(settings, providers, redactor, journal, store, vcenter_address, staging)
+        return _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup)
     except BaseException:
         store.close()
         raise
@@ -102,6 +110,7 @@ def _wire(
     store: Store,
     vcenter_address: str | None,
     staging: StagingArea,
+    host_setup: HostSetup | None,
 ) -> ManagementServer:
     profile = PROFILES[settings.profile]
     world = seed(store, settings.seed, vcenter_address=vcenter_address)
@@ -142,8 +151,13 @@ def _wire(
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         staging=staging,
+        host_loads=agents.host_loads,
+        host_setup=host_setup or NoHostSetup(),
         cloudstack_version=profile.version,
     )
+    life = life_services_of(services)
+    services.host_maintenance = HostMaintenance(life)
+    agents.on_host_down = partial(host_went_down, life)
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
     http = HttpServer(create_wsgi(services), settings.host, settings.port)

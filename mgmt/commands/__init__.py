@@ -22,6 +22,8 @@ MODULES: tuple[str, ...] = (
     "pods",
     "clusters",
     "hosts",
+    "host_life",
+    "alerts",
     "storage",
     "offerings",
     "networks",

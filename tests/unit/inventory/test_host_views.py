@@ -21,7 +21,7 @@ from mgmt.store.seeding import seed
 class Stats:
     cpu_utilization: float = 3.456
     average_load: float = 0.4
-    used_memory_kbs: float = 1024.9
+    used_memory_bytes: float = 1024.9
     network_read_kbs: float = 12.5
     network_write_kbs: float = 8.0
 
