@@ -8,8 +8,9 @@ from datetime import datetime
 import pytest
 from sqlalchemy import select
 
+from mgmt.agents.alerts import host_text
 from mgmt.inventory.capacity import MIB, allocated_by_pool, usage_by_host
-from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_text, host_view, possible_events
+from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_view, possible_events
 from mgmt.inventory.listing import ByIds
 from mgmt.providers import Providers
 from mgmt.store.database import Store
