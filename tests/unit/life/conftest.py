@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,8 +14,10 @@ from sqlalchemy import select
 
 from mgmt.commands import all_declarations
 from mgmt.commands.declaration import Bound, Call, Caller
+from mgmt.commands.life_calls import life_services_of
 from mgmt.commands.services import Services
 from mgmt.inventory.settings import GlobalSettings
+from mgmt.life.maintenance import HostMaintenance
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol import commands as wire
@@ -60,6 +64,7 @@ DEFAULTS: dict[type[Command], Callable[[Any], Answer]] = {
     wire.DettachCommand: lambda command: wire.DettachAnswer(disk=command.disk, result=True),
     wire.PrepareForMigrationCommand: lambda command: wire.PrepareForMigrationAnswer(result=True),
     wire.MigrateCommand: lambda command: wire.MigrateAnswer(result=True),
+    wire.MaintainCommand: lambda command: wire.MaintainAnswer(willMigrate=True, result=True),
     wire.CheckVirtualMachineCommand: lambda command: wire.CheckVirtualMachineAnswer(state="PowerOn", result=True),
 }
 
@@ -70,6 +75,10 @@ class Agents:
 
     sent: list[tuple[int, Command]] = field(default_factory=list)
     scripts: dict[type[Command], list[Any]] = field(default_factory=dict)
+    in_maintenance: set[int] = field(default_factory=set)
+    unlinked: set[int] = field(default_factory=set)
+    removed: list[int] = field(default_factory=list)
+    comes_up: Callable[[str], bool] = lambda guid: False
 
     def script(self, command: type[Command], *answers: Any) -> None:
         self.scripts.setdefault(command, []).extend(answers)
@@ -81,6 +90,18 @@ class Agents:
         if isinstance(answer, Exception):
             raise answer
         return cast(Answer, answer)
+
+    def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
+        (self.in_maintenance.add if is_in_maintenance else self.in_maintenance.discard)(host_id)
+
+    def disconnect(self, host_id: int, reason: str) -> bool:
+        return host_id not in self.unlinked
+
+    def remove(self, host_id: int) -> None:
+        self.removed.append(host_id)
+
+    def wait_for_hosts_up(self, guids: Any, timeout_s: float) -> bool:
+        return all(self.comes_up(guid) for guid in guids)
 
     def names(self) -> list[str]:
         return [type(command).__name__ for _, command in self.sent]
@@ -289,12 +310,9 @@ def build(life: Life) -> None:
         )
 
 
-@pytest.fixture
-def life() -> Iterator[Life]:
-    """A world of the test's own with a stopped VM."""
-    clock = ManualClock()
+def make(url: str, clock: ManualClock) -> Life:
     providers = Providers(clock=clock)
-    store = Store("sqlite://", providers)
+    store = Store(url, providers)
     agents = Agents()
     redactor = Redactor()
     missing: Any = None
@@ -312,10 +330,29 @@ def life() -> Iterator[Life]:
         management_server_uuid="ms",
         management_server_name="ms",
     )
-    world = Life(store, services, agents, clock)
+    services.host_maintenance = HostMaintenance(life_services_of(services))
+    return Life(store, services, agents, clock)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """A world to be copied: making the tables takes longer than most tests. Its store is closed."""
+    world = make(f"sqlite:///{tmp_path_factory.mktemp('life') / 'world.db'}", ManualClock())
     build(world)
+    world.store.close()
+    return world
+
+
+@pytest.fixture
+def life(built: Life, tmp_path: Path) -> Iterator[Life]:
+    """A world of the test's own with a stopped VM."""
+    source = Path(str(built.store.engine.url.database))
+    for ending in ("", ".key"):
+        shutil.copyfile(f"{source}{ending}", tmp_path / f"world.db{ending}")
+    world = make(f"sqlite:///{tmp_path / 'world.db'}", ManualClock())
+    world.ids, world.callers = dict(built.ids), dict(built.callers)
     yield world
-    store.close()
+    world.store.close()
 
 
 @pytest.fixture
