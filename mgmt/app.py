@@ -8,6 +8,8 @@ import uuid
 from dataclasses import dataclass
 from functools import partial
 
+from sqlalchemy import select
+
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
@@ -29,6 +31,7 @@ from mgmt.profiles import PROFILES
 from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store.database import Store
+from mgmt.store.models import StoragePool
 from mgmt.store.seeding import Seed, seed
 from mgmt.vmware.connector import VcenterConnector
 
@@ -56,6 +59,9 @@ class ManagementServer:
         """Accept agents, run jobs and answer HTTP requests."""
         with self.services.store.session() as session:
             release_all(session)  # what a killed server's imports had claimed of resource limits
+            for user_info in session.scalars(select(StoragePool.user_info).where(StoragePool.user_info.is_not(None))):
+                self.services.redactor.register(user_info)
+                self.services.redactor.register((user_info or "").partition(":")[2])
         self.agents.start()
         self.services.jobs.start()
         self.services.maintenance.start()

@@ -81,6 +81,13 @@ class StatsRounds:
         self._after("host.stats.interval", self._ask_hosts)
         self._after("storage.stats.interval", self._ask_pools)
 
+    async def ask_all(self) -> None:
+        """Ask every host and pool now, and return once all have answered."""
+        hosts = list(self._usable(self._core.attached.values()))
+        if hosts:
+            await asyncio.wait([self._ask_host(host) for host in hosts])
+        await self._pool_round()
+
     def _after(self, setting: str, round_: Callable[[], None]) -> None:
         interval_s = self._core.settings.get_int(setting) / 1000
         if interval_s > 0:
@@ -98,14 +105,16 @@ class StatsRounds:
             attachment = self._due.popleft()
             if attachment.link.closed:
                 continue
-            question = GetHostStatsCommand(
-                hostGuid=attachment.guid, hostName=attachment.host_name, hostId=attachment.host_id
-            )
-            answer = self._core.ask_quietly(attachment, question)
-            answer.add_done_callback(partial(self._host_answered, attachment.host_id))
+            self._ask_host(attachment)
         if self._due:
             interval_s = self._core.settings.get_int("host.stats.interval") / 1000
             self._core.timers.call_later(interval_s / (STEPS + 1), lambda: self._step(count))
+
+    def _ask_host(self, host: Attachment) -> asyncio.Future[tuple[Answer, ...]]:
+        question = GetHostStatsCommand(hostGuid=host.guid, hostName=host.host_name, hostId=host.host_id)
+        answer = self._core.ask_quietly(host, question)
+        answer.add_done_callback(partial(self._host_answered, host.host_id))
+        return answer
 
     def _host_answered(self, host_id: int, future: asyncio.Future[tuple[Answer, ...]]) -> None:
         answer = _answer(future)

@@ -45,13 +45,13 @@ class Hub:
         self._connector = Connector(core, ssh_keys)
         self._investigator = Investigator(core)
         self._silence = SilenceWatch(core, self._investigator)
-        self._stats = StatsRounds(core, loads)
+        self.stats = StatsRounds(core, loads)
         self._links: set[AgentLink] = set()
 
     def start(self) -> None:
         """Begin to watch for silent hosts and to ask for figures."""
         self._silence.start()
-        self._stats.start()
+        self.stats.start()
 
     async def stop(self) -> None:
         """Close every link; the hosts become Disconnected, whoever waits for an answer gets an error."""

@@ -208,6 +208,10 @@ class AgentManager:
         self._in_loop(lambda hub: hub.remove(host_id))
         self.host_loads.pop(host_id, None)
 
+    def ask_for_figures(self) -> None:
+        """Ask every host how busy it is and how full its pools are now; return once all have answered."""
+        self._in_loop(lambda hub: hub.stats.ask_all())
+
     def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
         """Let a host have the commands of maintenance only, or all again."""
 

@@ -25,6 +25,7 @@ MODULES: tuple[str, ...] = (
     "host_life",
     "alerts",
     "storage",
+    "pool_life",
     "offerings",
     "networks",
     "accounts",

@@ -15,6 +15,7 @@ class VmWork:
         self._guard = threading.Lock()
         self._locks: dict[int, threading.Lock] = {}
         self._pending: Counter[int] = Counter()
+        self.stopped_for_pool: dict[int, list[int]] = {}  # VMs to start when a pool's maintenance ends
 
     @contextmanager
     def on(self, vm_id: int) -> Iterator[None]:

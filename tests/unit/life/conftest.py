@@ -64,6 +64,11 @@ DEFAULTS: dict[type[Command], Callable[[Any], Answer]] = {
     wire.DettachCommand: lambda command: wire.DettachAnswer(disk=command.disk, result=True),
     wire.PrepareForMigrationCommand: lambda command: wire.PrepareForMigrationAnswer(result=True),
     wire.MigrateCommand: lambda command: wire.MigrateAnswer(result=True),
+    wire.CreateStoragePoolCommand: lambda command: Answer(result=True),
+    wire.ModifyStoragePoolCommand: lambda command: wire.ModifyStoragePoolAnswer(
+        poolInfo=wire.StoragePoolInfo(localPath=command.localPath, capacityBytes=1000, availableBytes=600), result=True
+    ),
+    wire.DeleteStoragePoolCommand: lambda command: Answer(result=True),
     wire.MaintainCommand: lambda command: wire.MaintainAnswer(willMigrate=True, result=True),
     wire.CheckVirtualMachineCommand: lambda command: wire.CheckVirtualMachineAnswer(state="PowerOn", result=True),
 }
