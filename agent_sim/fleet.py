@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
-from agent_sim.host import Domain, HostDescription, VddkLibrary, generated_hosts
+from agent_sim.host import Domain, HostDescription, NfsExport, VddkLibrary, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.member import DomainEnd, Member
@@ -73,6 +73,7 @@ class Fleet:
         self._on_progress = on_progress
         self._on_tool_run = on_tool_run
         self._repaired = frozenset(repaired)
+        self._exports = NfsServers(work_dir / "exports")
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -147,6 +148,13 @@ class Fleet:
         """Restart the agent's process in order, as `systemctl restart cloudstack-agent` does; returns at once."""
         self._call(self._member(name).restart())
 
+    def add_export(self, export: NfsExport) -> None:
+        """Let an NFS server export another directory; no effect on one that is mounted already."""
+        self._call(self._declare(export))
+
+    async def _declare(self, export: NfsExport) -> None:
+        self._exports.declare([export])
+
     def set_up(self, address: str, properties: Mapping[str, str]) -> str | None:
         """What the server does over SSH when a host is added: write agent.properties and restart the agent.
 
@@ -200,7 +208,7 @@ class Fleet:
 
     def export_directory(self, server: str, path: str) -> Path:
         """The real directory of an NFS export."""
-        return NfsServers(self.work_dir / "exports").directory(server, path)
+        return self._exports.directory(server, path)
 
     # -- inside
 
@@ -247,7 +255,7 @@ class Fleet:
             executor.shutdown(wait=True, cancel_futures=True)
 
     def _make_members(self, timers: Timers, executor: ThreadPoolExecutor) -> dict[str, Member]:
-        exports = NfsServers(self.work_dir / "exports")
+        exports = self._exports
         remotes = RemoteHosts(self.work_dir / "remote")
         for host in self._hosts:
             exports.declare(host.nfs_exports)
