@@ -137,7 +137,10 @@ class Fleet:
         self._call(self._member(name).remove_vddk(path))
 
     def change_tools(self, name: str, **versions: Any) -> None:
-        """Install, upgrade or remove (None) tools by their names in `agent_sim.host.Tools`, such as `virt_v2v`."""
+        """Install, upgrade or remove (None) tools by their names in `agent_sim.host.Tools`, such as `virt_v2v`.
+
+        The agent sees them at its next ready command, but nbdkit and its plug-in at its next start.
+        """
         self._change(name, lambda host: replace(host, tools=replace(host.tools, **versions)))
 
     def edit_properties(self, name: str, changes: Mapping[str, str | None]) -> None:

@@ -115,7 +115,7 @@ class Member:
 
     async def change(self, change: Callable[[HostDescription], HostDescription]) -> None:
         """Change the host under the agent, which sees it at its next start."""
-        self.hypervisor.change_host(change(self.hypervisor.host))
+        self.hypervisor.change_host(change(self.hypervisor.described))
 
     async def remove_vddk(self, path: str) -> None:
         """Delete a VDDK tree of the host."""

@@ -26,7 +26,7 @@ HEARTBEAT_LIMIT_S = 60.0
 
 async def ready(hypervisor: Hypervisor, command: ReadyCommand) -> Answer:
     """The probes run again at each ReadyCommand upstream; VDDK and the password option only at the agent's start."""
-    return ReadyAnswer(result=True, detailsMap=hypervisor.capabilities.ready_details())
+    return ReadyAnswer(result=True, detailsMap=hypervisor.probe_tools().ready_details())
 
 
 async def check_health(hypervisor: Hypervisor, command: CheckHealthCommand) -> Answer:

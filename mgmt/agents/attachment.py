@@ -27,3 +27,4 @@ class Attachment:
     cluster_id: int = 0
     investigating: bool = False
     has_gateway: bool = True
+    is_healthy: bool | None = None

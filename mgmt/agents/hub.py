@@ -13,6 +13,7 @@ from mgmt.agents.core import Core
 from mgmt.agents.hoststats import HostLoad, StatsRounds
 from mgmt.agents.investigation import Investigator
 from mgmt.agents.link import AgentLink
+from mgmt.agents.pingnews import PingNews
 from mgmt.agents.silence import SilenceWatch
 from mgmt.agents.states import Event, Status
 from mgmt.protocol.commands import (
@@ -45,6 +46,7 @@ class Hub:
         self._connector = Connector(core, ssh_keys)
         self._investigator = Investigator(core)
         self._silence = SilenceWatch(core, self._investigator)
+        self._news = PingNews(core)
         self.stats = StatsRounds(core, loads)
         self._links: set[AgentLink] = set()
 
@@ -154,6 +156,8 @@ class Hub:
         if isinstance(command, PingCommand):
             attachment.last_ping = self.core.providers.clock.monotonic()
             self.core.pings[attachment.host_id] = self.core.providers.utcnow()
+            if isinstance(command, PingRoutingCommand):
+                self._news.heard(attachment, command)
             if isinstance(command, PingRoutingCommand) and command._hostVmStateReport is not None:
                 states = {name: entry.state or "" for name, entry in command._hostVmStateReport.items()}
                 self.core.power_reported(attachment.host_id, states, is_out_of_band=command.outOfBand)

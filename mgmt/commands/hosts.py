@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from mgmt.agents.alerts import host_text
+from mgmt.agents.pingnews import AUTO_DETAIL, AUTO_SETTING
 from mgmt.commands.declaration import ADMIN, RESOURCE_ADMIN, Bound, Call, Item, Listing, command
 from mgmt.commands.fields import Boolean, ListOf, ListParams, MapParam, Params, Str, Uuid
 from mgmt.commands.owned import checked_details
@@ -22,6 +23,7 @@ from mgmt.inventory.hosts import (
     find_hosts,
     gather_facts,
     host_view,
+    put_detail,
 )
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.resource_states import NoTransitionError
@@ -147,6 +149,8 @@ def update_host(call: Call, bound: Bound) -> Item:
 def _change(call: Call, host: Host, bound: Bound) -> None:
     if bound["allocationstate"] is not None:
         change_allocation_state(host, bound["allocationstate"])
+        if call.services.settings.get_bool(AUTO_SETTING):
+            put_detail(call.db, host.id, AUTO_DETAIL, str(host.resource_state == "Enabled").lower())
     if bound["name"]:
         host.name = bound["name"]
     if bound["oscategoryid"] is not None:

@@ -304,3 +304,12 @@ def change_os_category(session: Session, host: Host, category_id: int) -> None:
     if category is None:
         raise InvalidParameterValueError("Please specify a valid guest OS category.")
     host.os_category_id = None if category.name.lower() == "none" else category.id
+
+
+def put_detail(session: Session, host_id: int, name: str, value: str) -> None:
+    """Write one detail of a host."""
+    row = session.scalar(select(HostDetail).where(HostDetail.host_id == host_id, HostDetail.name == name))
+    if row is None:
+        session.add(HostDetail(host_id=host_id, name=name, value=value))
+    else:
+        row.value = value

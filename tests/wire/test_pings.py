@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from mgmt.protocol.commands import (
     AgentConnectStatusCommand,
@@ -23,7 +24,7 @@ from mgmt.protocol.commands import (
     UnsupportedAnswer,
 )
 from mgmt.protocol.message import Header, Response
-from mgmt.store.models import Host
+from mgmt.store.models import Alert, Host, HostDetail
 
 NODE_ID = 345050284381
 
@@ -267,3 +268,43 @@ def test_a_lost_status_asks_for_another_startup(edge: Any) -> None:
     edge.attached().status = type(edge.attached().status)("Alert")
     assert reply(agent, PingRoutingCommand()).answers[0].sendStartup  # type: ignore[attr-defined]
     assert not reply(agent, PingRoutingCommand(_gatewayAccessible=False)).answers[0].sendStartup  # type: ignore[attr-defined]
+
+
+def alerts(edge: Any) -> list[str]:
+    with edge.store.session() as session:
+        return [f"{alert.name}: {alert.description}" for alert in session.scalars(select(Alert))]
+
+
+def test_a_lost_gateway_is_an_alert(edge: Any) -> None:
+    """`_gatewayAccessible` false writes one alert of the type routing, until it was true again."""
+    agent = up(edge)
+    for has_gateway in (True, False, False, True, False):
+        reply(agent, PingRoutingCommand(_gatewayAccessible=has_gateway))
+    place = f"name: kvm1 (id:{edge.host().uuid}), availability zone: zone1, pod: pod1"
+    expected = [f"ALERT.NETWORK.ROUTING: Host lost connection to gateway, {place}"] * 2
+    edge.wait_for(lambda: alerts(edge) == expected, "the alerts")
+
+
+def test_a_bad_health_check_disables_a_host_where_that_is_wanted(edge: Any) -> None:
+    """With enable.kvm.host.auto.enable.disable a ping's health check disables and enables the host, else nothing.
+
+    A host that an administrator has disabled stays so.
+    """
+    agent = up(edge)
+    reply(agent, PingRoutingCommand(hostHealthCheckResult=False))
+    edge.set("enable.kvm.host.auto.enable.disable", "true")
+    reply(agent, PingRoutingCommand(hostHealthCheckResult=True))
+    for is_healthy, state in ((False, "Disabled"), (True, "Enabled")):
+        reply(agent, PingRoutingCommand(hostHealthCheckResult=is_healthy))
+        edge.wait_for(lambda state=state: edge.host().resource_state == state, state)
+    assert edge.details()["auto.enable.kvm.host"] == "true"
+    with edge.store.session() as session:
+        session.scalars(select(HostDetail).where(HostDetail.name == "auto.enable.kvm.host")).one().value = "false"
+    edge.set_resource_state("Disabled")
+    for is_healthy in (False, True):
+        reply(agent, PingRoutingCommand(hostHealthCheckResult=is_healthy))
+    edge.set_resource_state("Enabled")
+    reply(agent, PingRoutingCommand(hostHealthCheckResult=False))
+    reply(agent, PingRoutingCommand(_gatewayAccessible=False))
+    edge.wait_for(lambda: len(alerts(edge)) == 1, "the work of the pings before")
+    assert edge.host().resource_state == "Enabled"
