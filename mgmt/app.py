@@ -25,6 +25,7 @@ from mgmt.jobs.runner import JobRunner
 from mgmt.life.hostlife import host_went_down
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.maintenance import HostMaintenance
+from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.profiles import PROFILES
@@ -159,6 +160,7 @@ def _wire(
         staging=staging,
         host_loads=agents.host_loads,
         host_setup=host_setup or NoHostSetup(),
+        vm_work=VmWork(providers.clock),
         cloudstack_version=profile.version,
     )
     life = life_services_of(services)

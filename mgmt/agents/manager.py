@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +21,8 @@ from mgmt.agents.hoststats import HostLoad
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
-from mgmt.agents.states import Event
+from mgmt.agents.states import Event, Status
+from mgmt.clock import current_hold, hold
 from mgmt.errors import AgentUnavailableError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
@@ -37,8 +39,8 @@ LOOP_CHECK_S = 1.0  # how often a caller looks whether the loop that it waits fo
 T = TypeVar("T")
 
 # Gets a host's number, the power states by instance name of a ping and whether it came out of turn, because a VM ended;
-# in a thread that may use the database.
-PowerReport = Callable[[int, Mapping[str, str], bool], None]
+# in a thread that may use the database. Answers whether the report told nothing new (mgmt.inventory.power_sync).
+PowerReport = Callable[[int, Mapping[str, str], bool], bool | None]
 
 
 class AgentManager:
@@ -162,6 +164,7 @@ class AgentManager:
         """
         result: concurrent.futures.Future[list[Answer]] = concurrent.futures.Future()
         correlation_id = current_correlation_id()
+        mine = current_hold()  # parked while the command is under way: the host's work is in hand then, or on the clock
 
         def submit() -> None:
             assert self._hub is not None
@@ -173,8 +176,12 @@ class AgentManager:
                 result.set_exception(error)
             else:
                 answers.add_done_callback(done)
+                if mine is not None:
+                    mine.park()
 
         def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
+            if mine is not None:
+                mine.resume()
             error = answers.exception()
             if error is not None:
                 result.set_exception(error)
@@ -193,6 +200,27 @@ class AgentManager:
             if self._is_stopping:
                 raise ServerStoppingError("the server is being stopped") from None
             raise self._unavailable(host_id) if isinstance(error, NotAttachedError) else error from None
+
+    def pings_passed(self, guid: str, states: Mapping[str, str], last_s: float) -> bool:
+        """Take the pings of a host of this process as received, the last one at `last_s` of the clock's `monotonic`.
+
+        For pings that a virtual clock passes over: any thread may call it while nothing else runs. False when a ping
+        would set something off, so that it has to be sent: when the host is not Up or reports `states` for the first
+        times.
+        """
+        hub = self._hub
+        if hub is None or self._is_stopping:
+            return False
+        key = host_key(guid)
+        attachment = next((each for each in list(hub.core.attached.values()) if host_key(each.guid) == key), None)
+        if attachment is None or attachment.status is not Status.UP or attachment.investigating:
+            return False
+        if attachment.settled_power != states:
+            return False
+        attachment.last_ping = last_s
+        ago_s = self._providers.clock.monotonic() - last_s
+        hub.core.pings[attachment.host_id] = self._providers.utcnow() - timedelta(seconds=ago_s)
+        return True
 
     def is_attached(self, host_id: int) -> bool:
         """True while the host has a link and is Up."""
@@ -225,15 +253,42 @@ class AgentManager:
         loop, hub = self._loop, self._hub
         if loop is None or hub is None:
             raise ServerStoppingError("the agent manager does not run")
-        coroutine = work(hub)
+        result: concurrent.futures.Future[T] = concurrent.futures.Future()
+        mine = current_hold()  # parked meanwhile: the work in the loop is in hand then
+        taken = None if mine is not None else hold(self._providers.clock, "work for the agent edge")
+
+        def go_on() -> None:
+            if mine is not None:
+                mine.resume()
+
+        async def run() -> None:
+            try:
+                value = await work(hub)
+            except asyncio.CancelledError:
+                go_on()
+                result.cancel()
+                raise
+            except Exception as error:  # it belongs to the caller's thread
+                go_on()
+                result.set_exception(error)
+            else:
+                go_on()
+                result.set_result(value)
+
+        def begin() -> None:
+            hub.core.spawn(run())
+            if mine is not None:
+                mine.park()
+            if taken is not None:
+                taken.end()
+
         try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+            loop.call_soon_threadsafe(begin)
         except RuntimeError:  # the loop has just ended
-            coroutine.close()
             raise ServerStoppingError("the server is being stopped") from None
         while True:
             try:
-                return future.result(LOOP_CHECK_S)
+                return result.result(LOOP_CHECK_S)
             except concurrent.futures.CancelledError:
                 raise ServerStoppingError("the server is being stopped") from None
             except TimeoutError:
@@ -260,9 +315,10 @@ class AgentManager:
         if self.on_host_down is not None:
             self.on_host_down(host_id)
 
-    def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> None:
-        if self.on_power_report is not None:
-            self.on_power_report(host_id, states, is_out_of_band)
+    def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> bool | None:
+        if self.on_power_report is None:
+            return True
+        return self.on_power_report(host_id, states, is_out_of_band)
 
     def _unavailable(self, host_id: int) -> AgentUnavailableError:
         """The text of ClusteredAgentManagerImpl.getAttache inside that of AgentUnavailableException."""

@@ -29,6 +29,7 @@ from mgmt.commands.responses.host import HostMetricsResponse, HostResponse, Host
 from mgmt.commands.responses.success import SuccessResponse
 from mgmt.errors import INTERNAL_ERROR, CloudRuntimeError, JavaError, ServerApiError
 from mgmt.inventory.hostmetrics import instance_counts, metrics
+from mgmt.inventory.hosts import host_row
 from mgmt.life.hostadd import NewHost, add_host
 from mgmt.life.hostlife import cancel_degraded, declare_degraded, delete_host, reconnect
 from mgmt.store.models import Host
@@ -96,7 +97,7 @@ def add(call: Call, bound: Bound) -> Listing:
     )
     host_id = add_host(services.store, services.providers, services.host_setup, services.agents, call.caller, new)
     with services.store.session() as session:
-        return Listing(host_views(services, session, [session.get_one(Host, host_id)]), 1)
+        return Listing(host_views(services, session, [host_row(session, session.get_one(Host, host_id))]), 1)
 
 
 @command(
@@ -124,7 +125,7 @@ def _item(call: Call, host_id: int) -> Item:
     """The host as it is now."""
     services = call.services
     with services.store.session() as session:
-        return Item(host_views(services, session, [session.get_one(Host, host_id)])[0])
+        return Item(host_views(services, session, [host_row(session, session.get_one(Host, host_id))])[0])
 
 
 @command(

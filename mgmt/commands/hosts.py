@@ -18,10 +18,12 @@ from mgmt.commands.services import Services
 from mgmt.errors import INTERNAL_ERROR, CloudError, InvalidParameterValueError, PermissionDeniedError, ServerApiError
 from mgmt.inventory.hosts import (
     HOST_DETAILS,
+    HostRow,
     change_allocation_state,
     change_os_category,
     find_hosts,
     gather_facts,
+    host_row,
     host_view,
     put_detail,
 )
@@ -76,7 +78,7 @@ def list_hosts(call: Call, bound: Bound) -> Listing:
 
 
 def host_views(
-    services: Services, session: Session, hosts: Sequence[Host], details: Sequence[str] = ("all",)
+    services: Services, session: Session, hosts: Sequence[HostRow], details: Sequence[str] = ("all",)
 ) -> list[dict[str, Any]]:
     """The hosts' answers, with the figures that their agents last reported."""
     is_right = not services.quirks.is_faithful(LAST_PINGED_UNIT)
@@ -84,7 +86,7 @@ def host_views(
     return [host_view(host, facts, details) for host in hosts]
 
 
-def _views(call: Call, hosts: Sequence[Host], details: Sequence[str]) -> list[dict[str, Any]]:
+def _views(call: Call, hosts: Sequence[HostRow], details: Sequence[str]) -> list[dict[str, Any]]:
     return host_views(call.services, call.db, hosts, details)
 
 
@@ -143,7 +145,7 @@ def update_host(call: Call, bound: Bound) -> Item:
         text = host_text(host) if host is not None else "null"
         raise ServerApiError(INTERNAL_ERROR, f"Failed to update host: {text} with id {bound['id']}, {error}") from error
     call.db.flush()
-    return Item(_views(call, [host], ("all",))[0])
+    return Item(_views(call, [host_row(call.db, host)], ("all",))[0])
 
 
 def _change(call: Call, host: Host, bound: Bound) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.agents.alerts import host_text
+from mgmt.clock import Hold, hold, new_event, working
 from mgmt.errors import (
     AgentUnavailableError,
     CloudError,
@@ -91,14 +92,15 @@ class HostMaintenance:
         self._services = services
         self._plans: dict[int, _Plan] = {}
         self._guard = threading.Lock()
-        self._wanted = threading.Event()
-        self._stopping = threading.Event()
+        self._wanted = new_event(services.providers.clock)
+        self._stopping = new_event(services.providers.clock)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to look at hosts in preparation."""
         self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="host-maintenance", daemon=True)
+        taken = hold(self._services.providers.clock, "host maintenance")
+        self._thread = threading.Thread(target=self._run, args=(taken,), name="host-maintenance", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -181,34 +183,38 @@ class HostMaintenance:
 
     # -- what follows in the background
 
-    def _run(self) -> None:
+    def _run(self, taken: Hold | None) -> None:
         clock = self._services.providers.clock
-        while not self._stopping.is_set():
-            try:
-                self.round()
-            except ServerStoppingError:
-                return
-            except Exception:
-                logger.exception("looking at hosts in preparation for maintenance failed")
-            if clock.wait(self._wanted, self._services.settings.get_int("ping.interval")):
-                self._wanted.clear()
-                clock.wait(self._stopping, FIRST_LOOK_S)
+        with working(clock, "host maintenance", taken):
+            while not self._stopping.is_set():
+                is_any_left = True
+                try:
+                    is_any_left = self.round()
+                except ServerStoppingError:
+                    return
+                except Exception:
+                    logger.exception("looking at hosts in preparation for maintenance failed")
+                # Without a host to look at again nothing is waited for but the next call.
+                timeout_s = self._services.settings.get_int("ping.interval") if is_any_left else None
+                if clock.wait(self._wanted, timeout_s):
+                    self._wanted.clear()
+                    clock.wait(self._stopping, FIRST_LOOK_S)
 
-    def round(self) -> None:
-        """Work on every host that prepares for maintenance, once."""
+    def round(self) -> bool:
+        """Work on every host that prepares for maintenance, once; whether one is left that still prepares."""
         with self._services.store.session() as session:
             statement = select(Host.id).where(Host.resource_state.in_(_PREPARING), Host.removed.is_(None))
             host_ids = list(session.scalars(statement.order_by(Host.id)))
-        for host_id in host_ids:
-            self._work_on(host_id)
+        are_left = [self._work_on(host_id) for host_id in host_ids]
+        return any(are_left)
 
-    def _work_on(self, host_id: int) -> None:
+    def _work_on(self, host_id: int) -> bool:
         plan = self._plan_of(host_id)
         retries = self._services.settings.get_int("vm.ha.migration.max.retries")
         failed = set()
         for vm_id, work in list(plan.work.items()):
             if self._stopping.is_set():
-                return
+                return True
             try:
                 _do(self._services, vm_id, host_id, work)
             except CloudError as error:
@@ -219,7 +225,9 @@ class HostMaintenance:
                     continue
             del plan.work[vm_id]
         with self._services.store.session() as session:
-            self._conclude(session, session.get_one(Host, host_id), plan, failed)
+            host = session.get_one(Host, host_id)
+            self._conclude(session, host, plan, failed)
+            return host.resource_state in _PREPARING
 
     def _plan_of(self, host_id: int) -> _Plan:
         with self._guard:
