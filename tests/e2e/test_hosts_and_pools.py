@@ -210,3 +210,17 @@ def test_an_empty_pool_is_deleted_on_the_hosts(lab: Any) -> None:
         lab.import_vm("web01", convertinstancepoolid=rbd["id"], forceconverttopool=True)
     journal = json.dumps([entry.fields for entry in lab.world.server.services.journal.entries()], default=str)
     assert "Q2VwaC1zZWNyZXQ" not in journal
+
+
+def test_maintenance_and_figures_on_a_clock_that_is_moved(start_lab: Any) -> None:
+    """On the manual clock a host prepares until the clock moves; figures come with the minutes, nothing runs ahead."""
+    lab = start_lab(clock="manual")
+    clock, host_id = lab.world.clock, lab.host("kvm3")["id"]
+    begun_s = clock.now()
+    lab.client.call("prepareHostForMaintenance", id=host_id)
+    clock.advance(seconds=0)
+    assert lab.host("kvm3")["resourcestate"] == "PrepareForMaintenance" and "cpuused" not in lab.host("kvm1")
+    clock.advance(seconds=2)
+    assert lab.host("kvm3")["resourcestate"] == "Maintenance"
+    clock.advance(minutes=10)
+    assert lab.host("kvm1")["cpuused"].endswith("%") and clock.now() == begun_s + 602
