@@ -99,6 +99,7 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
     values = _values(startup, known, place) | {
         "status": next_status(previous, Event.AGENT_CONNECTED).value,
         "management_server_id": node_id,
+        "last_ping": providers.utcnow(),
     }
     connection = session.connection()  # not that of before: a new cluster has been committed
     if known is None:

@@ -208,8 +208,17 @@ def test_an_empty_pool_is_deleted_on_the_hosts(lab: Any) -> None:
     assert (rbd["type"], rbd["state"]) == ("RBD", "Up")
     with pytest.raises(ApiCallError, match="does not support direct conversion"):
         lab.import_vm("web01", convertinstancepoolid=rbd["id"], forceconverttopool=True)
+    for refused in ({"scope": "x"}, {"zoneid": "x"}):  # also of a call that is refused at once
+        with pytest.raises(ApiCallError) as raised:
+            parameters = {
+                "name": "c",
+                "zoneid": lab.zone_id,
+                "url": "rbd://user:QW5vdGhlcg%3D%3D@192.0.2.30/x",
+            } | refused
+            lab.client.call("createStoragePool", **parameters)
+        assert "QW5vdGhlcg" not in str(raised.value)
     journal = json.dumps([entry.fields for entry in lab.world.server.services.journal.entries()], default=str)
-    assert "Q2VwaC1zZWNyZXQ" not in journal
+    assert "Q2VwaC1zZWNyZXQ" not in journal and "QW5vdGhlcg" not in journal
 
 
 def test_maintenance_and_figures_on_a_clock_that_is_moved(start_lab: Any) -> None:

@@ -155,10 +155,11 @@ def silent(edge: Any) -> None:
 def test_a_ping_keeps_the_host_up_and_is_written_down(edge: Any) -> None:
     """A host that pings is not investigated; last_ping is stored at the next round."""
     agent = up(edge)
+    attached = edge.host().last_ping
     edge.clock.advance(100)
     reply(agent, PingCommand())
     edge.clock.advance(100)
-    edge.wait_for(lambda: edge.host().last_ping is not None, "the ping's record")
+    edge.wait_for(lambda: edge.host().last_ping > attached, "the ping's record")
     assert isinstance(reply(agent, PingCommand()).answers[0], PingAnswer)
     assert edge.status() == "Up"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from mgmt.agents.hoststats import HostLoad
 from mgmt.commands.life_calls import life_services_of
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError, ServerApiError
 from mgmt.life.hostlife import host_went_down
@@ -14,6 +16,7 @@ from mgmt.life.hostsetup import Place
 from mgmt.protocol import commands as wire
 from mgmt.store import models
 
+WORDS = re.compile(r"\w+")
 GUID = "new-LibvirtComputingResource"
 PASSWORD = "s3cret-of-the-host"
 
@@ -258,3 +261,28 @@ def test_alerts_are_found(life: Any, params: dict[str, Any], count: int) -> None
     if count:
         one = life.run("listAlerts", **params).items[0]
         assert set(one) == {"id", "type", "name", "description", "sent"}
+
+
+def test_metrics_have_the_recorded_fields(life: Any) -> None:
+    """listHostsMetrics puts the recorded figures before the host's own fields; those without figures are left out."""
+    running(life)
+    h1 = life.ids["h1"]
+    life.services.host_loads = {h1: HostLoad(50.0, 1.5, 15 * 1024**3, 2 * 1024**2, 1024**2)}
+    busy, idle = life.run("listHostsMetrics", name="h1").items[0], life.run("listHostsMetrics", name="h2").items[0]
+    recorded = WORDS.findall(
+        """
+            powerstate instances systeminstances cputotalghz cpuusedghz cpuallocatedghz memorytotalgb
+            memoryusedgb memoryallocatedgb networkread networkwrite cputhreshold cpudisablethreshold
+            cpuallocatedthreshold cpuallocateddisablethreshold memorythreshold memorydisablethreshold
+            memoryallocatedthreshold memoryallocateddisablethreshold
+        """
+    )assert list(busy)[: len(recorded)] == recorded
+    values = [busy[name] for name in recorded]
+    assert values == [
+        "Disabled", "1 / 1", "0 / 0", "16.00 Ghz", "8.00 Ghz", "0.50 Ghz", "16.00 GB", "15.00 GB", "0.50 GB", "2.00 GB",
+        "1.00 GB", False, False, False, False, True, True, False, False,
+    ]  # fmt: skip
+    assert (busy["cpuused"], busy["cpuloadaverage"], busy["networkkbsread"]) == ("50%", 1.5, 2 * 1024**2)
+    assert (idle["instances"], idle["cpuusedghz"], idle["memoryusedgb"], idle["cputhreshold"]) == (
+        "0 / 0", None, None, None,
+    )  # fmt: skip

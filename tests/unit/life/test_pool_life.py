@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from mgmt.protocol import commands as wire
 from mgmt.protocol.records import Answer
 from mgmt.store import models
 
+WORDS = re.compile(r"\w+")
 FAILED = "Failed to add data store: "
 NO = Answer(result=False, details="no")
 SECRET = "AQBsecretOfTheCephUser=="
@@ -96,6 +98,13 @@ def test_an_rbd_pool_keeps_its_secret(life: Any) -> None:
     assert command.pool.userInfo == f"cloudstack:{SECRET}"
     assert command.localPath == "/mnt//033a613f-0fbb-3ad2-b16f-888cc76bae60"
     assert SECRET not in str(view) and SECRET not in life.services.redactor.text(f"pool {url} and {SECRET}")
+
+
+def test_a_place_is_used_once(life: Any, refused: Any) -> None:
+    """`Storage pool <path> already in use by another pod (id=<number>)`."""
+    make(life)
+    text = refused(life, ServerApiError, "createStoragePool", **given(life, name="again"))
+    assert text == f"{FAILED}Storage pool /export/ps1 already in use by another pod (id={life.ids['pod']})"
 
 
 def test_other_kinds_of_pools(life: Any) -> None:
@@ -326,3 +335,21 @@ def test_image_stores(life: Any, refused: Any) -> None:
         (id_,) = session.scalars(select(models.ImageStore.id))
     life.run("deleteImageStore", id=id_)
     assert refused(life, CloudRuntimeError, "deleteImageStore", id=id_) == f"Image store with id {id_} doesn't exist"
+
+
+def test_answers_have_the_recorded_fields(life: Any) -> None:
+    """createStoragePool, updateStoragePool and addImageStore answer the recorded fields in the recorded order."""
+    recorded = WORDS.findall(
+        """
+            id zoneid zonename podid podname name ipaddress path created type clusterid clustername
+            capacitybytes disksizetotal disksizeallocated disksizeused tags istagarule state scope
+            overprovisionfactor hypervisor provider managed hasannotations
+        """
+    )made = make(life, tags="t1")
+    changed = life.run("updateStoragePool", id=pool_id(life, made["id"]), tags=["t1"]).fields
+    for view in (made, changed):
+        assert [name for name, value in view.items() if value is not None] == recorded
+    store = life.run("addImageStore", provider="NFS", zoneid=life.ids["zone"], name="SS0", url="nfs://h/p").fields
+    assert [name for name, value in store.items() if value is not None] == (
+        ["id", "zoneid", "zonename", "name", "url", "protocol", "providername", "scope", "readonly", "hasannotations"]
+    )
