@@ -38,6 +38,7 @@ MODULES: tuple[str, ...] = (
     "templates",
     "vmware",
     "imports",
+    "import_control",
     "vm_life",
     "vm_records",
     "volume_life",

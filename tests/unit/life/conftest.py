@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -26,6 +24,7 @@ from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store import models
 from mgmt.store.database import Store
+from tests.shared_store import SharedStore, share_store
 
 GIB = 1024**3
 DECLARATIONS = all_declarations()
@@ -315,15 +314,15 @@ def build(life: Life) -> None:
         )
 
 
-def make(url: str, clock: ManualClock) -> Life:
-    providers = Providers(clock=clock)
-    store = Store(url, providers)
+def world_on(store: Store) -> Life:
+    """What a test needs around the database."""
+    clock = ManualClock()
     agents = Agents()
     redactor = Redactor()
     missing: Any = None
     services = Services(
         store=store,
-        providers=providers,
+        providers=Providers(clock=clock),
         settings=GlobalSettings(store),
         journal=Journal(clock, redactor),
         redactor=redactor,
@@ -340,24 +339,26 @@ def make(url: str, clock: ManualClock) -> Life:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Life:
-    """A world to be copied: making the tables takes longer than most tests. Its store is closed."""
-    world = make(f"sqlite:///{tmp_path_factory.mktemp('life') / 'world.db'}", ManualClock())
-    build(world)
-    world.store.close()
-    return world
+def made() -> Iterator[tuple[SharedStore, Life]]:
+    """The database with the world in it, and the names of what is there."""
+    lives: list[Life] = []
+
+    def fill(store: Store) -> None:
+        lives.append(world_on(store))
+        build(lives[0])
+
+    with share_store(fill) as shared:
+        yield shared, lives[0]
 
 
 @pytest.fixture
-def life(built: Life, tmp_path: Path) -> Iterator[Life]:
-    """A world of the test's own with a stopped VM."""
-    source = Path(str(built.store.engine.url.database))
-    for ending in ("", ".key"):
-        shutil.copyfile(f"{source}{ending}", tmp_path / f"world.db{ending}")
-    world = make(f"sqlite:///{tmp_path / 'world.db'}", ManualClock())
-    world.ids, world.callers = dict(built.ids), dict(built.callers)
-    yield world
-    world.store.close()
+def life(made: tuple[SharedStore, Life]) -> Life:
+    """A world as it was made, with a stopped VM."""
+    shared, first = made
+    shared.reset()
+    world = world_on(shared.store)
+    world.ids, world.callers = dict(first.ids), dict(first.callers)
+    return world
 
 
 @pytest.fixture

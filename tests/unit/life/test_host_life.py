@@ -276,7 +276,8 @@ def test_metrics_have_the_recorded_fields(life: Any) -> None:
             cpuallocatedthreshold cpuallocateddisablethreshold memorythreshold memorydisablethreshold
             memoryallocatedthreshold memoryallocateddisablethreshold
         """
-    )assert list(busy)[: len(recorded)] == recorded
+    )
+    assert list(busy)[: len(recorded)] == recorded
     values = [busy[name] for name in recorded]
     assert values == [
         "Disabled", "1 / 1", "0 / 0", "16.00 Ghz", "8.00 Ghz", "0.50 Ghz", "16.00 GB", "15.00 GB", "0.50 GB", "2.00 GB",

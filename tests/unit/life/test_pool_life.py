@@ -345,7 +345,8 @@ def test_answers_have_the_recorded_fields(life: Any) -> None:
             capacitybytes disksizetotal disksizeallocated disksizeused tags istagarule state scope
             overprovisionfactor hypervisor provider managed hasannotations
         """
-    )made = make(life, tags="t1")
+    )
+    made = make(life, tags="t1")
     changed = life.run("updateStoragePool", id=pool_id(life, made["id"]), tags=["t1"]).fields
     for view in (made, changed):
         assert [name for name, value in view.items() if value is not None] == recorded
