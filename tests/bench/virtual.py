@@ -1,7 +1,7 @@
 """Imports on the automatic clock, all in this process: the server, its hosts, its vCenter and the caller.
 
-Run by tests/bench/run.py, `python tests/bench/virtual.py COUNT`; prints its figures as JSON. Each VM is removed after its
-import: pools have an end.
+Run by tests/bench/run.py as `virtual.py COUNT` or `virtual.py fourteen`; prints its figures as JSON. A VM is removed
+after its import: pools have an end.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ import json
 import resource
 import sys
 import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mgmt.cli.client import ApiClient
 from mgmt.config import Settings
@@ -31,9 +28,9 @@ def import_parameters(client: ApiClient, ready: dict[str, Any], name: str) -> di
     data_offering = client.call("listDiskOfferings", name="Custom Disk")["diskoffering"][0]["id"]
     listed = client.call("listVmwareDcVms", existingvcenterid=datacenter)["unmanagedinstance"]
     vm = next(vm for vm in listed if vm["name"] == name)
-    source = client.call(
-        "listVmwareDcVms", existingvcenterid=datacenter, hostname=vm["hostname"], instancename=name
-    )["unmanagedinstance"][0]
+    source = client.call("listVmwareDcVms", existingvcenterid=datacenter, hostname=vm["hostname"], instancename=name)[
+        "unmanagedinstance"
+    ][0]
     parameters: dict[str, Any] = {
         "name": name,
         "zoneid": ready["zone_id"],
