@@ -197,9 +197,10 @@ def import_vm(call: Call, bound: Bound) -> Item:
     try:
         vm_id = pipeline.run()
     except CloudError as error:
-        if not trace.decisions or trace.decisions[-1].row != error.row:
-            trace.note("check", error.row or "-", {}, f"refused: {error.text}")
+        trace.ended(error)
         raise
+    finally:
+        trace.forget_secrets()
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
         return Item(vm_view(session, vm, call.caller))

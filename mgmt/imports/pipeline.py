@@ -19,7 +19,6 @@ from mgmt.errors import (
     InvalidParameterValueError,
     JavaError,
     PermissionDeniedError,
-    ResourceAllocationError,
     ServerApiError,
     ServerStoppingError,
 )
@@ -27,11 +26,9 @@ from mgmt.imports.checks import (
     KVM_SOURCES,
     UNMANAGED,
     Plan,
-    VmwarePlan,
     check_kvm_source,
     check_source,
     resolve,
-    resolve_vmware,
 )
 from mgmt.imports.conversion import Conversion, sanitise
 from mgmt.imports.disks import DiskRules, check_mappings
@@ -39,27 +36,26 @@ from mgmt.imports.external import ExternalImport
 from mgmt.imports.facts import HostFacts
 from mgmt.imports.images import LocalImport, SharedImport
 from mgmt.imports.kvmsource import KvmImport, KvmSource
-from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
-from mgmt.imports.offerings import check_numbers
+from mgmt.imports.networks import NicRules
 from mgmt.imports.ovfexport import OvfExport
 from mgmt.imports.placement import choose_hosts, place
 from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
+from mgmt.imports.preflight import check_networks, reserve_vm
 from mgmt.imports.registration import Registration
 from mgmt.imports.request import ImportRequest, Requester
 from mgmt.imports.source import Minimum, Source, decide_source, is_windows, wrapped
 from mgmt.imports.tasks import TaskRecorder
-from mgmt.imports.trace import Trace
+from mgmt.imports.trace import SINGLE, Trace
 from mgmt.imports.undo import UndoList
+from mgmt.imports.vmwarechecks import VmwarePlan, resolve_vmware
 from mgmt.inventory.events import record_event
-from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
-from mgmt.observe.redaction import Redactor
+from mgmt.inventory.limits import release
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import IMPORT_WITHOUT_WAIT, LATE_DISK_MAPPING_CHECK, NULL_TASK_ERROR_TEXT, TASK_LEFT_RUNNING
 from mgmt.store import models
 from mgmt.vmware.connector import VcenterCredentials
 from mgmt.vmware.errors import VcenterError
-from mgmt.vmware.records import POWER_OFF
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +89,7 @@ class ImportPipeline:
         self.task = TaskRecorder(self.services.store, self.services.providers)
         # Texts for callers lose this import's own secrets only. The server's redactor knows every secret, a login's
         # password like `password` among them, and would tear holes into CloudStack's sentences.
-        self._redactor = Redactor()
+        self._redactor = self.trace.redactor
         self.undo = UndoList(self.services.journal, self._redactor)
         self._claims: list[tuple[int, ...]] = []
 
@@ -120,7 +116,7 @@ class ImportPipeline:
             return self._import_from_kvm(source)
         with self._step("resolve"):
             with self.services.store.session() as session:
-                plan = resolve(session, self.request, self.requester, self.services)
+                plan = resolve(session, self.request, self.requester, self.services, self.trace)
             self._event(plan, "Started", "INFO")
             if source == UNMANAGED:
                 self._fail_unmanaged(plan)
@@ -133,10 +129,11 @@ class ImportPipeline:
 
     def _import_from_kvm(self, source: str) -> int:
         with self._step("resolve"), self.services.store.session() as session:
-            plan = check_kvm_source(session, self.request, self.requester, self.services)
+            plan = check_kvm_source(session, self.request, self.requester, self.services, self.trace)
         failed = True
         try:
-            vm_id = KVM_IMPORTS[source](KvmImport(self.services, self.request, plan, self.undo, self._step)).run()
+            job = KvmImport(self.services, self.request, plan, self.undo, self._step, self.trace)
+            vm_id = KVM_IMPORTS[source](job).run()
             failed = False
             return vm_id
         except ServerStoppingError:
@@ -148,11 +145,7 @@ class ImportPipeline:
     def _fail_unmanaged(self, plan: Plan) -> None:
         # importVm has no branch for this source upstream: no host is even asked (import-vm 5.1).
         self._event(plan, "Completed", "ERROR")
-        raise ServerApiError(
-            INTERNAL_ERROR,
-            f"Failed to find unmanaged vm with name: {self.request.name} in cluster: {plan.cluster.uuid}",
-            row="5.1",
-        )
+        raise no_branch_for_unmanaged(self.request, plan, self.trace)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -241,6 +234,7 @@ class ImportPipeline:
             vm_name=self.request.name,
             use_vddk=self.request.usevddk,
             details=plan.details,
+            trace=self.trace,
         )
         with self._step("check host"):
             checked = conversion.check_host(windows=False)
@@ -265,10 +259,10 @@ class ImportPipeline:
         self.task.converting(convert_host)
         ovf_directory = None
         if not export_on_host:
-            with self._step("export"):
+            with self._step("export"), self.trace.rule("30", location=location.name):
                 ovf_directory = OvfExport(self.services, self.undo, vmware.credentials, location).run(source.name)
         timeout_s = self.services.settings.get_int(TIMEOUT_SETTING) * 3600
-        with self._step("convert"):
+        with self._step("convert"), self.trace.rule("3.4", host=convert_host.name, location=location.name):
             convert_uuid = conversion.convert(
                 source,
                 vmware.credentials,
@@ -278,7 +272,7 @@ class ImportPipeline:
                 extra_params=self.request.extraparams,
                 ovf_directory=ovf_directory,
             )
-        with self._step("import"):
+        with self._step("import"), self.trace.rule("3.5", host=import_host.name):
             converted = conversion.import_converted(
                 source,
                 vmware.credentials,
@@ -290,13 +284,13 @@ class ImportPipeline:
                 timeout_s=None if self.services.quirks.is_faithful(IMPORT_WITHOUT_WAIT) else timeout_s,
             )
         with self._step("sanitise"):
-            instance = sanitise(converted, source)
+            with self.trace.rule("3.7", disks=len(converted.disks or [])):
+                instance = sanitise(converted, source)
             self.task.importing(import_host)
         return self._register(plan, vmware, nic_rules, instance)
 
-    @staticmethod
-    def _disk_rules(plan: Plan, vmware: VmwarePlan) -> DiskRules:
-        return DiskRules(plan.display_name, plan.zone_uuid, plan.cluster, vmware.offerings)
+    def _disk_rules(self, plan: Plan, vmware: VmwarePlan) -> DiskRules:
+        return DiskRules(plan.display_name, plan.zone_uuid, plan.cluster, vmware.offerings, self.trace)
 
     def _create_task(
         self, plan: Plan, credentials: VcenterCredentials, convert_host: HostFacts, import_host: HostFacts
@@ -331,7 +325,7 @@ class ImportPipeline:
                     )
                     return Source(session.clone_vm(vm, clone_name), is_clone=True)
         except VcenterError as error:
-            raise wrapped(error, name, credentials) from error
+            raise wrapped(error, name, credentials, self.trace) from error
 
     def _destroy_clone(self, clone_name: str, credentials: VcenterCredentials) -> None:
         try:
@@ -347,36 +341,12 @@ class ImportPipeline:
             raise CloudRuntimeError(error.text) from error
 
     def _reserve(self, plan: Plan, source: Source) -> None:
-        offering, vm = plan.offering, source.vm
-        if offering.is_dynamic or vm.power_state != POWER_OFF:
-            numbers = (vm.cpu_cores, vm.memory_mb)
-        else:
-            numbers = (offering.cpu_number, offering.memory_mb)
-        cpus, memory = check_numbers(*numbers, source.name)
-        owner = plan.owner
-        try:
-            with self.services.store.session() as session:
-                claim = reserve(session, owner.account_id, {USER_VM: 1, CPU: cpus, MEMORY: memory})
-        except ResourceAllocationError as error:
-            # A checked exception upstream: it goes past the failure handler, so the task stays Running (import-vm 4.1).
-            raise ImportLimitError(
-                f"VM resource allocation error for account: {owner.account_uuid}. {error.text}", row="27"
-            ) from error
-        self._claims.append(claim)
+        with self.services.store.session() as session:
+            self._claims.append(reserve_vm(session, plan, source.vm, self.trace))
 
     def _check_networks(self, plan: Plan, source: Source) -> NicRules:
-        rules = NicRules(
-            zone_id=plan.zone_id,
-            owner=plan.owner,
-            host_name=plan.host_name,
-            networks=plan.nic_networks,
-            addresses=plan.nic_addresses,
-            forced=self.request.forced,
-        )
-        nics = [GuestNic(nic.nic_id, nic.mac_address, nic.adapter_type, nic.ip_addresses) for nic in source.vm.nics]
         with self.services.store.session() as session:
-            check_before_conversion(session, source.name, nics, rules)
-        return rules
+            return check_networks(session, plan, source.vm, self.trace, forced=self.request.forced)
 
     def _register(self, plan: Plan, vmware: VmwarePlan, nic_rules: NicRules, instance: UnmanagedInstanceTO) -> int:
         with self._step("register"):
@@ -387,12 +357,15 @@ class ImportPipeline:
         return vm_id
 
 
-class ImportLimitError(CloudError):
-    """A limit that the import would exceed: 530 in the job, and no CloudRuntimeException inside the pipeline."""
+def no_branch_for_unmanaged(request: ImportRequest, plan: Plan, trace: Trace) -> ServerApiError:
+    """How importVm ends for the source unmanaged (row 5.1)."""
+    text = f"Failed to find unmanaged vm with name: {request.name} in cluster: {plan.cluster.uuid}"
+    error = ServerApiError(INTERNAL_ERROR, text, row="5.1")
+    trace.refused(error, SINGLE, "5.1", {"importsource": request.importsource})
+    return error
 
 
 # What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
 RULES: Mapping[str, str] = {
     "5.1": "importsource is unmanaged, for which importVm has no branch (importUnmanagedInstance has)",
-    "27": "a resource limit of the owner would be passed; the task stays Running",
 }

@@ -23,6 +23,7 @@ from mgmt.imports.offerings import Size, fit_offering
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import AUTO_ADDRESS
+from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.inventory.limits import PRIMARY_STORAGE, VOLUME, reserve
 from mgmt.protocol.commands import UnmanagedInstanceTO
@@ -47,50 +48,60 @@ class Registration:
     instance: UnmanagedInstanceTO
     claims: list[tuple[int, ...]]
 
+    @property
+    def trace(self) -> Trace:
+        """What the checks of this import are noted in."""
+        return self.nic_rules.trace
+
     def register(self, undo: UndoList) -> int:
         """Write all records and return the VM's internal number.
 
         Raises CloudErrors with CloudStack's texts; `undo` then holds how to take the records back.
         """
-        size = fit_offering(
-            self.plan.offering,
-            self.plan.details,
-            cpu_number=self.instance.cpuCores,
-            cpu_speed_mhz=self.instance.cpuSpeed,
-            memory_mb=self.instance.memory,
-            name=self.plan.display_name,
-        )
+        instance = self.instance
+        with self.trace.rule("3.8-1", cpus=instance.cpuCores, mhz=instance.cpuSpeed, memory_mb=instance.memory):
+            size = fit_offering(
+                self.plan.offering,
+                self.plan.details,
+                cpu_number=instance.cpuCores,
+                cpu_speed_mhz=instance.cpuSpeed,
+                memory_mb=instance.memory,
+                name=self.plan.display_name,
+            )
         disks = self._place_disks()
         with self.services.store.session() as session:
             nics = place_nics(session, self._guest_nics(), self.nic_rules)
         vm_id = self._add_vm(size, disks, nics)
         undo.add(f"remove the records of VM {vm_id}", lambda: self._remove(vm_id))
-        name = self.plan.display_name
-        self._stage(
-            f"Failed to import volumes while importing vm: {name}.", lambda s: self._add_volumes(s, vm_id, disks)
-        )
-        self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self.add_nics(s, vm_id, nics))
+        self._add_stages(vm_id, disks, nics)
         self._publish_usage(vm_id, size)
         return vm_id
 
+    def _add_stages(self, vm_id: int, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> None:
+        name = self.plan.display_name
+        with self.trace.rule("3.8-7", disks=len(disks), details=list(self.plan.details)):
+            self._stage(
+                f"Failed to import volumes while importing vm: {name}.", lambda s: self._add_volumes(s, vm_id, disks)
+            )
+        with self.trace.rule("3.8-8", nics=len(nics)):
+            self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self.add_nics(s, vm_id, nics))
+
     def _place_disks(self) -> list[PlacedDisk]:
-        rules = DiskRules(self.plan.display_name, self.plan.zone_uuid, self.plan.cluster, self.offerings)
+        rules = DiskRules(self.plan.display_name, self.plan.zone_uuid, self.plan.cluster, self.offerings, self.trace)
         root, data = split_disks(self.instance.disks or [], rules)
         owner = self.plan.owner
         with self.services.store.session() as session:
             disks = place_disks(session, root, data, rules)
-            try:
-                claim = reserve(
-                    session,
-                    owner.account_id,
-                    {VOLUME: len(disks), PRIMARY_STORAGE: sum(disk.size_bytes for disk in disks)},
-                )
-            except ResourceAllocationError as error:
-                raise ServerApiError(
-                    INTERNAL_ERROR,
-                    f"Volume resource allocation error for owner: {owner.account_uuid}. {error.text}",
-                    row="3.8-5",
-                ) from error
+            amounts = {VOLUME: len(disks), PRIMARY_STORAGE: sum(disk.size_bytes for disk in disks)}
+            with self.trace.rule("3.8-5", account=owner.account_uuid, amounts=amounts):
+                try:
+                    claim = reserve(session, owner.account_id, amounts)
+                except ResourceAllocationError as error:
+                    raise ServerApiError(
+                        INTERNAL_ERROR,
+                        f"Volume resource allocation error for owner: {owner.account_uuid}. {error.text}",
+                        row="3.8-5",
+                    ) from error
         self.claims.append(claim)
         return disks
 
@@ -267,7 +278,7 @@ class Registration:
     # Usage, and the way back ----------------------------------------------------------------------------------------
 
     def _publish_usage(self, vm_id: int, size: Size) -> None:
-        with self.services.store.session() as session:
+        with self.services.store.session() as session, self.trace.rule("3.8-9", vm=vm_id):
             instance_name = session.get_one(VmInstance, vm_id).instance_name
             try:
                 self.add_vm_usage(session, vm_id, size)

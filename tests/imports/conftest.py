@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -24,8 +25,14 @@ from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import (
     CheckConvertInstanceAnswer,
     CheckConvertInstanceCommand,
+    CheckVolumeAnswer,
+    CheckVolumeCommand,
     ConvertInstanceAnswer,
     ConvertInstanceCommand,
+    CopyRemoteVolumeAnswer,
+    CopyRemoteVolumeCommand,
+    GetRemoteVmsAnswer,
+    GetRemoteVmsCommand,
     ImportConvertedInstanceAnswer,
     ImportConvertedInstanceCommand,
     UnmanagedDisk,
@@ -347,6 +354,12 @@ class World:
         ):
             assert self.rows(model) == [], model.__name__
 
+    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table that has any."""
+        with self.services.store.session() as session:
+            tables = {table.name: session.execute(table.select()) for table in models.Base.metadata.sorted_tables}
+            return {name: rows for name, found in tables.items() if (rows := [tuple(row) for row in found])}
+
     def journal_text(self) -> str:
         return repr(self.services.journal.entries())
 
@@ -594,3 +607,39 @@ def make_source() -> Callable[..., SourceVm]:
 def make_converted() -> Callable[..., UnmanagedInstanceTO]:
     """Makes the converted instance that a host would answer with."""
     return converted
+
+
+@pytest.fixture
+def hosts(world: World) -> World:
+    """A world whose hosts also find the VM `rv1` of a remote host, and disk images."""
+    disk = UnmanagedDisk(diskId="0", capacity=5 * GIB, controller="virtio", datastorePath="/vms/rv1-0.qcow2")
+    nic = UnmanagedNic(nicId="0", macAddress="52:54:00:99:00:01", adapterType="virtio")
+    remote = UnmanagedInstanceTO(name="rv1", powerState="PowerOff", cpuCores=1, memory=512, disks=[disk], nics=[nic])
+    world.agents.defaults.update(
+        {
+            GetRemoteVmsCommand: lambda _: GetRemoteVmsAnswer(
+                result=True, details="", unmanagedInstances={"rv1": copy.deepcopy(remote)}
+            ),
+            CopyRemoteVolumeCommand: lambda _: CopyRemoteVolumeAnswer(result=True, filename="copied", size=6 * GIB),
+            CheckVolumeCommand: lambda _: CheckVolumeAnswer(result=True, size=7 * GIB, volumeDetails={}),
+        }
+    )
+    return world
+
+
+@pytest.fixture
+def sources() -> dict[str, dict[str, Any]]:
+    """For each source of importVm what makes a good request of the world's usual one."""
+    image = {"diskpath": "disk.qcow2", "networkid": "l2", "nicnetworklist": {}}
+    return {
+        "vmware": {},
+        "external": {
+            "importsource": "external",
+            "name": "rv1",
+            "host": "192.0.2.60",
+            "username": "root",
+            "nicnetworklist": {"0": {"nic": "0", "network": "l2"}},
+        },
+        "shared": {"importsource": "shared", "name": "sh1", "storageid": "pool-N1", **image},
+        "local": {"importsource": "local", "name": "lo1", "storageid": "pool-L1", "hostid": "K1", **image},
+    }

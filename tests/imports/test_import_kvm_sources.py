@@ -80,19 +80,6 @@ def local(**changes: Any) -> dict[str, Any]:
     return shared(importsource="local", name="lo1", storageid="pool-L1", hostid="K1", **changes)
 
 
-@pytest.fixture
-def hosts(world: Any) -> Any:
-    """A world whose hosts find remote VMs and images."""
-    world.agents.defaults.update(
-        {
-            GetRemoteVmsCommand: lambda _: remote_answer(remote_vm()),
-            CopyRemoteVolumeCommand: lambda _: CopyRemoteVolumeAnswer(result=True, filename="copied", size=6 * GIB),
-            CheckVolumeCommand: lambda _: CheckVolumeAnswer(result=True, size=7 * GIB, volumeDetails={}),
-        }
-    )
-    return world
-
-
 # external
 
 
