@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,6 +168,18 @@ def named_tests(rules: list[Rule], folder: Path) -> dict[str, list[str]]:
         for name in re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE):
             for row in _named_rows(name, by_slug):
                 named[row].append(f"{file.relative_to(folder.parent).as_posix()}::{name}")
+    return named
+
+
+def named_cases(cases: Iterable[str], folder: Path) -> dict[str, list[str]]:
+    """The tests that are named after exactly these ids: `test_H12_H13_...` names two."""
+    named: dict[str, list[str]] = {case: [] for case in cases}
+    for file in sorted(folder.rglob("test_*.py")):
+        for name in re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE):
+            for word in name.removeprefix("test_").removeprefix("row_").split("_"):
+                case = word.replace("p", ".").replace("i", "-") if word[:1].isdigit() else word
+                if case in named:
+                    named[case].append(f"{file.relative_to(folder.parent).as_posix()}::{name}")
     return named
 
 
