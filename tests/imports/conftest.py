@@ -282,11 +282,26 @@ class World:
         self.pipelines.append(pipeline)
         return pipeline.run()
 
-    def refused(self, **changes: Any) -> CloudError:
-        """Run an import that must fail and return its error."""
-        with pytest.raises(CloudError) as caught:
+    def refused(self, *, left: frozenset[str] = frozenset(), **changes: Any) -> CloudError:
+        """Run an import that must fail and return its error.
+
+        Nothing is left of it but events and its task: no other record (`left` names the tables that may have more), and
+        no VM in vCenter.
+        """
+        with self.nothing_left(left), pytest.raises(CloudError) as caught:
             self.run(**changes)
         return caught.value
+
+    @contextmanager
+    def nothing_left(self, left: frozenset[str] = frozenset()) -> Iterator[None]:
+        """Fail when the block leaves more than events and tasks, or VMs in vCenter that can be destroyed."""
+        before, vms = self.dump(), set(self.vcenter.vms)
+        can_destroy = "destroy_vm" not in self.vcenter.failures
+        yield
+        after = self.dump()
+        more = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        assert more <= {"event", "import_vm_task", *left}, more
+        assert set(self.vcenter.vms) == vms or not can_destroy
 
     def reason(self, **changes: Any) -> tuple[str | None, str]:
         """Row and text of an import that fails in or before the try block, with the null-task defect repaired."""
@@ -354,11 +369,14 @@ class World:
         ):
             assert self.rows(model) == [], model.__name__
 
-    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+    def dump(self) -> dict[str, list[Any]]:
         """Every row of every table that has any."""
-        with self.services.store.session() as session:
-            tables = {table.name: session.execute(table.select()) for table in models.Base.metadata.sorted_tables}
-            return {name: rows for name, found in tables.items() if (rows := [tuple(row) for row in found])}
+        with closing(self.services.store.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            tables = {
+                name: cursor.execute(f'select * from "{name}"').fetchall() for name in models.Base.metadata.tables
+            }
+        return {name: rows for name, rows in tables.items() if rows}
 
     def journal_text(self) -> str:
         return repr(self.services.journal.entries())
