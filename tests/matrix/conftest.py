@@ -167,6 +167,7 @@ class Matrix:
             models.Network,
             models.Template,
             models.Account,
+            models.Domain,
             models.VmwareDatacenter,
         )
         found = {}
@@ -256,7 +257,7 @@ class Matrix:
         }
         found |= {key.replace("__", ".", 1): value for key, value in changes.items()}
         return {
-            key: self._ids[value][2] if isinstance(value, str) and value in self._ids else value
+            key: self._ids[value][2] if key != "account" and isinstance(value, str) and value in self._ids else value
             for key, value in found.items()
             if value is not None
         }
