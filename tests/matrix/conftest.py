@@ -35,7 +35,7 @@ def _uuid(kind: int, number: int) -> str:
 
 
 def _seed(folder: Path) -> Path:
-    """The seed: zone Z1 with clusters C1 (K1, K2), C2 (K3) and V1 of VMware, zone Z2 with C3 (K4); see `_pools`."""
+    """The seed: zone Z1 with clusters C1 (K1, K2), C2 (K3), C5 (K5) and V1 of VMware, zone Z2 with C3 (K4)."""
     lab = yaml.safe_load((fixtures_dir() / "seeds" / "lab.yaml").read_text(encoding="utf-8"))
     described = yaml.safe_load((fixtures_dir() / "hosts" / "lab.yaml").read_text(encoding="utf-8"))
     zone, pod = lab["zones"][0], lab["pods"][0]
@@ -46,7 +46,13 @@ def _seed(folder: Path) -> Path:
         {**pod, "name": "P1", "zone": "Z1"},
         {**pod, "uuid": _uuid(21000000, 2), "name": "P2", "zone": "Z2"},
     ]
-    clusters = (("C1", "P1", "KVM"), ("C2", "P1", "KVM"), ("C3", "P2", "KVM"), ("V1", "P1", "VMware"))
+    clusters = (
+        ("C1", "P1", "KVM"),
+        ("C2", "P1", "KVM"),
+        ("C3", "P2", "KVM"),
+        ("V1", "P1", "VMware"),
+        ("C5", "P1", "KVM"),
+    )
     lab["clusters"] = [
         {"uuid": _uuid(22000000, number), "name": name, "pod": at, "hypervisor": kind}
         for number, (name, at, kind) in enumerate(clusters, 1)
@@ -54,7 +60,8 @@ def _seed(folder: Path) -> Path:
     by_name = {host["name"]: host for host in described["hosts"]}
     described["hosts"], lab["hosts"] = [], []
     for number, (name, like, cluster) in enumerate(
-        (("K1", "kvm1", "C1"), ("K2", "kvm3", "C1"), ("K3", "kvm1", "C2"), ("K4", "kvm1", "C3")), 1
+        (("K1", "kvm1", "C1"), ("K2", "kvm3", "C1"), ("K3", "kvm1", "C2"), ("K4", "kvm1", "C3"), ("K5", "kvm3", "C5")),
+        1,
     ):
         host = copy.deepcopy(by_name[like])
         guid, ip = _uuid(11111111, number), f"192.0.2.{10 + number}"
@@ -67,6 +74,9 @@ def _seed(folder: Path) -> Path:
         pool = _uuid(32000000, number)
         lines += [f"{key}={value}" for key, value in home.items()] + [f"local.storage.uuid={pool}", f"guid={guid}"]
         host |= {"name": name, "guid": guid, "ip": ip, "properties": "\n".join(lines)}
+        if name == "K5":
+            del host["tools"]["virt_v2v"]
+            host["os"] = {"name": "Ubuntu", "version": "24.04", "kernel": "6.8.0-40-generic"}
         host["local_pools"][0]["uuid"] = pool
         described["hosts"].append(host)
         lab["hosts"].append(
@@ -112,7 +122,7 @@ def _seed(folder: Path) -> Path:
 
 
 def _pools() -> Iterator[dict[str, Any]]:
-    """N1 NFS in C1, N2 NFS in Z1 with tag gold, N3 NFS in C2, N4 NFS in C3, S1 a shared mount point in C1, R1 RBD."""
+    """NFS: N1 in C1, N2 in Z1 with tag gold, N3 in C2, N4 in C3; S1 a shared mount point in C1; R1 RBD."""
     described = (
         ("N1", "NetworkFilesystem", {"scope": "CLUSTER", "cluster": "C1"}),
         ("N2", "NetworkFilesystem", {"scope": "ZONE", "zone": "Z1", "tags": ["gold"]}),

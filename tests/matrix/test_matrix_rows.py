@@ -369,3 +369,91 @@ def test_2p7i3_2p7i6_names_and_addresses_in_use(lab: Any) -> None:
         left=FAILED,
     )
     lab.expunge(vm)
+
+
+# Failures of real installations that ordinary inputs reach, and old ones that today's release does not have.
+
+NO_VDDK = (
+    "The host {host} doesn't support conversion of instance edge-stopped from VMware to KVM due to: Cannot convert the "
+    "instance from VMware using VDDK on host {ip}. Please make sure virt-v2v, nbdkit-vddk and a valid VDDK library "
+    "directory are available on the host."
+)
+
+
+def test_host_without_virt_v2v(lab: Any) -> None:
+    """A host without virt-v2v says so; on Ubuntu nbdkit is asked for as well."""
+    lab.refused(
+        f"The host {lab.shown('K5')} doesn't support conversion of instance edge-stopped from VMware to KVM due to: "
+        "Cannot convert the instance from VMware as the virt-v2v binary is not found on host 192.0.2.15. Please "
+        "install virt-v2v, nbdkit on the host before attempting the instance conversion.",
+        clusterid="C5",
+        convertinstancehostid="K5",
+        usevddk=False,
+    )
+
+
+def test_three_causes_one_text(lab: Any) -> None:
+    """No VDDK plug-in, no library and no virt-v2v are told with the same words."""
+    for host, ip, changes in (
+        ("K1", "192.0.2.11", {"details[0].vddk.lib.dir": "/nowhere"}),
+        ("K2", "192.0.2.12", {}),
+        ("K5", "192.0.2.15", {"clusterid": "C5"}),
+    ):
+        text = NO_VDDK.format(host=lab.shown(host), ip=ip)
+        if host == "K5":  # Ubuntu has nbdkit in a package of its own
+            text = text.replace("virt-v2v, ", "virt-v2v, nbdkit, ")
+        lab.refused(text, convertinstancehostid=host, **changes)
+
+
+def test_stale_host_detail(lab: Any) -> None:
+    """A host whose detail says VDDK is chosen, and refuses when it is asked."""
+    with lab.store.session() as session:
+        detail = session.scalars(
+            select(models.HostDetail).where(
+                models.HostDetail.host_id == lab.number("K2"), models.HostDetail.name == "host.vddk.support"
+            )
+        ).one()
+        before, detail.value = detail.value, "true"
+    try:
+        with lab.changed("K1", resource_state="Disabled"):
+            lab.refused(NO_VDDK.format(host=lab.shown("K2"), ip="192.0.2.12"))
+    finally:
+        with lab.store.session() as session:
+            session.get_one(models.HostDetail, detail.id).value = before
+
+
+def test_virtio_win_missing_after_the_clone_rule(lab: Any) -> None:
+    """That a host has no virtio-win shows only after the source was found: the task is there and has Failed."""
+    before = len(lab.tasks())
+    job = lab.ended(name="win-legacy", convertinstancehostid="K2", usevddk=False)
+    text = job["jobresult"]["errortext"]
+    assert "virtio-win package is not found on host" in text
+    lab.left_task(before, text, "[2/5] CloningInstance")
+
+
+def test_only_zone_wide_pools(lab: Any) -> None:
+    """With pools of the whole zone only the import goes on: they count as destinations."""
+    with lab.changed("N1", removed=datetime(2026, 1, 1)):
+        plan = lab.plan()
+    assert (plan["possible"], plan["pools"]) == (True, "N2")
+
+
+def test_listing_with_a_standalone_host(lab: Any) -> None:
+    """A host outside clusters does not keep the others' VMs from being listed."""
+    found = lab.client.call("listVmwareDcVms", existingvcenterid=lab.uuid("lab-dc"))["unmanagedinstance"]
+    assert {"esx3.lab.example", "esx1.lab.example"} <= {vm["hostname"] for vm in found}
+
+
+def test_export_of_a_vm_in_a_folder(lab: Any) -> None:
+    """ovftool gets the path of a VM that lies in a folder."""
+    vm = lab.imported(
+        name="web 01 + cache",
+        displayname="folder",
+        convertinstancehostid="K1",
+        importinstancehostid="K1",
+        usevddk=False,
+    )
+    runs = [entry.fields["argv"] for entry in lab.world.server.services.journal.entries(kind="tool")]
+    (export,) = [argv for argv in runs if argv[0] == "ovftool" and any("cache" in word for word in argv)]
+    assert any("/lab-dc/vm/Prod/Web/" in word for word in export)
+    lab.expunge(vm)
