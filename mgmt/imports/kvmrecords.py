@@ -17,6 +17,7 @@ from mgmt.errors import InvalidParameterValueError, ResourceAllocationError
 from mgmt.imports.checks import Plan
 from mgmt.imports.diskimages import Image
 from mgmt.imports.facts import DiskOfferingFacts, PoolFacts
+from mgmt.imports.numbers import whole_number
 from mgmt.imports.offerings import CPU_SPEED_DETAIL, Size
 from mgmt.imports.planner import Demand
 from mgmt.imports.ports import ImportServices
@@ -89,11 +90,12 @@ class KvmRecords:
             if not text:
                 raise InvalidParameterValueError(f"Detail '{key}' must be provided.", row="5.3-7")
         with self.trace.rule("5.3-8", detail=key, value=text):
-            if not text.strip().isdecimal():
+            number = whole_number(text)
+            if number is None:
                 raise InvalidParameterValueError(
                     f"Please provide a valid integer value for detail '{key}'.", row="5.3-8"
                 )
-        return int(text)
+        return number
 
     def release(self, claim: tuple[int, ...]) -> None:
         """Give a claim back."""
@@ -223,7 +225,7 @@ def size_of(records: KvmRecords) -> Size:
 def _first(number: int | None, text: str | None) -> int | None:
     if number is not None:
         return number
-    return int(text) if text and text.strip().isdecimal() else None
+    return whole_number(text)
 
 
 RULES: Mapping[str, str] = {

@@ -19,6 +19,7 @@ from mgmt.imports.checks import Plan
 from mgmt.imports.disks import DiskRules, PlacedDisk, place_disks, split_disks
 from mgmt.imports.facts import NetworkFacts
 from mgmt.imports.networks import GuestNic, NicRules, is_free, mac_is_used, next_free, place_nics
+from mgmt.imports.numbers import MAX_LONG, whole_number
 from mgmt.imports.offerings import Size, fit_offering
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
@@ -206,9 +207,10 @@ class Registration:
         text = self.plan.details.get(key)
         if text is None:
             return None
-        if not text.strip().isdecimal():
+        number = whole_number(text, MAX_LONG)
+        if number is None:
             raise CloudRuntimeError(f'For input string: "{text}"', row="3.8-7")  # Long.parseLong's words
-        return int(text)
+        return number
 
     # NICs ---------------------------------------------------------------------------------------------------------
 

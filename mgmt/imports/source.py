@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mgmt.errors import CloudRuntimeError
 from mgmt.imports.facts import ServiceOfferingFacts
+from mgmt.imports.numbers import whole_number
 from mgmt.imports.ports import VcenterSession
 from mgmt.imports.trace import Row, Table, Trace
 from mgmt.vmware.connector import VcenterCredentials
@@ -38,7 +39,7 @@ class Minimum:
 def _first(number: int | None, text: str | None) -> int | None:
     if number is not None:
         return number
-    return int(text) if text and text.strip().isdecimal() else None
+    return whole_number(text)
 
 
 def is_windows(vm: SourceVm) -> bool:

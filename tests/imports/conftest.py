@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from mgmt.errors import CloudError
 from mgmt.imports.pipeline import ImportPipeline
@@ -368,6 +368,19 @@ class World:
             models.ResourceReservation,
         ):
             assert self.rows(model) == [], model.__name__
+
+    def forget_vms(self) -> None:
+        """Take away what imports have made."""
+        with self.services.store.session() as session:
+            for model in (
+                models.Nic,
+                models.Volume,
+                models.VmDetail,
+                models.VmInstance,
+                models.UsageEvent,
+                models.Event,
+            ):
+                session.execute(delete(model))
 
     def dump(self) -> dict[str, list[Any]]:
         """Every row of every table that has any."""
