@@ -346,6 +346,57 @@ def test_tasks_of_refused_imports(lab: Any) -> None:
     assert [task["step"] for task in tasks if task["state"] == "Running"] == ["[2/5] CloningInstance"]
 
 
+FIELDS = [
+    *[
+        "zoneid",
+        "zonename",
+        "account",
+        "accountid",
+        "displayname",
+        "state",
+        "vcenter",
+        "datacentername",
+        "sourcevmname",
+    ],
+    *[
+        "step",
+        "stepduration",
+        "description",
+        "convertinstancehostid",
+        "convertinstancehostname",
+        "created",
+        "lastupdated",
+    ],
+]
+
+
+def test_tasks_over_http(lab: Any) -> None:
+    """Tasks of every state have the recorded fields in their order; filters in any case, pages of all matches."""
+    lab.expunge(lab.imported(convertinstancehostid="K1"))
+    by_state = {task["state"]: list(task) for task in reversed(lab.tasks())}
+    assert by_state["Running"] == FIELDS
+    ended = ["duration" if name == "stepduration" else name for name in FIELDS]
+    assert [name for name in by_state["Failed"] if name != "duration"] == [name for name in ended if name != "duration"]
+    assert set(by_state["Completed"]) - {"virtualmachineid", "duration"} == set(ended) - {"duration"}
+
+    def listed(**parameters: Any) -> dict[str, Any]:
+        found: dict[str, Any] = lab.client.call("listImportVmTasks", zoneid=lab.uuid("Z1"), **parameters)
+        return found
+
+    everything = listed()
+    created = [task["created"] for task in everything["importvmtask"]]
+    assert created == sorted(created, reverse=True)
+    assert everything["count"] == listed(tasksfilter="ALL")["count"] == len(created)
+    page = listed(page=2, pagesize=3)
+    assert (page["count"], page["importvmtask"]) == (everything["count"], everything["importvmtask"][3:6])
+    assert {task["state"] for task in listed(tasksfilter="failed")["importvmtask"]} == {"Failed"}
+    assert listed(tasksfilter="Running")["count"] == 1
+    assert listed(convertinstancehostid=lab.uuid("K2"))["importvmtask"][0]["convertinstancehostname"] == "K2"
+    assert listed(accountid=lab.uuid("user"))["count"] == 1
+    assert listed(vcenter="nosuch") == {}
+    assert lab.client.call("listImportVmTasks", zoneid=lab.uuid("Z2")) == {}
+
+
 def test_2p7i3_2p7i6_names_and_addresses_in_use(lab: Any) -> None:
     """A second VM with the same host name or the same MAC address in the network is refused before the conversion."""
     vm = lab.imported(hostname="first", convertinstancehostid="K1")
