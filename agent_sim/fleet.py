@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
-from agent_sim.host import Domain, HostDescription, generated_hosts
+from agent_sim.execution import Ending
+from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
-from agent_sim.member import DomainEnd, Member
+from agent_sim.member import DomainEnd, Member, PingsPassed
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.storage import NfsServers
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 _STOP_LIMIT_S = 2.0
 _CALL_LIMIT_S = 10.0
+_TURNS_TO_WAKE = 3
 _WORKER_THREADS = 16
 
 
@@ -43,7 +45,8 @@ class Fleet:
     Everything they keep is below `work_dir`: `hosts/<name>` is the root of a host's file system, `exports/<server>`
     holds the NFS exports. `time_scale` divides what conversions and copies take and the pauses between connection
     attempts; `math.inf` means no waiting. `repaired` names defects of CloudStack's agent that these do not have
-    (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block.
+    (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block. On a clock that moves from
+    timer to timer, `on_pings_passed` says whether a host's pings may be left out on the way (`agent_sim.member`).
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Fleet:
         on_progress: ProgressListener | None = None,
         on_tool_run: ToolRunListener | None = None,
         repaired: Iterable[str] = (),
+        on_pings_passed: PingsPassed | None = None,
     ) -> None:
         if not time_scale > 0:
             raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
@@ -72,6 +76,7 @@ class Fleet:
         self._on_progress = on_progress
         self._on_tool_run = on_tool_run
         self._repaired = frozenset(repaired)
+        self._on_pings_passed = on_pings_passed
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -125,6 +130,14 @@ class Fleet:
         """Cut the agent's connection only: the process and its tools live on, and it connects again."""
         self._call(self._member(name).drop_link())
 
+    def freeze(self, name: str) -> None:
+        """Stop the agent's process (SIGSTOP): its link stays open, but it says nothing any more."""
+        self._call(self._member(name).freeze())
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen agent go on (SIGCONT)."""
+        self._call(self._member(name).thaw())
+
     def start_domain(self, name: str, domain: str | Domain) -> None:
         """Start a VM on host `name` behind the server's back: a defined one by its name, or a new transient one.
 
@@ -139,6 +152,23 @@ class Fleet:
         but for `destroy`. Raises AgentFailure with libvirt's text when the VM is not active.
         """
         self._call(self._member(name).end_domain(domain, how))
+
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
+        """End what the host with that guid does for a command, which CloudStack's agents cannot be told to.
+
+        `log_id` is `logid` of the command's context, `command` the name of its class. The tool is killed, what it
+        wrote is removed, and the agent answers with a failure; what has not begun never will. `goes on` when no such
+        agent runs.
+        """
+        member = self._find(guid)
+
+        async def end() -> Ending:
+            ending: Ending = "goes on" if member is None else member.end_command(log_id, command)
+            for _ in range(_TURNS_TO_WAKE):  # the ended work is in hand again before the caller's ends
+                await asyncio.sleep(0)
+            return ending
+
+        return self._call(end())
 
     def agent(self, name: str) -> Member:
         """The agent of host `name`; raises FleetError for an unknown name."""
@@ -162,7 +192,15 @@ class Fleet:
         """The real directory of an NFS export."""
         return NfsServers(self.work_dir / "exports").directory(server, path)
 
+    def has_host(self, guid: str) -> bool:
+        """Whether a host with that guid is in the fleet."""
+        return self._find(guid) is not None
+
     # -- inside
+
+    def _find(self, guid: str) -> Member | None:
+        wanted = guid.removesuffix(f"-{RESOURCE_NAME}")
+        return next((item for item in self._members.values() if item.hypervisor.host.guid == wanted), None)
 
     def _member(self, name: str) -> Member:
         try:
@@ -233,6 +271,7 @@ class Fleet:
                 context=context,
                 pause_scale=self._time_scale,
                 on_change=self._notify,
+                on_pings_passed=self._on_pings_passed,
             )
         return members
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import Settings
+from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
 from mgmt.providers import Providers
 from mgmt.store.seeding import read_seed
+from mgmt.worldclock import WorldClock, clock_of
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet, ProgressEvent, ToolRun
@@ -46,6 +48,28 @@ class _FleetStaging:
         return found
 
 
+class _FleetControl:
+    """The embedded hosts beside the agent wire."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
+        """End what a host does for a command; see `Fleet.end_command`."""
+        from agent_sim.fleet import FleetError
+
+        if self._world.fleet is None:
+            return "goes on"
+        try:
+            return self._world.fleet.end_command(guid, log_id, command)
+        except FleetError:  # it stops
+            return "goes on"
+
+    def reports_progress(self, guid: str) -> bool:
+        """Embedded hosts tell how far they are."""
+        return self._world.fleet is not None and self._world.fleet.has_host(guid)
+
+
 class StartError(RuntimeError):
     """The world did not come up; the text says which part and why."""
 
@@ -64,7 +88,8 @@ class World:
         on_progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
         self.settings = settings
-        self.providers = providers or Providers()
+        self.providers = providers or Providers(clock=clock_of(settings))
+        self.clock = WorldClock(self.providers.clock, lambda: self.server.services.jobs)
         self.vcenter: VcenterSim | None = None
         self.fleet: Fleet | None = None
         self._on_progress = on_progress
@@ -88,7 +113,9 @@ class World:
     def start(self) -> None:
         """Return once everything answers and all embedded hosts are Up; nothing is left running on failure."""
         try:
-            self._start()
+            with self.clock.held():
+                self._start()
+            self.clock.start()
         except BaseException:
             self.stop()
             raise
@@ -103,6 +130,7 @@ class World:
             self.providers,
             vcenter_address=self._vcenter_address(),
             staging=_FleetStaging(self) if embedded_agents else None,
+            host_control=_FleetControl(self) if embedded_agents else None,
         )
         self._server.start()
         if self.settings.agents == "embedded" and files.agents_file is not None:
@@ -115,7 +143,9 @@ class World:
         from vcenter_sim.server import VcenterSim
 
         try:
-            self.vcenter = VcenterSim(inventory_file, host=self.settings.host, port=self.settings.vcenter_port)
+            self.vcenter = VcenterSim(
+                inventory_file, host=self.settings.host, port=self.settings.vcenter_port, clock=self.clock.virtual
+            )
             self.vcenter.start()
         except InventoryError as error:
             raise StartError(str(error)) from error
@@ -145,12 +175,22 @@ class World:
             hosts = load_hosts(hosts_file, self._variables())
         except HostFileError as error:
             raise StartError(str(error)) from error
+
+        def follow(event: ProgressEvent) -> None:
+            services.imports.reported(
+                event.log_id, event.tool, event.disk_index, event.disk_count, event.bytes_done, event.bytes_total
+            )
+            if self._on_progress is not None:
+                self._on_progress(event)
+
         self.fleet = Fleet(
             hosts,
             connect=self.server.agents.address,
             work_dir=self._work_dir(),
             time_scale=self.settings.time_scale,
-            on_progress=self._on_progress,
+            clock=self.clock.virtual,
+            on_pings_passed=self.server.agents.pings_passed,
+            on_progress=follow,
             on_tool_run=record_tool_run,
             repaired=services.quirks.absent,
         )
@@ -164,6 +204,7 @@ class World:
 
     def stop(self) -> None:
         """End everything; safe to call twice and after a failed start."""
+        self.clock.close()
         if self._server is not None:
             self._server.stop()
         if self.fleet is not None:

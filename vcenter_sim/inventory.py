@@ -25,10 +25,11 @@ class Managed:
     host). Every value has the type that vim25 declares for the property.
     """
 
-    __slots__ = ("_computed", "_values", "memo", "ref")
+    __slots__ = ("_computed", "_set", "_values", "memo", "ref")
 
-    def __init__(self, ref: Reference) -> None:
+    def __init__(self, ref: Reference, on_set: Callable[[], None] = lambda: None) -> None:
         self.ref = ref
+        self._set = on_set
         self.memo: object = None  # what the module that made the object must remember and no client can see
         self._values: dict[str, Any] = {}
         self._computed: dict[str, Computed] = {}
@@ -59,10 +60,12 @@ class Managed:
         """Store values; raises TypeError when one does not have the type its property declares."""
         for name, value in values.items():
             self._values[name] = wire.checked_value(self.kind, name, value)
+        self._set()
 
     def compute(self, **getters: Computed) -> None:
         """Let properties be computed on every reading."""
         self._computed.update(getters)
+        self._set()
 
     def __repr__(self) -> str:
         return f"<{self.kind.__name__} {self.moid} {self.name!r}>"
@@ -76,6 +79,7 @@ class Inventory:
         self.ids = ids
         self.lock = threading.RLock()
         self.version = 0
+        self._revision = 0
         self._objects: dict[str, Managed] = {}
         self._numbers = itertools.count(1)
         self._listeners: set[threading.Event] = set()
@@ -115,7 +119,7 @@ class Inventory:
         with self.lock:
             if moid in self._objects:
                 raise ValueError(f"there is an object {moid} already")
-            managed = Managed(wire.reference(kind, moid))
+            managed = Managed(wire.reference(kind, moid), self._on_set)
             managed.set(**values)
             self._objects[moid] = managed
             self.changed()
@@ -160,8 +164,22 @@ class Inventory:
         """The first VM with exactly this name; None when there is none."""
         return next((vm for vm in self.vms if vm.name == name), None)
 
+    def _on_set(self) -> None:
+        self._revision += 1
+
+    @property
+    def revision(self) -> int:
+        """Equal to an earlier one only if no value of the inventory has changed since, announced or not."""
+        return self._revision
+
     def changed(self) -> None:
         """Say that something changed: wakes whoever waits for updates."""
+        with self.lock:
+            self._revision += 1
+            self.session_ended()
+
+    def session_ended(self) -> None:
+        """Wake whoever waits for updates: the list of sessions changed, and no object of the inventory did."""
         with self.lock:
             self.version += 1
             for listener in self._listeners:

@@ -5,16 +5,18 @@ Upstream: LibvirtImportConvertedInstanceCommandWrapper and LibvirtBaseConvertCom
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from agent_sim.commands.base import API, HandlerTable, open_temporary_pool
 from agent_sim.errors import AgentFailure
+from agent_sim.execution import current_execution
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import Pool
 from agent_sim.toolchain.arguments import copy_argv
-from agent_sim.toolchain.domain import DomainXml, read_domain_xml
+from agent_sim.toolchain.domain import DomainXml, disk_suffix, read_domain_xml
 from agent_sim.toolchain.images import ImageError, ImageInfo, read_image
 from agent_sim.toolchain.interface import Invocation, ToolTimeoutError
 from mgmt.protocol.commands import (
@@ -53,12 +55,12 @@ async def import_converted(hypervisor: Hypervisor, command: ImportConvertedInsta
     pool = open_temporary_pool(hypervisor, command.conversionTemporaryLocation)
     convert_uuid = command.temporaryConvertUuid or ""
     try:
-        domain = await hypervisor.bench.blocking(_read_domain, hypervisor, pool, convert_uuid)
-        disks = await hypervisor.bench.blocking(_find_disks, hypervisor, pool, convert_uuid, domain)
+        domain = _read_domain(hypervisor, pool, convert_uuid)
+        disks = await _find_disks(hypervisor, pool, convert_uuid, domain)
         if not command.forceConvertToPool:
             disks = await _move(hypervisor, name, disks, command.destinationStoragePools or [])
             if disks:
-                await hypervisor.bench.blocking(_remove_temporary, hypervisor, pool, convert_uuid)
+                _remove_temporary(pool, convert_uuid)
         if not disks:
             return ImportConvertedInstanceAnswer(
                 result=False,
@@ -98,14 +100,13 @@ def _read_domain(hypervisor: Hypervisor, pool: Pool, convert_uuid: str) -> Domai
     return domain
 
 
-def _find_disks(hypervisor: Hypervisor, pool: Pool, convert_uuid: str, domain: DomainXml | None) -> list[_Disk]:
+async def _find_disks(hypervisor: Hypervisor, pool: Pool, convert_uuid: str, domain: DomainXml | None) -> list[_Disk]:
     """The disks of the XML by base name, or every volume whose name begins with the conversion's uuid."""
     if domain is not None and domain.disks:
         return [_disk(hypervisor, pool, disk.file_name, disk.bus) for disk in domain.disks]
+    entries = await hypervisor.bench.blocking(os.listdir, pool.directory)
     names = sorted(
-        entry.name
-        for entry in pool.directory.iterdir()
-        if entry.name.startswith(convert_uuid) and not entry.name.endswith(".xml") and convert_uuid
+        name for name in entries if name.startswith(convert_uuid) and not name.endswith(".xml") and convert_uuid
     )
     if not names:
         raise AgentFailure(
@@ -167,7 +168,7 @@ def _destination(hypervisor: Hypervisor, destinations: list[str], index: int) ->
 
 
 async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool, number: tuple[int, int]) -> _Disk:
-    available_bytes = await hypervisor.bench.blocking(pool.available_bytes)
+    available_bytes = await hypervisor.bench.room(pool)
     size_bytes = disk.image.allocated_bytes
     if available_bytes < size_bytes:
         raise AgentFailure(
@@ -177,12 +178,15 @@ async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool, number
     name = hypervisor.ids.uuid()
     path = f"{pool.target}/{name}"
     finished = False
+    execution = current_execution()
+    if execution is not None:
+        execution.on_end(lambda: hypervisor.files.real(path).unlink(missing_ok=True))
     try:
         invocation = Invocation.of(copy_argv(disk.path, path), vm=vm, limit_s=_COPY_LIMIT_S, disk=number)
         outcome = await hypervisor.toolchain.run(invocation)
         if outcome.exit_status != 0:
             raise AgentFailure(outcome.output[-1])
-        image = await hypervisor.bench.blocking(read_image, hypervisor.files.real(path))
+        image = read_image(hypervisor.files.real(path))
         finished = True
         return _Disk(pool, name, image, disk.bus)
     finally:
@@ -190,12 +194,18 @@ async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool, number
             hypervisor.files.real(path).unlink(missing_ok=True)
 
 
-def _remove_temporary(hypervisor: Hypervisor, pool: Pool, convert_uuid: str) -> None:
-    """Delete the temporary disks and the XML of a conversion whose disks are in their pools."""
-    directory: Path = pool.directory
-    for entry in list(directory.iterdir()):
-        if entry.name.startswith(f"{convert_uuid}-sd") or entry.name == f"{convert_uuid}.xml":
-            entry.unlink(missing_ok=True)
+def _remove_temporary(pool: Pool, convert_uuid: str) -> None:
+    """Delete the temporary disks and the XML of a conversion whose disks are in their pools.
+
+    The disks are `-sda`, `-sdb` and so on without a gap: looking for them among all files of a large pool takes longer.
+    """
+    assert pool.space is not None
+    for index in itertools.count():
+        disk = pool.directory / f"{convert_uuid}-sd{disk_suffix(index)}"
+        if not disk.exists():
+            break
+        pool.space.remove(disk)
+    pool.space.remove(pool.directory / f"{convert_uuid}.xml")
 
 
 def _describe(index: int, disk: _Disk) -> UnmanagedDisk:

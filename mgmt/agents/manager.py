@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from mgmt.agents import hostrecords
@@ -18,8 +21,9 @@ from mgmt.agents.core import Core, NotAttachedError
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
-from mgmt.agents.states import Event
-from mgmt.errors import AgentUnavailableError, ServerStoppingError
+from mgmt.agents.states import Event, Status
+from mgmt.clock import Hold, current_hold, hold
+from mgmt.errors import AgentUnavailableError, CommandAbandonedError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
 from mgmt.protocol.records import Answer, Command
@@ -30,10 +34,12 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
 STOP_TIMEOUT_S = 5.0
+KEPT_ABANDONED = 64
+ABANDONED_TEXT = "Nobody waits for the answer any more"
 
 # Gets a host's number, the power states by instance name of a ping and whether it came out of turn, because a VM ended;
-# in a thread that may use the database.
-PowerReport = Callable[[int, Mapping[str, str], bool], None]
+# in a thread that may use the database. Answers whether the report told nothing new (mgmt.inventory.power_sync).
+PowerReport = Callable[[int, Mapping[str, str], bool], bool | None]
 
 
 class AgentManager:
@@ -78,6 +84,8 @@ class AgentManager:
         self._is_stopping = False
         self._changed = threading.Condition()
         self._up: dict[int, str] = {}
+        self._waiting: dict[int, tuple[concurrent.futures.Future[list[Answer]], Hold | None]] = {}
+        self._abandoned: deque[Command] = deque(maxlen=KEPT_ABANDONED)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -140,8 +148,8 @@ class AgentManager:
         """The answer of host `host_id` to `command`.
 
         `wait_s` overrides the command's `wait`; 0 means the global setting `wait`. Raises AgentUnavailableError when
-        there is no link or it is lost, OperationTimedOutError when no answer comes in time, and ServerStoppingError
-        when this server is stopped meanwhile.
+        there is no link or it is lost, OperationTimedOutError when no answer comes in time, CommandAbandonedError
+        after `abandon`, and ServerStoppingError when this server is stopped meanwhile.
         """
         return self.send_all(host_id, [command], stop_on_error=True, wait_s=wait_s)[0]
 
@@ -154,28 +162,42 @@ class AgentManager:
         """
         result: concurrent.futures.Future[list[Answer]] = concurrent.futures.Future()
         correlation_id = current_correlation_id()
+        mine = current_hold()  # parked while the command is under way: the host's work is in hand then, or on the clock
 
         def submit() -> None:
             assert self._hub is not None
+            if result.done():  # abandoned before it began
+                return
             try:
                 answers = self._hub.core.submit(
                     host_id, commands, wait_s=wait_s, stop_on_error=stop_on_error, correlation_id=correlation_id
                 )
             except Exception as error:  # it belongs to the caller's thread
-                result.set_exception(error)
+                if not result.done():
+                    result.set_exception(error)
             else:
                 answers.add_done_callback(done)
+                if mine is not None:
+                    mine.park()
 
         def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
+            if result.done():  # nobody waits for it any more
+                answers.exception()
+                return
+            if mine is not None:
+                mine.resume()
             error = answers.exception()
             if error is not None:
                 result.set_exception(error)
             else:
                 result.set_result(list(answers.result()))
 
+        self._waiting[id(commands[0])] = (result, mine)
         try:
             if self._loop is None:
                 raise NotAttachedError(host_id)
+            if any(command is commands[0] for command in self._abandoned):
+                raise CommandAbandonedError(ABANDONED_TEXT)
             try:
                 self._loop.call_soon_threadsafe(submit)
             except RuntimeError:  # the loop has just ended
@@ -185,6 +207,49 @@ class AgentManager:
             if self._is_stopping:
                 raise ServerStoppingError("the server is being stopped") from None
             raise self._unavailable(host_id) if isinstance(error, NotAttachedError) else error from None
+        finally:
+            del self._waiting[id(commands[0])]
+
+    def abandon(self, command: Command) -> None:
+        """Let the `send` of this very command raise CommandAbandonedError; the host's answer is then nobody's.
+
+        The host is not told: CloudStack's agents have no command for it.
+        """
+        self._abandoned.append(command)  # its `send` may be about to begin
+        waiting = self._waiting.get(id(command))
+        if waiting is None or self._loop is None:
+            return
+        result, work = waiting
+
+        def give_up() -> None:
+            if not result.done():
+                if work is not None:
+                    work.resume()
+                result.set_exception(CommandAbandonedError(ABANDONED_TEXT))
+
+        with contextlib.suppress(RuntimeError):  # the loop has just ended, and so does the wait
+            self._loop.call_soon_threadsafe(give_up)
+
+    def pings_passed(self, guid: str, states: Mapping[str, str], last_s: float) -> bool:
+        """Take the pings of a host of this process as received, the last one at `last_s` of the clock's `monotonic`.
+
+        For pings that a virtual clock passes over: any thread may call it while nothing else runs. False when a ping
+        would set something off, so that it has to be sent: when the host is not Up or reports `states` for the first
+        times.
+        """
+        hub = self._hub
+        if hub is None or self._is_stopping:
+            return False
+        key = host_key(guid)
+        attachment = next((each for each in list(hub.core.attached.values()) if host_key(each.guid) == key), None)
+        if attachment is None or attachment.status is not Status.UP or attachment.investigating:
+            return False
+        if attachment.settled_power != states:
+            return False
+        attachment.last_ping = last_s
+        ago_s = self._providers.clock.monotonic() - last_s
+        hub.core.pings[attachment.host_id] = self._providers.utcnow() - timedelta(seconds=ago_s)
+        return True
 
     def is_attached(self, host_id: int) -> bool:
         """True while the host has a link and is Up."""
@@ -193,8 +258,17 @@ class AgentManager:
 
     def disconnect(self, host_id: int, reason: str) -> None:
         """Close the link to a host, as reconnectHost does: it becomes Disconnected."""
-        if self._loop is not None and self._hub is not None:
-            self._loop.call_soon_threadsafe(self._hub.disconnect, host_id, Event.SHUTDOWN_REQUESTED, reason)
+        loop, hub = self._loop, self._hub
+        if loop is None or hub is None:
+            return
+        taken = hold(self._providers.clock, "a host to disconnect")
+
+        def disconnect() -> None:
+            hub.disconnect(host_id, Event.SHUTDOWN_REQUESTED, reason)
+            if taken is not None:
+                taken.end()
+
+        loop.call_soon_threadsafe(disconnect)
 
     def wait_for_hosts_up(self, guids: Collection[str], timeout_s: float) -> bool:
         """True once the hosts with these guids (suffix or not) are Up, False after `timeout_s` real seconds."""
@@ -212,9 +286,10 @@ class AgentManager:
             self._up.pop(attachment.host_id, None)
             self._changed.notify_all()
 
-    def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> None:
-        if self.on_power_report is not None:
-            self.on_power_report(host_id, states, is_out_of_band)
+    def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> bool | None:
+        if self.on_power_report is None:
+            return True
+        return self.on_power_report(host_id, states, is_out_of_band)
 
     def _unavailable(self, host_id: int) -> AgentUnavailableError:
         """The text of ClusteredAgentManagerImpl.getAttache inside that of AgentUnavailableException."""

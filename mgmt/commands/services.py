@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mgmt.imports.archive import TraceArchive
+from mgmt.imports.ports import HostControl, NoHostControl
+from mgmt.imports.queue import ImportQueue
+from mgmt.imports.running import RunningImports
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.life.work import VmWork
 
@@ -43,3 +46,7 @@ class Services:
     staging: StagingArea = field(default_factory=NoStaging)
     vm_work: VmWork = field(default_factory=VmWork)
     import_traces: TraceArchive = field(default_factory=TraceArchive)
+    imports: RunningImports = field(default_factory=RunningImports)
+    import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))
+    has_extensions: bool = False
+    host_control: HostControl = field(default_factory=NoHostControl)

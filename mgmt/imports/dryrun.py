@@ -72,7 +72,7 @@ class DryRun:
         with reading(self.services) as session:
             plan = check_kvm_source(session, self.request, self.requester, self.services, self.trace)
         nothing_to_undo = UndoList(self.services.journal, self.trace.redactor)
-        job = KvmImport(self.services, self.request, plan, nothing_to_undo, _silent, self.trace)
+        job = KvmImport(self.services, self.request, plan, nothing_to_undo, _silent, self.trace, lambda: None)
         preview = KVM_IMPORTS[source](job).preview()
         found |= {
             "importhost": preview.host,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mgmt.errors import (
     INTERNAL_ERROR,
@@ -22,6 +23,7 @@ from mgmt.imports.diskimages import RemoteHost, copy_image, remote_vms
 from mgmt.imports.disks import DiskRules, split_disks
 from mgmt.imports.kvmrecords import NewDisk
 from mgmt.imports.kvmsource import KvmImport, Preview, as_internal
+from mgmt.imports.leftovers import remove_file
 from mgmt.imports.networks import GuestNic, place_nics
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
@@ -178,6 +180,11 @@ class ExternalImport:
             for disk, volume_id, pool in zip(files, volumes, destination.pools, strict=True):
                 source = disk.datastorePath or disk.imagePath or ""
                 image = copy_image(job.services, destination.host_id, self._remote, source, temp_path, pool, job.trace)
+                job.undo.add(
+                    f"delete the copied disk {image.file_name} from {pool.name}",
+                    partial(remove_file, job.services, destination.host_id, pool, image.file_name),
+                    when_cancelled=True,
+                )
                 job.records.fill_volume(volume_id, pool, image, counted=False)
         except CloudError as error:
             raise ServerApiError(

@@ -30,12 +30,15 @@ from mgmt.imports.checks import (
     check_source,
     resolve,
 )
+from mgmt.imports.control import ImportCancelledError, ImportControl, Phase
+from mgmt.imports.controlled import controlled
 from mgmt.imports.conversion import Conversion, sanitise
 from mgmt.imports.disks import DiskRules, check_mappings
 from mgmt.imports.external import ExternalImport
 from mgmt.imports.facts import HostFacts
 from mgmt.imports.images import LocalImport, SharedImport
 from mgmt.imports.kvmsource import KvmImport, KvmSource
+from mgmt.imports.leftovers import remove_converted, remove_imported
 from mgmt.imports.networks import NicRules
 from mgmt.imports.ovfexport import OvfExport
 from mgmt.imports.placement import choose_hosts, place
@@ -44,18 +47,19 @@ from mgmt.imports.ports import ImportServices
 from mgmt.imports.preflight import check_networks, reserve_vm
 from mgmt.imports.registration import Registration
 from mgmt.imports.request import ImportRequest, Requester
-from mgmt.imports.source import Minimum, Source, decide_source, is_windows, wrapped
+from mgmt.imports.source import Minimum, Source, is_windows
+from mgmt.imports.sourcing import SourceFinder
 from mgmt.imports.tasks import TaskRecorder
 from mgmt.imports.trace import SINGLE, Trace
 from mgmt.imports.undo import UndoList
 from mgmt.imports.vmwarechecks import VmwarePlan, resolve_vmware
 from mgmt.inventory.events import record_event
 from mgmt.inventory.limits import release
+from mgmt.jobs.waiting import Work, run_blocking
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import IMPORT_WITHOUT_WAIT, LATE_DISK_MAPPING_CHECK, NULL_TASK_ERROR_TEXT, TASK_LEFT_RUNNING
 from mgmt.store import models
 from mgmt.vmware.connector import VcenterCredentials
-from mgmt.vmware.errors import VcenterError
 
 logger = logging.getLogger(__name__)
 
@@ -78,14 +82,16 @@ CLOUD_RUNTIME_ERRORS = (CloudRuntimeError, InvalidParameterValueError, Permissio
 
 @dataclass
 class ImportPipeline:
-    """One run of importVm. `run` returns the VM's internal number; it may be called once."""
+    """One run of importVm; `work` or `run` may be called once. `control` is how others watch and cancel it."""
 
     services: ImportServices
     request: ImportRequest
     requester: Requester
     trace: Trace = field(default_factory=Trace)
+    control: ImportControl = field(default_factory=ImportControl)
 
     def __post_init__(self) -> None:
+        self.services = controlled(self.services, self.control)
         self.task = TaskRecorder(self.services.store, self.services.providers)
         # Texts for callers lose this import's own secrets only. The server's redactor knows every secret, a login's
         # password like `password` among them, and would tear holes into CloudStack's sentences.
@@ -96,20 +102,36 @@ class ImportPipeline:
     # The frame ----------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Import the VM; raises a CloudError with CloudStack's text and, where a table row fired, its id."""
+        """As `work`, in one go: the calling thread waits when the import has to."""
+        return run_blocking(self.work())
+
+    def work(self) -> Work[int]:
+        """Import the VM and return its internal number; yields when it has to wait for its turn.
+
+        Raises a CloudError with CloudStack's text and, where a table row fired, its id.
+        """
         self._keep_secret(self.request.password)
+        ended = Phase.FAILED
         try:
-            return self._run()
+            vm_id = yield from self._run()
+            ended = Phase.COMPLETED
+            return vm_id
+        except ImportCancelledError:
+            ended = Phase.CANCELLED
+            raise
         except CloudError as error:
             error.text = self._redactor.text(error.text)
             error.args = (error.text,)
             raise
+        finally:
+            self.control.end(ended)
+            self.control.leave_queue()
 
     def _keep_secret(self, secret: str | None) -> None:
         self.services.redactor.register(secret)
         self._redactor.register(secret)
 
-    def _run(self) -> int:
+    def _run(self) -> Work[int]:
         with self._step("check source"):
             source = check_source(self.request, self.services, self.trace)
         if source in KVM_SOURCES:
@@ -123,7 +145,7 @@ class ImportPipeline:
             with self.services.store.session() as session:
                 vmware = resolve_vmware(session, plan, self.request, self.services, self.trace)
             self._keep_secret(vmware.credentials.password)
-        vm_id = self._import_from_vmware(plan, vmware)
+        vm_id = yield from self._import_from_vmware(plan, vmware)
         self._event(plan, "Completed", "INFO", vm_id)
         return vm_id
 
@@ -132,14 +154,19 @@ class ImportPipeline:
             plan = check_kvm_source(session, self.request, self.requester, self.services, self.trace)
         failed = True
         try:
-            job = KvmImport(self.services, self.request, plan, self.undo, self._step, self.trace)
+            job = KvmImport(self.services, self.request, plan, self.undo, self._step, self.trace, self.control.commit)
             vm_id = KVM_IMPORTS[source](job).run()
             failed = False
             return vm_id
         except ServerStoppingError:
             self.undo.forget()
             raise
+        except CloudError as error:
+            if self.control.fail():
+                raise self._cancelled() from error
+            raise
         finally:
+            self.control.fail()
             self.undo.run(failed=failed)
 
     def _fail_unmanaged(self, plan: Plan) -> None:
@@ -150,6 +177,7 @@ class ImportPipeline:
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
         journal = self.services.journal
+        self.control.begin(name)
         journal.record("import", name, state="started")
         seen = len(self.trace.decisions)
 
@@ -166,25 +194,40 @@ class ImportPipeline:
             raise
         journal.record("import", name, state="done", decisions=decisions())
 
-    def _import_from_vmware(self, plan: Plan, vmware: VmwarePlan) -> int:
+    def _import_from_vmware(self, plan: Plan, vmware: VmwarePlan) -> Work[int]:
         failed = True
         try:
-            vm_id = self._try_block(plan, vmware)
+            vm_id = yield from self._try_block(plan, vmware)
             failed = False
             return vm_id
         except ServerStoppingError:
             self.undo.forget()
             raise
-        except CLOUD_RUNTIME_ERRORS as error:
-            raise self._handled(plan, error) from error
         except CloudError as error:
+            if self.control.fail():
+                raise self._cancelled(plan) from error
+            if isinstance(error, CLOUD_RUNTIME_ERRORS):
+                raise self._handled(plan, error) from error
             # Upstream's handler lets other failures pass (import-vm 4.1): the task stays Running.
             if self.task.exists and not self.services.quirks.is_faithful(TASK_LEFT_RUNNING):
                 self.task.failed(self._redactor.text(error.text))
             raise
         finally:
+            self.control.fail()
             self.undo.run(failed=failed)
             self._release_claims()
+
+    def _cancelled(self, plan: Plan | None = None) -> ImportCancelledError:
+        """Unmake all that a cancelled import made, then say so in its task and events; returns the job's error."""
+        left = self.undo.run(failed=True, cancelled=True)
+        self._release_claims()
+        text = self._redactor.text(". ".join((self.control.cancelled_text, *self.control.notes, *left)))
+        logger.warning("%s", text)
+        if self.task.exists:
+            self.task.failed(text)
+        if plan is not None:
+            self._event(plan, "Completed", "ERROR")
+        return ImportCancelledError(text)
 
     def _handled(self, plan: Plan, error: CloudError) -> CloudError:
         """What the failure handler makes of a CloudRuntimeException of the try block."""
@@ -201,8 +244,8 @@ class ImportPipeline:
 
     def _release_claims(self) -> None:
         with self.services.store.session() as session:
-            for claim in self._claims:
-                release(session, claim)
+            while self._claims:
+                release(session, self._claims.pop())
 
     def _event(self, plan: Plan, state: str, level: str, vm_id: int | None = None) -> None:
         with self.services.store.session() as session:
@@ -224,7 +267,7 @@ class ImportPipeline:
 
     # The try block ------------------------------------------------------------------------------------------------
 
-    def _try_block(self, plan: Plan, vmware: VmwarePlan) -> int:
+    def _try_block(self, plan: Plan, vmware: VmwarePlan) -> Work[int]:
         with self._step("choose hosts"):
             convert_host, import_host = choose_hosts(self.services, self.request, plan.cluster, self.trace)
         conversion = Conversion(
@@ -246,21 +289,25 @@ class ImportPipeline:
                 self.services, self.request, plan.cluster, vmware, (convert_host, import_host), self.trace
             )
         self._create_task(plan, vmware.credentials, convert_host, import_host)
-        source = self._find_source(plan, vmware)
+        finder = SourceFinder(
+            self.services, self.request.name, vmware.credentials, self.undo, self.control, self.trace, self._step
+        )
+        source = yield from finder.run(Minimum.of(plan.offering), (convert_host, import_host))
         with self._step("reserve limits"):
             self._reserve(plan, source)
         with self._step("check guest"):
             if is_windows(source.vm):
                 conversion.check_host(windows=True)
         with self._step("network checks"):
-            nic_rules = self._check_networks(plan, source)
+            rules = self._check_networks(plan, source)
             if not self.services.quirks.is_faithful(LATE_DISK_MAPPING_CHECK):
                 check_mappings(source.disk_ids(), self._disk_rules(plan, vmware))
         self.task.converting(convert_host)
         ovf_directory = None
         if not export_on_host:
             with self._step("export"), self.trace.rule("30", location=location.name):
-                ovf_directory = OvfExport(self.services, self.undo, vmware.credentials, location).run(source.name)
+                export = OvfExport(self.services, self.undo, vmware.credentials, location, self.control.progress)
+                ovf_directory = export.run(source.name)
         timeout_s = self.services.settings.get_int(TIMEOUT_SETTING) * 3600
         with self._step("convert"), self.trace.rule("3.4", host=convert_host.name, location=location.name):
             convert_uuid = conversion.convert(
@@ -272,6 +319,11 @@ class ImportPipeline:
                 extra_params=self.request.extraparams,
                 ovf_directory=ovf_directory,
             )
+        self.undo.add(
+            f"remove the converted files {convert_uuid} from {location.name}",
+            lambda: remove_converted(self.services, convert_host.id, location, convert_uuid, len(source.vm.disks)),
+            when_cancelled=True,
+        )
         with self._step("import"), self.trace.rule("3.5", host=import_host.name):
             converted = conversion.import_converted(
                 source,
@@ -283,11 +335,16 @@ class ImportPipeline:
                 ovf_directory=ovf_directory,
                 timeout_s=None if self.services.quirks.is_faithful(IMPORT_WITHOUT_WAIT) else timeout_s,
             )
+        self.undo.add(
+            "delete the imported disks",
+            lambda: remove_imported(self.services, import_host.id, converted.disks or []),
+            when_cancelled=True,
+        )
         with self._step("sanitise"):
             with self.trace.rule("3.7", disks=len(converted.disks or [])):
                 instance = sanitise(converted, source)
             self.task.importing(import_host)
-        return self._register(plan, vmware, nic_rules, instance)
+        return self._register(plan, vmware, rules, instance)
 
     def _disk_rules(self, plan: Plan, vmware: VmwarePlan) -> DiskRules:
         return DiskRules(plan.display_name, plan.zone_uuid, plan.cluster, vmware.offerings, self.trace)
@@ -295,7 +352,7 @@ class ImportPipeline:
     def _create_task(
         self, plan: Plan, credentials: VcenterCredentials, convert_host: HostFacts, import_host: HostFacts
     ) -> None:
-        self.task.create(
+        self.control.task_uuid = self.task.create(
             zone_id=plan.zone_id,
             account_id=plan.owner.account_id,
             user_id=plan.owner.user_id,
@@ -307,39 +364,6 @@ class ImportPipeline:
             import_host=import_host,
         )
 
-    def _find_source(self, plan: Plan, vmware: VmwarePlan) -> Source:
-        name, credentials = self.request.name, vmware.credentials
-        try:
-            with self.services.vcenters.connect(credentials) as session:
-                with self._step("find source"):
-                    vm, must_clone = decide_source(session, name, credentials, Minimum.of(plan.offering), self.trace)
-                if not must_clone:
-                    return Source(vm, is_clone=False)
-                with self._step("clone"):
-                    clone_name = self.services.providers.ids.uuid()
-                    # Recorded before the work: a clone that was made but could not be placed must go as well.
-                    self.undo.add(
-                        f"destroy clone {clone_name} in VMware datacenter {credentials.host}:{credentials.datacenter}",
-                        lambda: self._destroy_clone(clone_name, credentials),
-                        always=True,
-                    )
-                    return Source(session.clone_vm(vm, clone_name), is_clone=True)
-        except VcenterError as error:
-            raise wrapped(error, name, credentials, self.trace) from error
-
-    def _destroy_clone(self, clone_name: str, credentials: VcenterCredentials) -> None:
-        try:
-            with self.services.vcenters.connect(credentials) as session:
-                session.destroy_vm(clone_name)
-        except VcenterError as error:
-            logger.warning(
-                "Could not properly remove the cloned instance %s from VMware datacenter %s:%s",
-                clone_name,
-                credentials.host,
-                credentials.datacenter,
-            )
-            raise CloudRuntimeError(error.text) from error
-
     def _reserve(self, plan: Plan, source: Source) -> None:
         with self.services.store.session() as session:
             self._claims.append(reserve_vm(session, plan, source.vm, self.trace))
@@ -348,11 +372,12 @@ class ImportPipeline:
         with self.services.store.session() as session:
             return check_networks(session, plan, source.vm, self.trace, forced=self.request.forced)
 
-    def _register(self, plan: Plan, vmware: VmwarePlan, nic_rules: NicRules, instance: UnmanagedInstanceTO) -> int:
+    def _register(self, plan: Plan, vmware: VmwarePlan, rules: NicRules, instance: UnmanagedInstanceTO) -> int:
         with self._step("register"):
-            vm_id = Registration(self.services, plan, vmware.offerings, nic_rules, instance, self._claims).register(
-                self.undo
+            registration = Registration(
+                self.services, plan, vmware.offerings, rules, instance, self._claims, self.control.commit
             )
+            vm_id = registration.register(self.undo)
             self.task.completed(vm_id)
         return vm_id
 

@@ -71,6 +71,10 @@ class Lab:
         vm: dict[str, Any] = result["virtualmachine"]
         return vm
 
+    def journal(self, kind: str) -> list[Any]:
+        """What the server has noted of that kind until now."""
+        return list(self.world.server.services.journal.entries(kind=kind))
+
     def tasks(self, state: str = "all") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.client.call("listImportVmTasks", zoneid=self.zone_id, tasksfilter=state).get(
             "importvmtask", []
@@ -78,9 +82,7 @@ class Lab:
         return found
 
 
-@pytest.fixture
-def start_lab() -> Iterator[Callable[..., Lab]]:
-    """Start a lab of one's own with changed settings; all are stopped at the end."""
+def _starter() -> Iterator[Callable[..., Lab]]:
     labs: list[Lab] = []
 
     def start(on_progress: Any = None, **changes: Any) -> Lab:
@@ -96,10 +98,23 @@ def start_lab() -> Iterator[Callable[..., Lab]]:
         lab.world.stop()
 
 
+@pytest.fixture
+def start_lab() -> Iterator[Callable[..., Lab]]:
+    """Start a lab of one's own with changed settings; all are stopped at the end."""
+    yield from _starter()
+
+
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """A lab that the tests of a module share."""
-    with World(Settings(port=0, agent_port=0, time_scale=FAST)) as world:
+def make_lab() -> Iterator[Callable[..., Lab]]:
+    """Start a lab for the tests of a module with changed settings; all are stopped after them."""
+    yield from _starter()
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab that the tests of a module share, with the settings that the module has in LAB_SETTINGS."""
+    changes = getattr(request.module, "LAB_SETTINGS", {})
+    with World(Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes))) as world:
         shared = Lab(world)
         yield shared
         shared.client.close()

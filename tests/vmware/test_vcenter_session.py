@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mgmt.vmware.cancelling import Cancellation
 from mgmt.vmware.collector import Collector
 from mgmt.vmware.connector import VcenterConnector
 from mgmt.vmware.devices import PortVlan
@@ -322,9 +324,11 @@ def test_vm_on_no_host_or_with_a_raw_disk_is_not_cloned(own_lab: Any) -> None:
         source = session.find_vm("edge-stopped")
         assert source is not None
         managed["config"].hardware.device = [raw]
+        own_lab.sim.inventory.changed()
         with pytest.raises(VcenterError, match=r"^disk Hard disk 1 of VM edge-stopped is no flat disk"):
             session.clone_vm(source, "x")
         managed["runtime"].host = None
+        own_lab.sim.inventory.changed()
         with pytest.raises(VcenterError, match=r"^VM edge-stopped is on no host$"):
             session.clone_vm(source, "x")
 
@@ -337,9 +341,13 @@ class FakeLink:
 
     def __init__(self, **content: Any) -> None:
         self.content = SimpleNamespace(propertyCollector=None, **content)
+        self.cancellation = Cancellation()
 
     def call(self, method: Any, *args: Any) -> Any:
         return method(*args)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def session_with(**content: Any) -> VcenterSession:
@@ -413,7 +421,9 @@ def update(version: str, task: Any, **changes: Any) -> Any:
 
 
 def collector_of(fake: FakePropertyCollector) -> Collector:
-    return Collector(SimpleNamespace(content=SimpleNamespace(propertyCollector=fake), call=FakeLink().call))  # type: ignore[arg-type]
+    link = FakeLink()
+    link.content.propertyCollector = fake
+    return Collector(link)  # type: ignore[arg-type]
 
 
 def test_waiting_goes_on_until_the_task_ends() -> None:

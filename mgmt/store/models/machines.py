@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Integer, Text
+from sqlalchemy import ForeignKey, Index, Integer, Text, collate
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mgmt.store.models.accounts import Account, Domain, User
@@ -18,7 +18,7 @@ from mgmt.store.models.templates import GuestOs, Template
 class VmInstance(Entity, Base):
     __tablename__ = "vm_instance"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - a number is in instance names: never used twice
-    name: Mapped[str]  # the guest's host name; the API's `name`
+    name: Mapped[str] = mapped_column(index=True)  # the guest's host name; the API's `name`
     display_name: Mapped[str | None]
     instance_name: Mapped[str]
     state: Mapped[str] = mapped_column(default="Stopped")
@@ -102,7 +102,7 @@ class Volume(Entity, Base):
 class Nic(Entity, Base):
     __tablename__ = "nics"
     vm_id: Mapped[int] = mapped_column(ForeignKey("vm_instance.id"), index=True)
-    network_id: Mapped[int] = mapped_column(ForeignKey("networks.id"), index=True)
+    network_id: Mapped[int] = mapped_column(ForeignKey("networks.id"))
     device_id: Mapped[int]
     mac_address: Mapped[str]
     is_default: Mapped[bool] = mapped_column(default=False)
@@ -117,3 +117,8 @@ class Nic(Entity, Base):
     created: Mapped[datetime]
     removed: Mapped[datetime | None]
     network: Mapped[Network] = relationship()
+
+
+# "Is there a NIC of this VM, or with this MAC address (in any case), in that network?"
+Index("ix_nics_network_vm", Nic.network_id, Nic.vm_id)
+Index("ix_nics_network_mac", Nic.network_id, collate(Nic.mac_address, "NOCASE")).ddl_if(dialect="sqlite")
