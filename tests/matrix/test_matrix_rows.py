@@ -373,7 +373,8 @@ FIELDS = [
 def test_tasks_over_http(lab: Any) -> None:
     """Tasks of every state have the recorded fields in their order; filters in any case, pages of all matches."""
     lab.expunge(lab.imported(convertinstancehostid="K1"))
-    by_state = {task["state"]: list(task) for task in reversed(lab.tasks())}
+    # the world has extensions on, which tell the task's id
+    by_state = {task["state"]: [name for name in task if name != "id"] for task in reversed(lab.tasks())}
     assert by_state["Running"] == FIELDS
     ended = ["duration" if name == "stepduration" else name for name in FIELDS]
     assert [name for name in by_state["Failed"] if name != "duration"] == [name for name in ended if name != "duration"]
