@@ -165,6 +165,11 @@ class HostStorage:
         """Mount points of the NFS pools that are mounted now."""
         return sorted(p.target for p in self._pools.values() if p.type == "NetworkFilesystem" and p.mounted)
 
+    def mounted_exports(self) -> list[tuple[str, str]]:
+        """Server and path of the NFS pools that are mounted now."""
+        pools = (pool for pool in self._pools.values() if pool.type == "NetworkFilesystem" and pool.mounted)
+        return [(pool.host, pool.path) for pool in pools]
+
     def add(self, pool_uuid: str, pool_type: str, host: str, path: str) -> Pool:
         """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `."""
         known = self._pools.get(pool_uuid)

@@ -218,9 +218,10 @@ def _import(call: Call, bound: Bound) -> Work[Result]:
     try:
         vm_id = yield from ImportPipeline(services, request, call.caller, trace, control).work()
     except CloudError as error:
-        if not trace.decisions or trace.decisions[-1].row != error.row:
-            trace.note("check", error.row or "-", {}, f"refused: {error.text}")
+        trace.ended(error)
         raise
+    finally:
+        trace.forget_secrets()
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
         return Item(vm_view(session, vm, call.caller))

@@ -24,9 +24,12 @@ from mgmt.protocol.commands.conversion import (
 from mgmt.protocol.commands.health import (
     CheckHealthAnswer,
     CheckHealthCommand,
+    CheckOnHostCommand,
     GetHostStatsAnswer,
     GetHostStatsCommand,
     HostStatsEntry,
+    HostTO,
+    PingTestCommand,
 )
 from mgmt.protocol.commands.hostsetup import (
     CheckNetworkAnswer,
@@ -143,6 +146,7 @@ __all__ = [
     "CheckHealthCommand",
     "CheckNetworkAnswer",
     "CheckNetworkCommand",
+    "CheckOnHostCommand",
     "CheckVirtualMachineAnswer",
     "CheckVirtualMachineCommand",
     "CheckVolumeAnswer",
@@ -178,6 +182,7 @@ __all__ = [
     "GetVolumeStatsAnswer",
     "GetVolumeStatsCommand",
     "HostStatsEntry",
+    "HostTO",
     "HostVmStateReportEntry",
     "ImportConvertedInstanceAnswer",
     "ImportConvertedInstanceCommand",
@@ -195,6 +200,7 @@ __all__ = [
     "PingCommand",
     "PingRoutingCommand",
     "PingRoutingWithNwGroupsCommand",
+    "PingTestCommand",
     "PrepareForMigrationAnswer",
     "PrepareForMigrationCommand",
     "PrepareUnmanageVMInstanceAnswer",
