@@ -62,3 +62,9 @@ def open_world(settings: Settings) -> Iterator[BareWorld]:
 def bare_world() -> Iterator[BareWorld]:
     """The lab as it starts; tests leave it as they found it."""
     yield from open_world(Settings(port=0, agent_port=0, agents="none", vcenter="none"))
+
+
+@pytest.fixture(scope="session")
+def opener() -> Any:
+    """`opener(settings)`: yields a bare world of these settings, once."""
+    return open_world
