@@ -46,11 +46,11 @@ _COVERAGE_INTRODUCTION = """
 What becomes of each API command of CloudStack 4.22:
 
 - **implemented**: simulated, with parameters, checks, answers and errors of its own.
-- **empty by truth**: a list of what this world does not have. Its parameters are bound and checked; the answer is an empty
-  list, or the refusal of a real server for a call that lacks certain parameters.
-- **absent**: the answer is 432 with the text that this command is not simulated, to callers whose role may use it; a real
-  server's unknown-command answers go to unknown commands only, and to those of SAML and quota, which a real server has
-  switched off by default.
+- **empty by truth**: a list of what this world does not have. Its parameters are bound and checked; the answer is an
+  empty list, or the refusal of a real server for a call that lacks certain parameters.
+- **absent**: the answer is 432 with the text that this command is not simulated, to callers whose role may use it; the
+  unknown-command answers of a real server go to unknown commands only, and to those of SAML and quota, which a real
+  server has switched off by default.
 
 Commands of the last two kinds can be **stubbed**: their answers given in files ([stubs.md](stubs.md)).
 """
