@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
+from agent_sim.commands.lost import take_back
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.providers import Clock, Timer, Timers
@@ -262,6 +263,9 @@ class Member:
                     continue
                 answer = agent.shell_answer(request, command, self._clock.monotonic())
                 answers.append(answer if answer is not None else await self._run_command(command))
+        if agent is not self._agent or not agent.can_answer(execute):
+            for command, answer in zip(request.commands, answers, strict=False):
+                take_back(self.hypervisor, command, answer)
         if agent is self._agent:
             self._perform(agent.answered(execute, answers))
 

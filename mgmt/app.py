@@ -64,6 +64,7 @@ class ManagementServer:
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
         self.services.jobs.join(timeout_s=1)
+        self.services.cleanups.join(timeout_s=1)
         self.services.store.close()
 
 
@@ -146,6 +147,7 @@ def _wire(
     )
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
+    agents.on_host_up = services.cleanups.host_up
     http = HttpServer(create_wsgi(services), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents)
 

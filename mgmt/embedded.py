@@ -18,6 +18,7 @@ from mgmt.config import Settings
 from mgmt.imports.staging import not_mounted
 from mgmt.providers import Providers
 from mgmt.store.seeding import read_seed
+from mgmt.surroundings import EmbeddedSurroundings
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet, ProgressEvent, ToolRun
@@ -103,6 +104,9 @@ class World:
             self.providers,
             vcenter_address=self._vcenter_address(),
             staging=_FleetStaging(self) if embedded_agents else None,
+        )
+        self._server.services.leaks.surroundings = EmbeddedSurroundings(
+            lambda: self.fleet, lambda: self.vcenter, external_agents=not embedded_agents
         )
         self._server.start()
         if self.settings.agents == "embedded" and files.agents_file is not None:

@@ -36,6 +36,13 @@ def open_temporary_pool(hypervisor: Hypervisor, location: DataStoreTO | None) ->
     )
 
 
+def remove_converted(pool: Pool, convert_uuid: str) -> None:
+    """Delete the disks and the domain XML that a conversion wrote into the pool, and nothing else; raises OSError."""
+    for entry in list(pool.directory.iterdir()):
+        if entry.name.startswith(f"{convert_uuid}-sd") or entry.name == f"{convert_uuid}.xml":
+            entry.unlink(missing_ok=True)
+
+
 def pool_of(hypervisor: Hypervisor, volume: VolumeObjectTO) -> Pool:
     """The pool that holds a volume; raises AgentFailure for one that the host does not know."""
     store = volume.dataStore

@@ -12,16 +12,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from agent_sim.capabilities import is_vddk_directory
-from agent_sim.commands.base import API, HandlerTable, blank, open_temporary_pool, trimmed
+from agent_sim.commands.base import API, HandlerTable, blank, open_temporary_pool, remove_converted, trimmed
 from agent_sim.defects import (
     BLANK_IN_VPX_URL,
     EXPORT_FOLDER_LEFT,
+    HALF_CONVERTED_LEFT,
     PASSWORD_FILE_MODE,
+    TEMPORARY_MOUNT_LEFT,
     UNQUOTED_VDDK_LINE,
     VDDK_READS_ORIGINAL,
 )
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import PASSWORD_FILE_PREFIX, Hypervisor
+from agent_sim.ledger import FOLDER, PASSWORD_FILE
 from agent_sim.storage import Pool
 from agent_sim.toolchain.arguments import (
     find_thumbprint,
@@ -152,6 +155,20 @@ async def convert(hypervisor: Hypervisor, command: ConvertInstanceCommand) -> An
         return Answer(result=False, details=text)
     pool = open_temporary_pool(hypervisor, command.conversionTemporaryLocation)
     conversion = _Conversion(hypervisor, command, source, pool, hypervisor.ids.uuid())
+    answer: Answer | None = None
+    try:
+        answer = await _by_path(conversion)
+        return answer
+    finally:
+        # Upstream keeps the mount, and what a failed or killed virt-v2v wrote.
+        if not isinstance(answer, ConvertInstanceAnswer) and conversion.is_repaired(HALF_CONVERTED_LEFT):
+            remove_converted(pool, conversion.uuid)
+        if isinstance(command.conversionTemporaryLocation, NfsTO) and conversion.is_repaired(TEMPORARY_MOUNT_LEFT):
+            hypervisor.storage.release(pool)
+
+
+async def _by_path(conversion: _Conversion) -> Answer:
+    command, pool = conversion.command, conversion.pool
     if command.useVddk:
         return await _guarded(conversion, _convert_by_vddk)
     if not command.exportOvfToConversionLocation:
@@ -166,7 +183,9 @@ async def _export_and_convert(conversion: _Conversion) -> Answer:
         return Answer(result=False, details=f"Couldn't export OVA for the VM {name}, due to empty url")
     folder = conversion.hypervisor.ids.uuid()
     target_dir = f"{pool.target}/{folder}/"
-    conversion.hypervisor.files.real(target_dir).mkdir(parents=True)
+    real_dir = conversion.hypervisor.files.real(target_dir)
+    conversion.hypervisor.bench.note_file(real_dir, FOLDER, target_dir)
+    real_dir.mkdir(parents=True)
     exported = False
     try:
         exported = await _export(conversion, target_dir)
@@ -191,7 +210,8 @@ async def _guarded(conversion: _Conversion, step: Callable[[_Conversion], Awaita
     except (AgentFailure, ToolTimeoutError, OSError) as error:
         reason = _PROCESS_ALIVE if isinstance(error, ToolTimeoutError) else str(error)
         logger.warning("(%s) conversion on %s failed: %s", conversion.original_name, hypervisor.host.name, error)
-        if isinstance(conversion.command.conversionTemporaryLocation, NfsTO):
+        is_nfs = isinstance(conversion.command.conversionTemporaryLocation, NfsTO)
+        if is_nfs and not conversion.is_repaired(TEMPORARY_MOUNT_LEFT):
             hypervisor.storage.delete(conversion.pool.uuid)
         return Answer(
             result=False, details=f"Error converting instance {conversion.name} from VMware, due to: {reason}"
@@ -225,6 +245,7 @@ async def _convert_by_vddk(conversion: _Conversion) -> Answer | None:
     vcenter = source.vcenterHost or ""
     path = f"{PASSWORD_FILE_PREFIX}{vcenter or 'unknown'}.{hypervisor.ids.uuid()}"
     try:
+        hypervisor.bench.note_file(hypervisor.files.real(path), PASSWORD_FILE, path)
         _write_password_file(hypervisor, path, source.vcenterPassword or "")
     except OSError as error:
         logger.warning("(%s) cannot write the password file: %s", conversion.original_name, error.strerror)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from agent_sim.commands.base import API, CHECKED_POOL_TYPES, HandlerTable
 from agent_sim.commands.volumes import image_details
+from agent_sim.defects import REMOTE_COPY_LEFT
 from agent_sim.errors import AgentFailure
 from agent_sim.host import Domain
 from agent_sim.hypervisor import Hypervisor
+from agent_sim.ledger import FILE
 from agent_sim.remote import convert_to_qcow2
 from agent_sim.storage import Pool
 from agent_sim.toolchain.domain import disk_suffix
@@ -125,8 +127,12 @@ async def _copy(
         raise AgentFailure(f"{pool.target}/{name}: No space left on device")
     temporary.parent.mkdir(parents=True, exist_ok=True)
     made.extend((temporary, target))
+    bench.ledger.made(temporary, FILE, command.remoteIp or "", f"{command.tmpPath}{name}")
+    bench.note_file(target, FILE, f"{pool.target}/{name}")
     await bench.blocking(convert_to_qcow2, source, temporary)
     await bench.blocking(shutil.copyfile, temporary, target)
+    if REMOTE_COPY_LEFT in hypervisor.repaired:
+        temporary.unlink(missing_ok=True)
     return await bench.blocking(read_image, target)
 
 

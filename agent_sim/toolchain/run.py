@@ -9,9 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from agent_sim.host import HostDescription
+from agent_sim.ledger import Ledger
 from agent_sim.providers import Timers
 from agent_sim.storage import HostFiles, HostStorage
 from agent_sim.toolchain.interface import (
@@ -57,6 +59,11 @@ class Bench:
     time_scale: float = 1.0
     on_progress: ProgressListener | None = None
     on_tool_run: ToolRunListener | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def note_file(self, path: Path, kind: str, name: str) -> None:
+        """Tell the ledger of a file that a program is about to make; `name` is its path on the host."""
+        self.ledger.made(path, kind, self.host.name, name)
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in a worker thread."""

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 
+from agent_sim.ledger import FILE
 from agent_sim.toolchain.export import run_ovftool
 from agent_sim.toolchain.images import ImageError, read_image, write_qcow2
 from agent_sim.toolchain.interface import Invocation, Outcome, ToolNotFoundError
@@ -31,7 +32,8 @@ class SimulatedToolchain:
         exit_status: int | None = None
         try:
             try:
-                await work(run)
+                with self._bench.ledger.running(tool, self._bench.host.name, invocation.vm):
+                    await work(run)
                 exit_status = 0
             except ToolFailure as failure:
                 run.lines.extend(failure.lines)
@@ -104,6 +106,7 @@ class SimulatedToolchain:
         pool = bench.storage.pool_at(destination)
         room = await bench.blocking(pool.available_bytes) if pool is not None else image.allocated_bytes
         path = bench.files.real(destination)
+        bench.note_file(path, FILE, destination)
         for step in range(1, _COPY_STEPS + 1):
             done = image.allocated_bytes * step // _COPY_STEPS
             await run.advance(image.allocated_bytes / _COPY_STEPS / bench.model.copy_rate())

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 
+from agent_sim.ledger import FILE
 from agent_sim.toolchain.domain import disk_suffix, write_domain_xml
 from agent_sim.toolchain.images import write_qcow2
 from agent_sim.toolchain.options import UsageError, V2vOptions, VpxAddress, read_vpx_url
@@ -242,7 +243,9 @@ async def _copy(
 ) -> None:
     bench, count = run.bench, len(machine.disks)
     output_dir, name = options.values["-os"], options.values.get("-on", machine.name)
-    path = bench.files.real(f"{output_dir}/{name}-sd{disk_suffix(index)}")
+    shown = f"{output_dir}/{name}-sd{disk_suffix(index)}"
+    path = bench.files.real(shown)
+    bench.note_file(path, FILE, shown)
     pool = bench.storage.pool_at(output_dir)
     room = await bench.blocking(pool.available_bytes) if pool is not None else disk.allocated_bytes
     run.stage(f"Copying disk {index + 1}/{count}")
@@ -276,5 +279,7 @@ async def _finish(run: Run, machine: SourceMachine, options: V2vOptions) -> None
     run.stage("Creating output metadata")
     version = (bench.host.tools.virt_v2v or "").split(",")[0]
     text = write_domain_xml(machine, name=name, output_dir=output_dir, version=version)
-    await bench.blocking(bench.files.real(f"{output_dir}/{name}.xml").write_text, text, encoding="utf-8")
+    path = bench.files.real(f"{output_dir}/{name}.xml")
+    bench.note_file(path, FILE, f"{output_dir}/{name}.xml")
+    await bench.blocking(path.write_text, text, encoding="utf-8")
     run.stage("Finishing off")

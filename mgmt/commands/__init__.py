@@ -39,6 +39,7 @@ MODULES: tuple[str, ...] = (
     "vm_records",
     "volume_life",
     "unmanaged",
+    "import_leaks",
 )
 
 

@@ -154,6 +154,7 @@ def import_services(call: Call) -> ImportServices:
         agents=services.agents,
         vcenters=services.vcenters,
         staging=services.staging,
+        cleanups=services.cleanups,
     )
 
 
@@ -194,12 +195,15 @@ def import_vm(call: Call, bound: Bound) -> Item:
     if bound["dryrun"]:
         return Item(DryRun(services, request, call.caller, trace).run(), object_name="importplan")
     pipeline = ImportPipeline(services, request, call.caller, trace)
-    try:
-        vm_id = pipeline.run()
-    except CloudError as error:
-        if not trace.decisions or trace.decisions[-1].row != error.row:
-            trace.note("check", error.row or "-", {}, f"refused: {error.text}")
-        raise
+    with call.services.leaks.watching(call.job_uuid or "", request.name) as watched:
+        try:
+            vm_id = watched.vm_id = pipeline.run()
+        except CloudError as error:
+            if not trace.decisions or trace.decisions[-1].row != error.row:
+                trace.note("check", error.row or "-", {}, f"refused: {error.text}")
+            raise
+        finally:
+            watched.not_undone = pipeline.undo.not_undone
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
         return Item(vm_view(session, vm, call.caller))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mgmt.imports.archive import TraceArchive
+from mgmt.imports.cleanup import HostCleanups
+from mgmt.imports.leaks import LeakWatch
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.life.work import VmWork
 
@@ -43,3 +45,9 @@ class Services:
     staging: StagingArea = field(default_factory=NoStaging)
     vm_work: VmWork = field(default_factory=VmWork)
     import_traces: TraceArchive = field(default_factory=TraceArchive)
+    leaks: LeakWatch = field(init=False)
+    cleanups: HostCleanups = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.leaks = LeakWatch(self.store, self.providers)
+        self.cleanups = HostCleanups(self.agents, self.leaks.done_later)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -54,6 +54,10 @@ class AdoptedImport:
     services: ImportServices
     request: ImportRequest
     requester: Requester
+    undo: UndoList = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.undo = UndoList(self.services.journal, Redactor())
 
     def run(self) -> int:
         """Import the VM; raises a CloudError with CloudStack's text and row."""
@@ -71,7 +75,7 @@ class AdoptedImport:
             )
         instance, host_id = found
         claims: list[tuple[int, ...]] = []
-        undo = UndoList(self.services.journal, Redactor())
+        undo = self.undo
         failed = True
         try:
             claims.append(self._claim(plan, instance))

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from mgmt.errors import (
     INTERNAL_ERROR,
@@ -33,10 +34,11 @@ from mgmt.imports.checks import (
     resolve,
     resolve_vmware,
 )
+from mgmt.imports.cleanup import converted_files, volume_file
 from mgmt.imports.conversion import Conversion, sanitise
 from mgmt.imports.disks import DiskRules, check_mappings
 from mgmt.imports.external import ExternalImport
-from mgmt.imports.facts import HostFacts
+from mgmt.imports.facts import HostFacts, ImageStoreFacts, PoolFacts
 from mgmt.imports.images import LocalImport, SharedImport
 from mgmt.imports.kvmsource import KvmImport, KvmSource
 from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
@@ -55,7 +57,14 @@ from mgmt.inventory.events import record_event
 from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
-from mgmt.quirks import IMPORT_WITHOUT_WAIT, LATE_DISK_MAPPING_CHECK, NULL_TASK_ERROR_TEXT, TASK_LEFT_RUNNING
+from mgmt.quirks import (
+    CONVERTED_FILES_LEFT,
+    IMPORT_WITHOUT_WAIT,
+    IMPORTED_DISKS_LEFT,
+    LATE_DISK_MAPPING_CHECK,
+    NULL_TASK_ERROR_TEXT,
+    TASK_LEFT_RUNNING,
+)
 from mgmt.store import models
 from mgmt.vmware.connector import VcenterCredentials
 from mgmt.vmware.errors import VcenterError
@@ -278,6 +287,7 @@ class ImportPipeline:
                 extra_params=self.request.extraparams,
                 ovf_directory=ovf_directory,
             )
+        self._undo_conversion(convert_host, location, convert_uuid)
         with self._step("import"):
             converted = conversion.import_converted(
                 source,
@@ -289,10 +299,29 @@ class ImportPipeline:
                 ovf_directory=ovf_directory,
                 timeout_s=None if self.services.quirks.is_faithful(IMPORT_WITHOUT_WAIT) else timeout_s,
             )
+        self._undo_disks(import_host, converted)
         with self._step("sanitise"):
             instance = sanitise(converted, source)
             self.task.importing(import_host)
         return self._register(plan, vmware, nic_rules, instance)
+
+    def _undo_conversion(self, host: HostFacts, location: PoolFacts | ImageStoreFacts, convert_uuid: str) -> None:
+        services = self.services
+        if services.quirks.is_faithful(CONVERTED_FILES_LEFT):
+            return
+        what = f"delete the converted files {convert_uuid} in {location.name}"
+        command = converted_files(location, convert_uuid)
+        self.undo.add(what, lambda: services.cleanups.send(host.id, what, command))
+
+    def _undo_disks(self, host: HostFacts, converted: UnmanagedInstanceTO) -> None:
+        services = self.services
+        if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
+            return
+        for disk in converted.disks or []:
+            command = volume_file(services.store, disk.datastoreName or "", disk.fileBaseName or "")
+            if command is not None:
+                what = f"delete the imported disk {disk.fileBaseName} in pool {disk.datastoreName}"
+                self.undo.add(what, partial(services.cleanups.send, host.id, what, command))
 
     @staticmethod
     def _disk_rules(plan: Plan, vmware: VmwarePlan) -> DiskRules:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from mgmt.errors import CloudRuntimeError
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.observe.journal import Journal
@@ -29,6 +30,21 @@ class Agents(Protocol):
     def send(self, host_id: int, command: Command, *, wait_s: int | None = None) -> Answer:
         """The host's answer; raises AgentUnavailableError or OperationTimedOutError."""
         ...
+
+
+class Cleanups(Protocol):
+    """Clean-up commands to hosts (`mgmt.imports.cleanup.HostCleanups`)."""
+
+    def send(self, host_id: int, what: str, command: Command) -> None:
+        """Have a host delete something; raises CloudRuntimeError with the reason why it is not done (yet)."""
+        ...
+
+
+class NoCleanups:
+    """No host is ever asked to clean up."""
+
+    def send(self, host_id: int, what: str, command: Command) -> None:
+        raise CloudRuntimeError("no host can be asked to clean up")
 
 
 class VcenterSession(Protocol):
@@ -62,3 +78,4 @@ class ImportServices:
     agents: Agents
     vcenters: Vcenters
     staging: StagingArea = field(default_factory=NoStaging)
+    cleanups: Cleanups = field(default_factory=NoCleanups)
