@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from mgmt.imports.leaks import Thing
+from mgmt.imports.leaks import UNSEEN_HOSTS, UNSEEN_VCENTERS, Thing
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet
@@ -60,15 +60,9 @@ class EmbeddedSurroundings:
         """What is not embedded here."""
         notes = []
         if self._fleet() is None or self._external_agents:
-            notes.append(
-                "Hosts whose agents are processes of their own: their files, mounts, password files and programs "
-                "cannot be seen"
-            )
+            notes.append(UNSEEN_HOSTS)
         if self._vcenter() is None:
-            notes.append(
-                "vCenters: clones and leases cannot be seen, for who made them is not known; of its own clones this "
-                "server knows those that it could not destroy"
-            )
+            notes.append(UNSEEN_VCENTERS)
         return notes
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from mgmt.store.models import ImportVmTask, Nic, ResourceReservation, VmInstance, Volume
@@ -15,24 +15,14 @@ RECORDS = "records"
 
 _GONE_VOLUME_STATES = ("Destroy", "Expunging", "Expunged")
 _FILE = "path"
-
-
-@dataclass(frozen=True)
-class Marks:
-    """The highest number of each kind of record at some time; all 0: the beginning."""
-
-    vm: int = 0
-    volume: int = 0
-    nic: int = 0
-    task: int = 0
-    reservation: int = 0
-
-    @classmethod
-    def now(cls, session: Session) -> Marks:
-        """The marks of this moment."""
-        columns = (VmInstance.id, Volume.id, Nic.id, ImportVmTask.id, ResourceReservation.id)
-        row = session.execute(select(*(select(func.max(column)).scalar_subquery() for column in columns))).one()
-        return cls(*(number or 0 for number in row))
+_MARK = "mark "
+_NUMBERS = {
+    "vm": VmInstance.id,
+    "volume": Volume.id,
+    "nic": Nic.id,
+    "task": ImportVmTask.id,
+    "reservation": ResourceReservation.id,
+}
 
 
 @dataclass(frozen=True)
@@ -48,53 +38,68 @@ class RecordRow:
 class Found:
     """What is there above some marks.
 
-    `rows` are the VMs (all of them: only who imported them knows whether they were wanted), volumes and NICs whose VM is
-    gone, tasks that say Running, and claims on limits; `file_names` are the files of volumes.
+    `rows` are the VMs (all of them: only who imported them knows whether they were wanted), volumes and NICs whose VM
+    is gone, tasks that say Running, and claims on limits. `file_names` are the files of volumes. `marks` are the
+    highest numbers of each kind of record now.
     """
 
     rows: Sequence[RecordRow]
     file_names: frozenset[str]
+    marks: Mapping[str, int]
 
 
-def records_left(session: Session, marks: Marks) -> Found:
-    """The records above `marks`, to be looked at while no import runs."""
-    rows = session.execute(union_all(*_selects(marks))).all()
-    return Found(
-        [RecordRow(kind, number, _name(kind, number, name)) for kind, number, name in rows if kind != _FILE],
-        frozenset(name for kind, _, name in rows if kind == _FILE),
-    )
+def records_left(session: Session, marks: Mapping[str, int]) -> Found:
+    """The records above `marks` (none: from the beginning), to be looked at while no import runs."""
+    values = {kind: marks.get(kind, 0) for kind in _NUMBERS}
+    rows: list[RecordRow] = []
+    files: set[str] = set()
+    highest: dict[str, int] = {}
+    for kind, number, name in session.connection().execute(_STATEMENT, values):
+        if kind.startswith(_MARK):
+            highest[kind.removeprefix(_MARK)] = number or 0
+        elif kind == _FILE:
+            files.add(name)
+        else:
+            shown = f"{name} (claim {number})" if kind == "reservation" else name or ""
+            rows.append(RecordRow(kind, number, shown))
+    return Found(rows, frozenset(files), highest)
 
 
-def _name(kind: str, number: int, name: str | None) -> str:
-    return f"{name} (claim {number})" if kind == "reservation" else name or ""
+def _selects() -> Iterator[Select[Any]]:
+    def row(kind: str, number: Any, name: Any) -> Select[Any]:
+        return select(literal(kind).label("kind"), number.label("number"), name.label("name"))
 
-
-def _selects(marks: Marks) -> list[Select[Any]]:
-    def kind(text: str) -> Any:
-        return literal(text).label("kind")
+    def above(column: Any, kind: str) -> ColumnElement[bool]:
+        found: ColumnElement[bool] = column > bindparam(kind, type_=Integer)
+        return found
 
     owner_alive = VmInstance.removed.is_(None)
-    return [
-        select(kind("vm"), VmInstance.id, VmInstance.instance_name).where(VmInstance.id > marks.vm, owner_alive),
-        select(kind("volume"), Volume.id, Volume.name)
+    live_volume = and_(above(Volume.id, "volume"), Volume.removed.is_(None))
+    for kind, number in _NUMBERS.items():
+        yield row(_MARK + kind, func.max(number), literal(""))
+    yield row("vm", VmInstance.id, VmInstance.instance_name).where(above(VmInstance.id, "vm"), owner_alive)
+    yield row(_FILE, Volume.id, Volume.path).where(live_volume, Volume.path.is_not(None))
+    yield (
+        row("volume", Volume.id, Volume.name)
         .outerjoin(VmInstance, and_(VmInstance.id == Volume.vm_id, owner_alive))
         .where(
-            Volume.id > marks.volume,
-            Volume.removed.is_(None),
+            live_volume,
             Volume.vm_id.is_not(None),
             Volume.state.not_in(_GONE_VOLUME_STATES),
             VmInstance.id.is_(None),
-        ),
-        select(kind(_FILE), Volume.id, Volume.path).where(
-            Volume.id > marks.volume, Volume.removed.is_(None), Volume.path.is_not(None)
-        ),
-        select(kind("nic"), Nic.id, Nic.mac_address)
+        )
+    )
+    yield (
+        row("nic", Nic.id, Nic.mac_address)
         .outerjoin(VmInstance, and_(VmInstance.id == Nic.vm_id, owner_alive))
-        .where(Nic.id > marks.nic, Nic.removed.is_(None), VmInstance.id.is_(None)),
-        select(kind("task"), ImportVmTask.id, ImportVmTask.uuid).where(
-            ImportVmTask.id > marks.task, ImportVmTask.state == "Running"
-        ),
-        select(kind("reservation"), ResourceReservation.id, ResourceReservation.resource_type).where(
-            ResourceReservation.id > marks.reservation
-        ),
-    ]
+        .where(above(Nic.id, "nic"), Nic.removed.is_(None), VmInstance.id.is_(None))
+    )
+    yield row("task", ImportVmTask.id, ImportVmTask.uuid).where(
+        above(ImportVmTask.id, "task"), ImportVmTask.state == "Running"
+    )
+    yield row("reservation", ResourceReservation.id, ResourceReservation.resource_type).where(
+        above(ResourceReservation.id, "reservation")
+    )
+
+
+_STATEMENT = union_all(*_selects())  # built once: building it costs more than running it

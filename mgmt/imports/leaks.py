@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from mgmt.imports.leakrecords import RECORDS, Marks, records_left
+from mgmt.imports.leakrecords import RECORDS, records_left
 from mgmt.imports.undo import NotUndone
 from mgmt.providers import Providers
 from mgmt.store.database import Store
@@ -27,6 +27,13 @@ logger = logging.getLogger(__name__)
 KEPT_IMPORTS = 1000
 SERVER = "management server"
 THREAD = "thread"
+UNSEEN_HOSTS = (
+    "Hosts whose agents are processes of their own: their files, mounts, password files and programs cannot be seen"
+)
+UNSEEN_VCENTERS = (
+    "vCenters: clones and leases cannot be seen, for nothing there says who made them; of its own clones this server "
+    "knows those that it could not destroy"
+)
 OWN_THREADS = ("vcenter-lease-progress", "vcenter-download")
 
 
@@ -78,12 +85,7 @@ class NoSurroundings:
         return None
 
     def unseen(self) -> list[str]:
-        return [
-            "Hosts: their files, mounts, password files and programs cannot be seen, because their agents are "
-            "processes of their own",
-            "vCenters: clones and leases cannot be seen; of its own clones this server knows those that it could not "
-            "destroy",
-        ]
+        return [UNSEEN_HOSTS, UNSEEN_VCENTERS]
 
 
 @dataclass
@@ -122,7 +124,7 @@ class Report:
 class _Window:
     """The time from the first of some overlapping imports to the end of the last."""
 
-    marks: Marks
+    marks: Mapping[str, int]
     surroundings_mark: object
     threads: frozenset[str]
     imports: list[WatchedImport] = field(default_factory=list)
@@ -138,7 +140,7 @@ class LeakWatch:
         self._lock = threading.Lock()
         self._window: _Window | None = None
         self._running = 0
-        self._marks: Marks | None = None
+        self._marks: Mapping[str, int] | None = None
         self._compared = 0
         self._leaks: OrderedDict[Thing, Leak] = OrderedDict()
 
@@ -168,7 +170,7 @@ class LeakWatch:
     def _open_window(self) -> _Window:
         if self._marks is None:
             with self._store.session() as session:
-                self._marks = Marks.now(session)
+                self._marks = records_left(session, {}).marks
         return _Window(self._marks, self.surroundings.mark(), frozenset(_own_threads()))
 
     def _end(self) -> None:
@@ -186,7 +188,7 @@ class LeakWatch:
     def _compare(self, window: _Window) -> None:
         with self._store.session() as session:
             found = records_left(session, window.marks)
-            self._marks = Marks.now(session)
+        self._marks = found.marks
         self.surroundings.settle(found.file_names)
         self._compared += len(window.imports)
         made = {item.vm_id for item in window.imports if item.vm_id is not None}
@@ -216,7 +218,7 @@ class LeakWatch:
         if not self._leaks:
             return
         with self._store.session() as session:
-            found = records_left(session, Marks())
+            found = records_left(session, {})
         self.surroundings.settle(found.file_names)
         left: set[Thing] = {Thing(row.kind, RECORDS, row.name) for row in found.rows}
         left |= {Thing(THREAD, SERVER, name) for name in _own_threads()}
