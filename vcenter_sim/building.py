@@ -14,6 +14,7 @@ from vcenter_sim.providers import Clock, Ids, stable_uuid
 
 _GB = 1024**3
 PROVED_OF_A_KIND = 50
+PROVED_DOCUMENTS = 8
 
 
 def load(file: Path, clock: Clock, ids: Ids) -> tuple[Inventory, Document]:
@@ -29,8 +30,23 @@ def load(file: Path, clock: Clock, ids: Ids) -> tuple[Inventory, Document]:
             _Datacenter(inventory, root, datacenter, entry.custom_fields).build()
         except (TypeError, ValueError) as error:
             raise InventoryError(file, [(f"datacenters[{index}]", str(error))]) from error
-    prove(inventory)
+    _prove_once(entry, inventory)
     return inventory, entry
+
+
+# Documents that were proved, by identity: `document.load` gives the same one for the same content. Kept alive, so that
+# no other document takes its identity.
+_proved: dict[int, Document] = {}
+
+
+def _prove_once(entry: Document, inventory: Inventory) -> None:
+    """Prove the inventory of a document unless one of the same document was: the proof costs more than building."""
+    if _proved.get(id(entry)) is entry:
+        return
+    prove(inventory)
+    if len(_proved) >= PROVED_DOCUMENTS:
+        _proved.clear()
+    _proved[id(entry)] = entry
 
 
 def prove(inventory: Inventory) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vcenter_sim import wire
+from vcenter_sim.objects import make
 from vcenter_sim.types import DataObject, Reference, vim
 
 _devices = vim.vm.device
@@ -72,10 +73,10 @@ class _Controllers:
 
     def __init__(self) -> None:
         self.devices: list[DataObject] = [
-            _devices.VirtualIDEController(key=200, busNumber=0, deviceInfo=_label("IDE 0")),
-            _devices.VirtualIDEController(key=201, busNumber=1, deviceInfo=_label("IDE 1")),
-            _devices.VirtualPCIController(key=100, busNumber=0, deviceInfo=_label("PCI controller 0")),
-            _devices.VirtualSIOController(key=400, busNumber=0, deviceInfo=_label("SIO controller 0")),
+            make(_devices.VirtualIDEController, key=200, busNumber=0, deviceInfo=_label("IDE 0")),
+            make(_devices.VirtualIDEController, key=201, busNumber=1, deviceInfo=_label("IDE 1")),
+            make(_devices.VirtualPCIController, key=100, busNumber=0, deviceInfo=_label("PCI controller 0")),
+            make(_devices.VirtualSIOController, key=400, busNumber=0, deviceInfo=_label("SIO controller 0")),
         ]
         self._used: dict[int, int] = {}
         self._open: dict[str, tuple[int, int]] = {}
@@ -105,7 +106,7 @@ class _Controllers:
         key = first + bus
         extra = {"sharedBus": "noSharing", "scsiCtlrUnitNumber": 7} if kind in _SCSI else {}
         self.devices.append(
-            class_(key=key, busNumber=bus, controllerKey=parent, deviceInfo=_label(f"{label} {bus}"), **extra)
+            make(class_, key=key, busNumber=bus, controllerKey=parent, deviceInfo=_label(f"{label} {bus}"), **extra)
         )
         self._open[kind] = (key, capacity)
         return key, capacity
@@ -114,38 +115,44 @@ class _Controllers:
 def _disk(number: int, disk: Disk, controllers: _Controllers) -> DataObject:
     controller_key, unit = controllers.place(disk.controller)
     kilobytes = disk.size_bytes // 1024
-    return _devices.VirtualDisk(
+    return make(
+        _devices.VirtualDisk,
         key=_FIRST_DISK_KEYS.get(disk.controller, 2000) + number,
         controllerKey=controller_key,
         unitNumber=unit,
         capacityInKB=kilobytes,
         capacityInBytes=kilobytes * 1024,
-        deviceInfo=vim.Description(label=f"Hard disk {number + 1}", summary=f"{kilobytes:,} KB"),
-        backing=_devices.VirtualDisk.FlatVer2BackingInfo(
-            fileName=disk.file, datastore=disk.datastore, diskMode="persistent", thinProvisioned=disk.thin
+        deviceInfo=make(vim.Description, label=f"Hard disk {number + 1}", summary=f"{kilobytes:,} KB"),
+        backing=make(
+            _devices.VirtualDisk.FlatVer2BackingInfo,
+            fileName=disk.file,
+            datastore=disk.datastore,
+            diskMode="persistent",
+            thinProvisioned=disk.thin,
         ),
     )
 
 
 def _nic(number: int, nic: Nic, *, connected: bool) -> DataObject:
-    return _NICS[nic.type](
+    return make(
+        _NICS[nic.type],
         key=4000 + number,
         controllerKey=100,
         unitNumber=7 + number,
         macAddress=nic.mac,
         addressType="assigned",
         wakeOnLanEnabled=True,
-        deviceInfo=vim.Description(label=f"Network adapter {number + 1}", summary=nic.network_label),
-        slotInfo=_devices.VirtualDevice.PciBusSlotInfo(pciSlotNumber=192 + 32 * number),
+        deviceInfo=make(vim.Description, label=f"Network adapter {number + 1}", summary=nic.network_label),
+        slotInfo=make(_devices.VirtualDevice.PciBusSlotInfo, pciSlotNumber=192 + 32 * number),
         backing=nic.backing,
-        connectable=_devices.VirtualDevice.ConnectInfo(
-            startConnected=True, allowGuestControl=True, connected=connected
+        connectable=make(
+            _devices.VirtualDevice.ConnectInfo, startConnected=True, allowGuestControl=True, connected=connected
         ),
     )
 
 
 def _label(text: str) -> DataObject:
-    return vim.Description(label=text, summary=text)
+    return make(vim.Description, label=text, summary=text)
 
 
 def disks_of(devices: Sequence[DataObject]) -> list[DataObject]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -295,9 +296,18 @@ class _Document(_Entry):
 def load(file: Path) -> Document:
     """The document in a file; raises InventoryError with everything that is wrong in it."""
     try:
-        data = yaml.load(file.read_bytes(), Loader=_Loader)
+        content = file.read_bytes()
     except OSError as error:
         raise InventoryError(file, [("file", error.strerror or str(error))]) from error
+    return _checked(file, content)
+
+
+# Content that was found good once stays good, and nobody changes a document: stand-ins that begin one after the other
+# share it.
+@lru_cache(maxsize=8)
+def _checked(file: Path, content: bytes) -> Document:
+    try:
+        data = yaml.load(content, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "file"

@@ -7,6 +7,7 @@ from typing import Any
 from vcenter_sim import wire, wiring
 from vcenter_sim.document import HostEntry, NetworkEntry
 from vcenter_sim.inventory import Inventory, Managed
+from vcenter_sim.objects import make
 from vcenter_sim.providers import stable_uuid, utc
 from vcenter_sim.types import DataObject, vim
 
@@ -24,13 +25,16 @@ def add_cluster(inventory: Inventory, datacenter: Managed, name: str) -> tuple[M
         "domain-c",
         name,
         host=[],
-        configuration=vim.cluster.ConfigInfo(
-            dasConfig=vim.cluster.DasConfigInfo(enabled=False), drsConfig=vim.cluster.DrsConfigInfo(enabled=False)
+        configuration=make(
+            vim.cluster.ConfigInfo,
+            dasConfig=make(vim.cluster.DasConfigInfo, enabled=False),
+            drsConfig=make(vim.cluster.DrsConfigInfo, enabled=False),
         ),
-        configurationEx=vim.cluster.ConfigInfoEx(
+        configurationEx=make(
+            vim.cluster.ConfigInfoEx,
             vmSwapPlacement="vmDirectory",
-            dasConfig=vim.cluster.DasConfigInfo(enabled=False),
-            drsConfig=vim.cluster.DrsConfigInfo(enabled=False),
+            dasConfig=make(vim.cluster.DasConfigInfo, enabled=False),
+            drsConfig=make(vim.cluster.DrsConfigInfo, enabled=False),
         ),
     )
     return cluster, _finish(inventory, datacenter, cluster, vim.ClusterComputeResource.Summary)
@@ -44,7 +48,7 @@ def add_standalone(inventory: Inventory, datacenter: Managed, name: str) -> tupl
         "domain-s",
         name,
         host=[],
-        configurationEx=vim.ComputeResource.ConfigInfo(vmSwapPlacement="vmDirectory"),
+        configurationEx=make(vim.ComputeResource.ConfigInfo, vmSwapPlacement="vmDirectory"),
     )
     return resource, _finish(inventory, datacenter, resource, vim.ComputeResource.Summary)
 
@@ -82,14 +86,14 @@ def _resource_summary(inventory: Inventory, resource: Managed, summary_type: Any
 def add_pool(inventory: Inventory, parent: Managed, name: str) -> Managed:
     """A resource pool below a compute resource (then its root pool) or another pool."""
     owner = parent.ref if issubclass(parent.kind, vim.ComputeResource) else parent["owner"]
-    allocation = vim.ResourceAllocationInfo(reservation=0, limit=-1, expandableReservation=True)
-    config = vim.ResourceConfigSpec(cpuAllocation=allocation, memoryAllocation=wire.copy_of(allocation))
+    allocation = make(vim.ResourceAllocationInfo, reservation=0, limit=-1, expandableReservation=True)
+    config = make(vim.ResourceConfigSpec, cpuAllocation=allocation, memoryAllocation=wire.copy_of(allocation))
     usage = vim.ResourcePool.ResourceUsage()
-    runtime = vim.ResourcePool.RuntimeInfo(memory=usage, cpu=wire.copy_of(usage), overallStatus="green")
+    runtime = make(vim.ResourcePool.RuntimeInfo, memory=usage, cpu=wire.copy_of(usage), overallStatus="green")
     pool = wiring.add_entity(
         inventory, vim.ResourcePool, "resgroup-", name, owner=owner, parent=parent.ref, config=config, runtime=runtime
     )
-    pool.set(summary=vim.ResourcePool.Summary(name=pool.name, config=config, runtime=runtime))
+    pool.set(summary=make(vim.ResourcePool.Summary, name=pool.name, config=config, runtime=runtime))
     pool.compute(
         vm=lambda: [vm.ref for vm in inventory.vms if vm["resourcePool"] == pool.ref],
         resourcePool=lambda: [
@@ -101,7 +105,8 @@ def add_pool(inventory: Inventory, parent: Managed, name: str) -> Managed:
 
 def add_host(inventory: Inventory, resource: Managed, entry: HostEntry, networks: list[NetworkEntry]) -> Managed:
     """A connected host in a cluster or in a standalone compute resource."""
-    product = vim.AboutInfo(
+    product = make(
+        vim.AboutInfo,
         name="VMware ESXi",
         fullName=f"VMware ESXi {entry.version} build-22380479",
         vendor="VMware, Inc.",
@@ -116,17 +121,20 @@ def add_host(inventory: Inventory, resource: Managed, entry: HostEntry, networks
         inventory, vim.HostSystem, "host-", entry.name, parent=resource.ref, hardware=_hardware(entry)
     )
     host.set(
-        runtime=vim.host.RuntimeInfo(
+        runtime=make(
+            vim.host.RuntimeInfo,
             connectionState="connected",
             powerState="poweredOn",
             inMaintenanceMode=False,
             bootTime=utc(inventory.clock),
         ),
-        config=vim.host.ConfigInfo(
+        config=make(
+            vim.host.ConfigInfo,
             host=host.ref,
             product=product,
-            network=vim.host.NetworkInfo(
-                portgroup=[_portgroup(network) for network in networks if network.type == "standard"]
+            network=make(
+                vim.host.NetworkInfo,
+                portgroup=[_portgroup(network) for network in networks if network.type == "standard"],
             ),
         ),
     )
@@ -141,15 +149,21 @@ def add_host(inventory: Inventory, resource: Managed, entry: HostEntry, networks
 
 
 def _hardware(entry: HostEntry) -> DataObject:
-    return vim.host.HardwareInfo(
-        systemInfo=vim.host.SystemInfo(
-            vendor="Dell Inc.", model="PowerEdge R650", uuid=stable_uuid("host:" + entry.name)
+    return make(
+        vim.host.HardwareInfo,
+        systemInfo=make(
+            vim.host.SystemInfo, vendor="Dell Inc.", model="PowerEdge R650", uuid=stable_uuid("host:" + entry.name)
         ),
-        cpuInfo=vim.host.CpuInfo(
-            numCpuPackages=1, numCpuCores=entry.cores, numCpuThreads=entry.cores, hz=entry.cpu_mhz * 1_000_000
+        cpuInfo=make(
+            vim.host.CpuInfo,
+            numCpuPackages=1,
+            numCpuCores=entry.cores,
+            numCpuThreads=entry.cores,
+            hz=entry.cpu_mhz * 1_000_000,
         ),
         cpuPkg=[
-            vim.host.CpuPackage(
+            make(
+                vim.host.CpuPackage,
                 index=0,
                 vendor="intel",
                 hz=entry.cpu_mhz * 1_000_000,
@@ -164,9 +178,11 @@ def _hardware(entry: HostEntry) -> DataObject:
 
 
 def _host_summary(host: Managed, entry: HostEntry, product: DataObject) -> DataObject:
-    return vim.host.Summary(
+    return make(
+        vim.host.Summary,
         host=host.ref,
-        hardware=vim.host.Summary.HardwareSummary(
+        hardware=make(
+            vim.host.Summary.HardwareSummary,
             vendor="Dell Inc.",
             model="PowerEdge R650",
             uuid=stable_uuid("host:" + entry.name),
@@ -180,10 +196,15 @@ def _host_summary(host: Managed, entry: HostEntry, product: DataObject) -> DataO
             numHBAs=1,
         ),
         runtime=host["runtime"],
-        config=vim.host.Summary.ConfigSummary(
-            name=entry.name, port=443, product=product, vmotionEnabled=True, faultToleranceEnabled=False
+        config=make(
+            vim.host.Summary.ConfigSummary,
+            name=entry.name,
+            port=443,
+            product=product,
+            vmotionEnabled=True,
+            faultToleranceEnabled=False,
         ),
-        quickStats=vim.host.Summary.QuickStats(overallCpuUsage=0, overallMemoryUsage=0),
+        quickStats=make(vim.host.Summary.QuickStats, overallCpuUsage=0, overallMemoryUsage=0),
         overallStatus="green",
         rebootRequired=False,
     )
@@ -191,8 +212,10 @@ def _host_summary(host: Managed, entry: HostEntry, product: DataObject) -> DataO
 
 def _portgroup(network: NetworkEntry) -> DataObject:
     policy = vim.host.NetworkPolicy()
-    spec = vim.host.PortGroup.Specification(name=network.name, vlanId=network.vlan, vswitchName=VSWITCH, policy=policy)
-    return vim.host.PortGroup(key=f"key-vim.host.PortGroup-{network.name}", computedPolicy=policy, spec=spec)
+    spec = make(
+        vim.host.PortGroup.Specification, name=network.name, vlanId=network.vlan, vswitchName=VSWITCH, policy=policy
+    )
+    return make(vim.host.PortGroup, key=f"key-vim.host.PortGroup-{network.name}", computedPolicy=policy, spec=spec)
 
 
 def publish_management_address(inventory: Inventory, address: str) -> None:
@@ -202,14 +225,19 @@ def publish_management_address(inventory: Inventory, address: str) -> None:
     """
     vnics = []
     if address not in ("", "0.0.0.0", "::"):
-        spec = vim.host.VirtualNic.Specification(
-            ip=vim.host.IpConfig(dhcp=False, ipAddress=address, subnetMask="255.255.255.0"),
+        spec = make(
+            vim.host.VirtualNic.Specification,
+            ip=make(vim.host.IpConfig, dhcp=False, ipAddress=address, subnetMask="255.255.255.0"),
             mtu=1500,
             netStackInstanceKey="defaultTcpipStack",
         )
         vnics = [
-            vim.host.VirtualNic(
-                device="vmk0", key="key-vim.host.VirtualNic-vmk0", portgroup=MANAGEMENT_PORTGROUP, spec=spec
+            make(
+                vim.host.VirtualNic,
+                device="vmk0",
+                key="key-vim.host.VirtualNic-vmk0",
+                portgroup=MANAGEMENT_PORTGROUP,
+                spec=spec,
             )
         ]
     with inventory.lock:

@@ -9,6 +9,7 @@ from typing import Any
 from vcenter_sim import devices, faults, wire
 from vcenter_sim.devices import Disk, Nic
 from vcenter_sim.inventory import Inventory, Managed
+from vcenter_sim.objects import make
 from vcenter_sim.providers import utc
 from vcenter_sim.types import DataObject, Reference, vim
 
@@ -76,7 +77,9 @@ def create(inventory: Inventory, shape: Shape, place: Place, power: str) -> Mana
             guestHeartbeatStatus="gray",
             alarmActionsEnabled=True,
             resourcePool=place.pool.ref if place.pool is not None else None,
-            value=[vim.CustomFieldsManager.StringValue(key=key, value=text) for key, text in shape.values.items()],
+            value=[
+                make(vim.CustomFieldsManager.StringValue, key=key, value=text) for key, text in shape.values.items()
+            ],
         )
         vm.memo = shape.guest
         vm.set(customValue=list(vm["value"]))
@@ -93,13 +96,15 @@ def create(inventory: Inventory, shape: Shape, place: Place, power: str) -> Mana
 
 def _config(inventory: Inventory, shape: Shape, datastore: Managed, *, connected: bool) -> DataObject:
     directory = f"[{datastore.name}] {shape.name}/"
-    hardware = vim.vm.VirtualHardware(
+    hardware = make(
+        vim.vm.VirtualHardware,
         numCPU=shape.cpus,
         numCoresPerSocket=shape.cores_per_socket,
         memoryMB=shape.memory_mb,
         device=devices.build(shape.disks, shape.nics, inventory.new_disk_number, connected=connected),
     )
-    return vim.vm.ConfigInfo(
+    return make(
+        vim.vm.ConfigInfo,
         changeVersion=utc(inventory.clock).isoformat(),
         modified=utc(inventory.clock),
         createDate=utc(inventory.clock),
@@ -112,22 +117,27 @@ def _config(inventory: Inventory, shape: Shape, datastore: Managed, *, connected
         instanceUuid=shape.instance_uuid,
         template=shape.template,
         annotation=shape.annotation,
-        files=vim.vm.FileInfo(
+        files=make(
+            vim.vm.FileInfo,
             vmPathName=f"{directory}{shape.name}.vmx",
             snapshotDirectory=directory,
             suspendDirectory=directory,
             logDirectory=directory,
         ),
-        flags=vim.vm.FlagInfo(diskUuidEnabled=False),
-        defaultPowerOps=vim.vm.DefaultPowerOpInfo(powerOffType="soft", suspendType="hard", resetType="soft"),
+        flags=make(vim.vm.FlagInfo, diskUuidEnabled=False),
+        defaultPowerOps=make(vim.vm.DefaultPowerOpInfo, powerOffType="soft", suspendType="hard", resetType="soft"),
         hardware=hardware,
         firmware=shape.firmware,
-        bootOptions=vim.vm.BootOptions(
-            bootDelay=0, enterBIOSSetup=False, efiSecureBootEnabled=shape.secure_boot, bootRetryEnabled=False
+        bootOptions=make(
+            vim.vm.BootOptions,
+            bootDelay=0,
+            enterBIOSSetup=False,
+            efiSecureBootEnabled=shape.secure_boot,
+            bootRetryEnabled=False,
         ),
         changeTrackingEnabled=False,
-        cpuAllocation=vim.ResourceAllocationInfo(reservation=shape.cpu_reservation_mhz, limit=-1),
-        memoryAllocation=vim.ResourceAllocationInfo(reservation=0, limit=-1),
+        cpuAllocation=make(vim.ResourceAllocationInfo, reservation=shape.cpu_reservation_mhz, limit=-1),
+        memoryAllocation=make(vim.ResourceAllocationInfo, reservation=0, limit=-1),
     )
 
 
@@ -144,11 +154,12 @@ def _capability() -> DataObject:
         "changeTrackingSupported",
         "multipleCoresPerSocketSupported",
     )
-    return vim.vm.Capability(**dict.fromkeys(allowed, True))
+    return make(vim.vm.Capability, **dict.fromkeys(allowed, True))
 
 
 def _runtime(inventory: Inventory, host: Managed, cpus: int, power: str) -> DataObject:
-    return vim.vm.RuntimeInfo(
+    return make(
+        vim.vm.RuntimeInfo,
         host=host.ref,
         connectionState="connected",
         powerState=power,
@@ -169,7 +180,8 @@ def _guest(guest: Guest, vm: Managed, power: str) -> DataObject:
     status = "toolsNotInstalled" if guest.tools == "none" else "toolsNotRunning"
     if running:
         status = "toolsOld" if guest.tools == "old" else "toolsOk"
-    info = vim.vm.GuestInfo(
+    info = make(
+        vim.vm.GuestInfo,
         toolsStatus=status,
         toolsRunningStatus="guestToolsRunning" if running else "guestToolsNotRunning",
         toolsVersionStatus2={"installed": "guestToolsCurrent", "old": "guestToolsSupportedOld"}.get(
@@ -192,7 +204,8 @@ def _guest_nics(guest: Guest, vm: Managed) -> list[DataObject]:
     nics = devices.nics_of(vm["config"].hardware.device)
     addresses = [*guest.addresses, *([()] * len(nics))]
     return [
-        vim.vm.GuestInfo.NicInfo(
+        make(
+            vim.vm.GuestInfo.NicInfo,
             network=nic.deviceInfo.summary,
             macAddress=nic.macAddress,
             connected=True,
@@ -207,11 +220,13 @@ def _summary(vm: Managed) -> DataObject:
     """The summary, made from the rest on every reading so that the two never disagree."""
     config, guest = vm["config"], vm["guest"]
     device_list = config.hardware.device
-    return vim.vm.Summary(
+    return make(
+        vim.vm.Summary,
         vm=vm.ref,
         runtime=vm["runtime"],
         overallStatus="green",
-        guest=vim.vm.Summary.GuestSummary(
+        guest=make(
+            vim.vm.Summary.GuestSummary,
             guestId=guest.guestId,
             guestFullName=guest.guestFullName,
             toolsStatus=guest.toolsStatus,
@@ -219,7 +234,8 @@ def _summary(vm: Managed) -> DataObject:
             hostName=guest.hostName,
             ipAddress=guest.ipAddress,
         ),
-        config=vim.vm.Summary.ConfigSummary(
+        config=make(
+            vim.vm.Summary.ConfigSummary,
             name=vm.name,
             template=config.template,
             vmPathName=config.files.vmPathName,
@@ -236,7 +252,7 @@ def _summary(vm: Managed) -> DataObject:
             annotation=config.annotation,
             hwVersion=config.version,
         ),
-        quickStats=vim.vm.Summary.QuickStats(guestHeartbeatStatus="gray"),
+        quickStats=make(vim.vm.Summary.QuickStats, guestHeartbeatStatus="gray"),
     )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from vcenter_sim import wire
 from vcenter_sim.document import DatastoreEntry, NetworkEntry
 from vcenter_sim.inventory import Inventory, Managed
+from vcenter_sim.objects import make
 from vcenter_sim.providers import stable_uuid, utc
 from vcenter_sim.types import DataObject, vim, vmodl
 
@@ -56,8 +57,12 @@ def add_root(inventory: Inventory, custom_fields: list[str]) -> Managed:
     root = _folder(inventory, "group-d", "Datacenters", ["vim.Folder", "vim.Datacenter"], None)
     add = inventory.add
     fields = [
-        vim.CustomFieldsManager.FieldDef(
-            key=FIRST_FIELD_KEY + number, name=name, type=str, managedObjectType=vim.VirtualMachine
+        make(
+            vim.CustomFieldsManager.FieldDef,
+            key=FIRST_FIELD_KEY + number,
+            name=name,
+            type=str,
+            managedObjectType=vim.VirtualMachine,
         )
         for number, name in enumerate(custom_fields)
     ]
@@ -71,16 +76,19 @@ def add_root(inventory: Inventory, custom_fields: list[str]) -> Managed:
         "ovfManager": add(vim.OvfManager, "OvfManager"),
         "dvSwitchManager": add(vim.dvs.DistributedVirtualSwitchManager, "DVSManager"),
     }
-    content = vim.ServiceInstanceContent(
+    content = make(
+        vim.ServiceInstanceContent,
         rootFolder=root.ref,
-        about=vim.AboutInfo(instanceUuid=stable_uuid("about"), **ABOUT),
+        about=make(vim.AboutInfo, instanceUuid=stable_uuid("about"), **ABOUT),
         **{name: managed.ref for name, managed in singletons.items()},
     )
     instance = add(
         vim.ServiceInstance,
         "ServiceInstance",
         content=content,
-        capability=vim.Capability(provisioningSupported=True, multiHostSupported=True, userShellAccessSupported=False),
+        capability=make(
+            vim.Capability, provisioningSupported=True, multiHostSupported=True, userShellAccessSupported=False
+        ),
     )
     instance.compute(serverClock=lambda: utc(inventory.clock))
     return root
@@ -143,12 +151,14 @@ def add_datastore(inventory: Inventory, datacenter: Managed, entry: DatastoreEnt
     url = f"ds:///vmfs/volumes/{stable_uuid('datastore:' + entry.name)}/"
     if entry.type == "vmfs":
         summary_type = "VMFS"
-        info = vim.host.VmfsDatastoreInfo(
+        info = make(
+            vim.host.VmfsDatastoreInfo,
             name=entry.name,
             url=url,
             freeSpace=free,
             maxFileSize=64 * 1024 * _GB,
-            vmfs=vim.host.VmfsVolume(
+            vmfs=make(
+                vim.host.VmfsVolume,
                 type="VMFS",
                 name=entry.name,
                 capacity=entry.capacity_gb * _GB,
@@ -157,18 +167,20 @@ def add_datastore(inventory: Inventory, datacenter: Managed, entry: DatastoreEnt
                 majorVersion=6,
                 version="6.82",
                 uuid=stable_uuid("vmfs:" + entry.name),
-                extent=[vim.host.ScsiDisk.Partition(diskName=f"naa.{stable_uuid(entry.name)[:8]}", partition=1)],
+                extent=[make(vim.host.ScsiDisk.Partition, diskName=f"naa.{stable_uuid(entry.name)[:8]}", partition=1)],
                 vmfsUpgradable=False,
             ),
         )
     else:
         summary_type = "NFS" if entry.type == "nfs" else "NFS41"
-        info = vim.host.NasDatastoreInfo(
+        info = make(
+            vim.host.NasDatastoreInfo,
             name=entry.name,
             url=url,
             freeSpace=free,
             maxFileSize=64 * 1024 * _GB,
-            nas=vim.host.NasVolume(
+            nas=make(
+                vim.host.NasVolume,
                 type=summary_type,
                 name=entry.name,
                 capacity=entry.capacity_gb * _GB,
@@ -182,10 +194,13 @@ def add_datastore(inventory: Inventory, datacenter: Managed, entry: DatastoreEnt
         "datastore-",
         entry.name,
         info=info,
-        capability=vim.Datastore.Capability(directoryHierarchySupported=True, perFileThinProvisioningSupported=True),
+        capability=make(
+            vim.Datastore.Capability, directoryHierarchySupported=True, perFileThinProvisioningSupported=True
+        ),
     )
     datastore.set(
-        summary=vim.Datastore.Summary(
+        summary=make(
+            vim.Datastore.Summary,
             datastore=datastore.ref,
             name=entry.name,
             url=url,
@@ -200,8 +215,10 @@ def add_datastore(inventory: Inventory, datacenter: Managed, entry: DatastoreEnt
     datastore.compute(
         vm=lambda: _vms_using(inventory, datastore, "datastore"),
         host=lambda: [
-            vim.Datastore.HostMount(
-                key=host.ref, mountInfo=vim.host.MountInfo(path=url, accessMode="readWrite", mounted=True)
+            make(
+                vim.Datastore.HostMount,
+                key=host.ref,
+                mountInfo=make(vim.host.MountInfo, path=url, accessMode="readWrite", mounted=True),
             )
             for host in _hosts_of(inventory, datacenter)
         ],
@@ -229,7 +246,7 @@ def add_network(inventory: Inventory, datacenter: Managed, entry: NetworkEntry) 
         memo = Portgroup(switch, entry.vlan)
     network = add_entity(inventory, kind, prefix, entry.name)
     network.memo = memo
-    network.set(summary=vim.Network.Summary(network=network.ref, name=entry.name, accessible=True, ipPoolName=""))
+    network.set(summary=make(vim.Network.Summary, network=network.ref, name=entry.name, accessible=True, ipPoolName=""))
     if memo is not None:
         network.set(key=network.moid, config=_portgroup_config(network, memo))
     network.compute(
@@ -241,7 +258,8 @@ def add_network(inventory: Inventory, datacenter: Managed, entry: NetworkEntry) 
 
 
 def _portgroup_config(network: Managed, portgroup: Portgroup) -> DataObject:
-    return vim.dvs.DistributedVirtualPortgroup.ConfigInfo(
+    return make(
+        vim.dvs.DistributedVirtualPortgroup.ConfigInfo,
         key=network.moid,
         name=network.name,
         numPorts=128,
@@ -254,8 +272,8 @@ def _portgroup_config(network: Managed, portgroup: Portgroup) -> DataObject:
 
 def port_setting(vlan: int) -> DataObject:
     """The port configuration that says which VLAN a distributed port is on."""
-    spec = vim.dvs.VmwareDistributedVirtualSwitch.VlanIdSpec(inherited=False, vlanId=vlan)
-    return vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(vlan=spec)
+    spec = make(vim.dvs.VmwareDistributedVirtualSwitch.VlanIdSpec, inherited=False, vlanId=vlan)
+    return make(vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy, vlan=spec)
 
 
 def _switch(inventory: Inventory, folder: Managed, name: str) -> Managed:
@@ -270,7 +288,7 @@ def _switch(inventory: Inventory, folder: Managed, name: str) -> Managed:
         name,
         uuid=uuid,
         capability=vim.DistributedVirtualSwitch.Capability(),
-        summary=vim.DistributedVirtualSwitch.Summary(name=name, uuid=uuid, numPorts=128),
+        summary=make(vim.DistributedVirtualSwitch.Summary, name=name, uuid=uuid, numPorts=128),
     )
     switch.compute(
         portgroup=lambda: [
@@ -287,7 +305,8 @@ def backing_of(inventory: Inventory, network: Managed) -> DataObject:
     """The adapter backing that connects to the network; on a distributed portgroup with a port of its own."""
     card = vim.vm.device.VirtualEthernetCard
     if isinstance(network.memo, Portgroup):
-        port = vim.dvs.PortConnection(
+        port = make(
+            vim.dvs.PortConnection,
             switchUuid=network.memo.switch["uuid"],
             portgroupKey=network.moid,
             portKey=str(inventory.new_port_number()),

@@ -10,7 +10,6 @@ from agent_sim.toolchain.interface import MASK
 from agent_sim.toolchain.ovf import write_ovf_directory
 from agent_sim.toolchain.run import Run, ToolFailure
 from agent_sim.toolchain.source import SourceMachine
-from agent_sim.toolchain.tls import certificate_der
 from agent_sim.toolchain.vsphere import NotFoundError, VcenterLookupError, vcenter_reader
 
 _STEPS = 10
@@ -25,9 +24,8 @@ async def run_ovftool(run: Run, words: tuple[str, ...]) -> None:
     vcenter, _, inventory_path = rest.partition("/")
     shown = f"vi://{name}:{MASK}@{rest}"
     await run.advance(1.0)
-    reader = await run.bench.blocking(vcenter_reader, vcenter, unquote(name), unquote(secret))
+    reader = vcenter_reader(vcenter, unquote(name), unquote(secret))
     try:
-        await certificate_der(vcenter)
         machine = await run.bench.blocking(reader.find_by_path, inventory_path)
     except NotFoundError:
         raise ToolFailure(f"Error: Locator does not refer to an object: {shown}", "Completed with errors") from None

@@ -1,14 +1,18 @@
-"""The SOAP side of a look-up in vCenter, on pyVmomi. See `agent_sim.toolchain.vsphere` for what callers use."""
+"""The SOAP side of a look-up in vCenter. See `agent_sim.toolchain.vsphere` for what callers use.
+
+Like libvirt's esx driver this writes the few calls it needs as text and picks what it needs from the answers: a
+general client would read the whole type system of vSphere first.
+"""
 
 from __future__ import annotations
 
 import http.client
-import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any  # pyVmomi makes its classes at run time: its objects have no static types
-
-from pyVmomi import SoapAdapter, vim, vmodl
+from dataclasses import dataclass
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape, quoteattr
 
 from agent_sim.toolchain.source import SourceDisk, SourceMachine, SourceNic
 from agent_sim.toolchain.vsphere import (
@@ -18,11 +22,33 @@ from agent_sim.toolchain.vsphere import (
     VcenterUnreachableError,
     split_address,
 )
+from mgmt.protocol.https import HttpsConnection, unverified_context
 
 # An API version that every vCenter in use speaks; nothing newer is asked for.
-_API_VERSION = "vim.version.version10"
+_ACTION = '"urn:vim25/6.0"'
 _PAGE_SIZE = 200
-_REQUEST_TIMEOUT_S = 10
+_REQUEST_TIMEOUT_S = 10.0
+_VIM = "{urn:vim25}"
+_SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
+_XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+_HEAD = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"'
+    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema"><soapenv:Body>'
+)
+_TAIL = "</soapenv:Body></soapenv:Envelope>"
+_NIC_TYPES = frozenset(
+    {
+        "VirtualEthernetCard",
+        "VirtualE1000",
+        "VirtualE1000e",
+        "VirtualPCNet32",
+        "VirtualSriovEthernetCard",
+        "VirtualVmxnet",
+        "VirtualVmxnet2",
+        "VirtualVmxnet3",
+        "VirtualVmxnet3Vrdma",
+    }
+)
 _VM_PATHS = (
     "name",
     "config.hardware.device",
@@ -35,24 +61,147 @@ _VM_PATHS = (
     "runtime.host",
     "summary.storage",
 )
+# From the root folder down to the ESXi hosts, through all folders, datacenters and compute resources.
+_DOWN_TO_HOSTS = (
+    '<selectSet xsi:type="TraversalSpec"><name>folders</name><type>Folder</type><path>childEntity</path>'
+    "<skip>false</skip><selectSet><name>folders</name></selectSet>"
+    '<selectSet xsi:type="TraversalSpec"><name>datacenters</name><type>Datacenter</type><path>hostFolder</path>'
+    "<skip>false</skip><selectSet><name>folders</name></selectSet></selectSet>"
+    '<selectSet xsi:type="TraversalSpec"><name>hosts</name><type>ComputeResource</type><path>host</path>'
+    "<skip>false</skip></selectSet></selectSet>"
+)
+_VMS = '<selectSet xsi:type="TraversalSpec"><type>HostSystem</type><path>vm</path><skip>false</skip></selectSet>'
 
 
-class _Stub(SoapAdapter.SoapStubAdapter):
-    """A SOAP stub that remembers its connections, so that they can be closed whatever happened."""
+@dataclass(frozen=True)
+class _Reference:
+    """A managed object reference."""
 
-    def __init__(self, **arguments: Any) -> None:
-        self.opened: list[http.client.HTTPConnection] = []
-        super().__init__(**arguments)  # type: ignore[no-untyped-call]
+    type: str
+    moid: str
 
-    def GetConnection(self) -> Any:
-        connection = super().GetConnection()  # type: ignore[no-untyped-call]
-        if connection not in self.opened:
-            self.opened.append(connection)
-        return connection
+    @classmethod
+    def of(cls, element: Element | None) -> _Reference | None:
+        return None if element is None else cls(element.get("type", ""), element.text or "")
 
-    def close_all(self) -> None:
-        for connection in self.opened:
-            connection.close()
+    def xml(self, tag: str) -> str:
+        return f"<{tag} type={quoteattr(self.type)}>{escape(self.moid)}</{tag}>"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An object of a property collector's answer with the properties that it has."""
+
+    reference: _Reference
+    values: Mapping[str, Element]
+
+    def text(self, path: str) -> str | None:
+        value = self.values.get(path)
+        return None if value is None else value.text
+
+    def link(self, path: str) -> _Reference | None:
+        return _Reference.of(self.values.get(path))
+
+
+class _Client:
+    """Calls over one connection; faults and failures are raised as errors of `vsphere`."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._where = f"{host} port {port}"
+        self.connection = HttpsConnection(host.strip("[]"), port, unverified_context(), _REQUEST_TIMEOUT_S)
+        self._cookie = ""
+        self._collector: _Reference | None = None
+
+    def call(self, method: str, this: _Reference, arguments: str = "") -> Element:
+        """The response element of `method`."""
+        body = f'{_HEAD}<{method} xmlns="urn:vim25">{this.xml("_this")}{arguments}</{method}>{_TAIL}'
+        headers = {"SOAPAction": _ACTION, "Content-Type": "text/xml; charset=UTF-8", "User-Agent": "libvirt-esx"}
+        if self._cookie:
+            headers["Cookie"] = self._cookie
+        try:
+            answer = self.connection.exchange("POST", "/sdk", headers, body.encode())
+            if answer.status not in (200, 500):
+                raise http.client.HTTPException(f"{answer.status} {answer.reason}")
+            content = _first_child(ElementTree.fromstring(answer.body).find(f"{_SOAP}Body"))
+        except (OSError, http.client.HTTPException) as error:
+            raise VcenterUnreachableError(f"Failed to connect to {self._where}: {error or 'timed out'}") from None
+        except ElementTree.ParseError:
+            content = None
+        self._cookie = answer.headers.get("set-cookie", self._cookie).partition(";")[0]
+        if content is None:
+            raise VcenterUnreachableError(f"Failed to connect to {self._where}: the answer is no vSphere SOAP")
+        if content.tag == f"{_SOAP}Fault":
+            raise _fault(content)
+        return content
+
+    def login(self, username: str, password: str) -> _Reference:
+        """Open a session; returns the service content's element."""
+        content = self.call("RetrieveServiceContent", _Reference("ServiceInstance", "ServiceInstance"))
+        self.content = content.find(f"{_VIM}returnval")
+        self._collector = self.of_content("propertyCollector")
+        credentials = f"<userName>{escape(username)}</userName><password>{escape(password)}</password>"
+        self.call("Login", self.of_content("sessionManager"), credentials)
+        return self.of_content("rootFolder")
+
+    def of_content(self, name: str) -> _Reference:
+        """The object that the service content names so."""
+        found = _Reference.of(self.content.find(f"{_VIM}{name}")) if self.content is not None else None
+        if found is None:
+            raise VcenterUnreachableError(f"Failed to connect to {self._where}: the answer is no vSphere SOAP")
+        return found
+
+    def retrieve(
+        self, start: _Reference, properties: Mapping[str, Iterable[str]], onward: str = "", *, skip: bool = False
+    ) -> Iterator[_Found]:
+        """The properties, by type, of `start` and what `onward` leads to."""
+        assert self._collector is not None
+        wanted = "".join(
+            f"<propSet><type>{kind}</type>{''.join(f'<pathSet>{path}</pathSet>' for path in paths)}</propSet>"
+            for kind, paths in properties.items()
+        )
+        spec = f"{wanted}<objectSet>{start.xml('obj')}<skip>{str(skip).lower()}</skip>{onward}</objectSet>"
+        page = self.call(
+            "RetrievePropertiesEx",
+            self._collector,
+            f"<specSet>{spec}</specSet><options><maxObjects>{_PAGE_SIZE}</maxObjects></options>",
+        ).find(f"{_VIM}returnval")
+        while page is not None:
+            for found in page.iterfind(f"{_VIM}objects"):
+                reference = _Reference.of(found.find(f"{_VIM}obj"))
+                if reference is not None:
+                    yield _Found(reference, dict(_properties(found)))
+            token = page.findtext(f"{_VIM}token")
+            if not token:
+                return
+            page = self.call("ContinueRetrievePropertiesEx", self._collector, f"<token>{escape(token)}</token>").find(
+                f"{_VIM}returnval"
+            )
+
+
+def _properties(found: Element) -> Iterator[tuple[str, Element]]:
+    for entry in found.iterfind(f"{_VIM}propSet"):
+        value = entry.find(f"{_VIM}val")
+        if value is not None:
+            yield entry.findtext(f"{_VIM}name", ""), value
+
+
+def _first_child(element: Element | None) -> Element | None:
+    return None if element is None else next(iter(element), None)
+
+
+def _type_of(element: Element) -> str:
+    return element.get(_XSI_TYPE, "").rpartition(":")[2]
+
+
+def _fault(fault: Element) -> Exception:
+    text = fault.findtext("faultstring") or ""
+    detail = _first_child(fault.find("detail"))
+    if detail is None:
+        return VcenterFaultError(text)
+    name = _type_of(detail) or detail.tag.rpartition("}")[2].removesuffix("Fault")
+    return (
+        LoginRefusedError(text or "Login failure") if name == "InvalidLogin" else VcenterFaultError(f"{name}: {text}")
+    )
 
 
 class SoapReader:
@@ -62,167 +211,133 @@ class SoapReader:
         self._vcenter = vcenter
         self._username = username
         self._password = password
-        self._stub: _Stub | None = None
+        self._client: _Client | None = None
+        self._certificate: bytes | None = None
 
     def __repr__(self) -> str:
         return f"SoapReader({self._vcenter!r}, {self._username!r})"
 
+    @property
+    def certificate_der(self) -> bytes:
+        """The certificate that vCenter showed in the last look-up; empty before one."""
+        return self._certificate or b""
+
     def abort(self) -> None:
         """Close the sockets, so that a look-up that runs in another thread ends soon."""
-        if self._stub is not None:
-            for connection in self._stub.opened:
-                if connection.sock is not None:
-                    try:
-                        connection.sock.shutdown(2)
-                    except OSError:
-                        continue  # already gone
+        if self._client is not None:
+            self._client.connection.abort()
 
     @contextmanager
-    def _session(self) -> Iterator[Any]:
-        host, port = split_address(self._vcenter)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        stub = _Stub(
-            host=host,
-            port=port,
-            version=_API_VERSION,
-            path="/sdk",
-            sslContext=context,
-            httpConnectionTimeout=_REQUEST_TIMEOUT_S,
-        )
-        self._stub = stub
+    def _session(self) -> Iterator[tuple[_Client, _Reference]]:
+        client = self._client = _Client(*split_address(self._vcenter))
         try:
-            content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()  # type: ignore[call-arg]
-            content.sessionManager.Login(self._username, self._password, None)
+            root = client.login(self._username, self._password)
+            self._certificate = client.connection.certificate_der
             try:
-                yield content
+                yield client, root
             finally:
-                content.sessionManager.Logout()
-        except vim.fault.InvalidLogin as fault:
-            raise LoginRefusedError(fault.msg or "Login failure") from None
-        except vmodl.MethodFault as fault:
-            raise VcenterFaultError(f"{type(fault).__name__.rpartition('.')[2]}: {fault.msg}") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise VcenterUnreachableError(f"Failed to connect to {host} port {port}: {error}") from None
+                if client.connection.is_open:
+                    client.call("Logout", client.of_content("sessionManager"))
         finally:
-            stub.close_all()
+            client.connection.close()
 
     def find_on_host(self, datacenter: str, compute: str, host: str | None, vm_name: str) -> SourceMachine:
         """The VM of that exact name on one ESXi host, as `vpx://.../datacenter/compute[/host]` sees it.
 
         Raises NotFoundError and the other errors of this module.
         """
-        with self._session() as content:
-            found_dc = _by_name(content, content.rootFolder, vim.Datacenter, datacenter)
-            if found_dc is None:
-                raise NotFoundError("datacenter", datacenter)
-            folder = _one(content, found_dc, ("hostFolder",))["hostFolder"]
-            found_compute = _by_name(content, folder, vim.ComputeResource, compute)
-            if found_compute is None:
-                raise NotFoundError("compute resource", compute)
-            hosts = _one(content, found_compute, ("host",)).get("host", [])
-            system = next((found for name, found in _names(content, hosts) if host in (None, name)), None)
-            if system is None:
-                raise NotFoundError("host system", host or "")
-            for name, machine in _names(content, _one(content, system, ("vm",)).get("vm", [])):
-                if name == vm_name:
-                    return _read_machine(content, machine)
+        with self._session() as (client, root):
+            system = _find_host(client, root, datacenter, compute, host)
+            for machine in client.retrieve(system.reference, {"VirtualMachine": ("name",)}, _VMS, skip=True):
+                if machine.text("name") == vm_name:
+                    return _read_machine(client, machine.reference, {system.reference: system.text("name") or ""})
             raise NotFoundError("vm", vm_name)
 
     def find_by_path(self, inventory_path: str) -> SourceMachine:
         """The VM at `datacenter/vm/folder/name`; raises NotFoundError and the other errors of this module."""
-        with self._session() as content:
-            machine = content.searchIndex.FindByInventoryPath(inventory_path)
-            if not isinstance(machine, vim.VirtualMachine):
+        with self._session() as (client, _):
+            path = f"<inventoryPath>{escape(inventory_path)}</inventoryPath>"
+            answer = client.call("FindByInventoryPath", client.of_content("searchIndex"), path)
+            machine = _Reference.of(answer.find(f"{_VIM}returnval"))
+            if machine is None or machine.type != "VirtualMachine":
                 raise NotFoundError("vm", inventory_path)
-            return _read_machine(content, machine)
+            return _read_machine(client, machine, {})
 
 
-def _by_name(content: Any, container: Any, kind: Any, name: str) -> Any:
-    """The managed object of `kind` below `container` with that name, None when there is none."""
-    view = content.viewManager.CreateContainerView(container, [kind], True)
-    try:
-        traversal = vmodl.query.PropertyCollector.TraversalSpec(name="view", path="view", skip=False, type=type(view))
-        spec = vmodl.query.PropertyCollector.FilterSpec(
-            objectSet=[vmodl.query.PropertyCollector.ObjectSpec(obj=view, skip=True, selectSet=[traversal])],
-            propSet=[vmodl.query.PropertyCollector.PropertySpec(type=kind, pathSet=["name"])],
-        )
-        for found in _retrieve(content, spec):
-            if any(prop.name == "name" and prop.val == name for prop in found.propSet):
-                return found.obj
-        return None
-    finally:
-        view.DestroyView()
+def _find_host(client: _Client, root: _Reference, datacenter: str, compute: str, host: str | None) -> _Found:
+    """The ESXi host, all objects above it read in one call; raises NotFoundError for the first part that is missing."""
+    properties = {
+        "Folder": ("parent",),
+        "Datacenter": ("name",),
+        "ComputeResource": ("name", "parent", "host"),
+        "HostSystem": ("name",),
+    }
+    found = {entry.reference: entry for entry in client.retrieve(root, properties, _DOWN_TO_HOSTS)}
+    wanted = next((e for r, e in found.items() if r.type == "Datacenter" and e.text("name") == datacenter), None)
+    if wanted is None:
+        raise NotFoundError("datacenter", datacenter)
 
+    def is_inside(entry: _Found | None) -> bool:
+        while entry is not None and entry is not wanted:
+            parent = entry.link("parent")
+            entry = found.get(parent) if parent is not None else None
+        return entry is wanted
 
-def _one(content: Any, entity: Any, paths: tuple[str, ...]) -> dict[str, Any]:
-    """Properties of one object; a path that it does not have is left out."""
-    spec = vmodl.query.PropertyCollector.FilterSpec(
-        objectSet=[vmodl.query.PropertyCollector.ObjectSpec(obj=entity, skip=False)],
-        propSet=[vmodl.query.PropertyCollector.PropertySpec(type=type(entity), pathSet=list(paths))],
+    resource = next(
+        (e for r, e in found.items() if "host" in e.values and e.text("name") == compute and is_inside(e)), None
     )
-    return {prop.name: prop.val for found in _retrieve(content, spec) for prop in found.propSet}
+    if resource is None:
+        raise NotFoundError("compute resource", compute)
+    for element in resource.values["host"]:
+        reference = _Reference.of(element)
+        system = found.get(reference) if reference is not None else None
+        if system is not None and host in (None, system.text("name")):
+            return system
+    raise NotFoundError("host system", host or "")
 
 
-def _names(content: Any, entities: list[Any]) -> list[tuple[str, Any]]:
-    """Names of objects of one type, in one round trip for all."""
-    if not entities:
-        return []
-    spec = vmodl.query.PropertyCollector.FilterSpec(
-        objectSet=[vmodl.query.PropertyCollector.ObjectSpec(obj=entity, skip=False) for entity in entities],
-        propSet=[vmodl.query.PropertyCollector.PropertySpec(type=type(entities[0]), pathSet=["name"])],
-    )
-    return [(prop.val, found.obj) for found in _retrieve(content, spec) for prop in found.propSet]
-
-
-def _retrieve(content: Any, spec: Any) -> Iterator[Any]:
-    collector = content.propertyCollector
-    options = vmodl.query.PropertyCollector.RetrieveOptions(maxObjects=_PAGE_SIZE)
-    result = collector.RetrievePropertiesEx([spec], options)
-    while result is not None:
-        yield from result.objects
-        if not result.token:
-            return
-        result = collector.ContinueRetrievePropertiesEx(result.token)
-
-
-def _read_machine(content: Any, machine: Any) -> SourceMachine:
-    values = _one(content, machine, _VM_PATHS)
-    devices = values.get("config.hardware.device") or []
-    boot = values.get("config.bootOptions")
-    host = values.get("runtime.host")
+def _read_machine(client: _Client, machine: _Reference, host_names: Mapping[_Reference, str]) -> SourceMachine:
+    """The machine; `host_names` are the names of hosts known already."""
+    found = next(client.retrieve(machine, {"VirtualMachine": _VM_PATHS}), None)
+    if found is None:
+        raise NotFoundError("vm", machine.moid)
+    devices = list(found.values.get("config.hardware.device", ()))
+    boot, host = found.values.get("config.bootOptions"), found.link("runtime.host")
+    esxi_host = host_names.get(host) if host is not None else ""
+    if esxi_host is None and host is not None:
+        esxi_host = next((entry.text("name") for entry in client.retrieve(host, {"HostSystem": ("name",)})), None)
     return SourceMachine(
-        name=values.get("name", ""),
-        guest_os=values.get("config.guestFullName") or "",
-        cpus=values.get("config.hardware.numCPU") or 1,
-        memory_mb=values.get("config.hardware.memoryMB") or 1024,
-        uefi=str(values.get("config.firmware", "")).lower() == "efi",
-        secure_boot=bool(boot is not None and boot.efiSecureBootEnabled),
-        disks=_disks(devices, values.get("summary.storage")),
-        nics=tuple(_nic(device) for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard)),
-        esxi_host=(_one(content, host, ("name",)).get("name") or "") if host is not None else "",
-        powered_on=values.get("runtime.powerState") == "poweredOn",
+        name=found.text("name") or "",
+        guest_os=found.text("config.guestFullName") or "",
+        cpus=int(found.text("config.hardware.numCPU") or 1),
+        memory_mb=int(found.text("config.hardware.memoryMB") or 1024),
+        uefi=(found.text("config.firmware") or "").lower() == "efi",
+        secure_boot=boot is not None and boot.findtext(f"{_VIM}efiSecureBootEnabled") in ("true", "1"),
+        disks=_disks(devices, found.values.get("summary.storage")),
+        nics=tuple(_nic(device) for device in devices if _type_of(device) in _NIC_TYPES),
+        esxi_host=esxi_host or "",
+        powered_on=found.text("runtime.powerState") == "poweredOn",
     )
 
 
-def _disks(devices: list[Any], storage: Any) -> tuple[SourceDisk, ...]:
+def _disks(devices: list[Element], storage: Element | None) -> tuple[SourceDisk, ...]:
     """The disks in label order; what they hold is the VM's committed space, shared out by size."""
     found = []
     for device in devices:
-        if isinstance(device, vim.vm.device.VirtualDisk):
-            label = device.deviceInfo.label if device.deviceInfo else f"disk-{device.key}"
-            capacity = device.capacityInBytes or (device.capacityInKB or 0) * 1024
+        if _type_of(device) == "VirtualDisk":
+            key = device.findtext(f"{_VIM}key")
+            label = device.findtext(f"{_VIM}deviceInfo/{_VIM}label") or f"disk-{key}"
+            in_kb = int(device.findtext(f"{_VIM}capacityInKB") or 0)
+            capacity = int(device.findtext(f"{_VIM}capacityInBytes") or 0) or in_kb * 1024
             digits = "".join(character for character in label if character.isdigit())
-            found.append((int(digits or 0), label, int(capacity)))
+            found.append((int(digits or 0), label, capacity))
     found.sort(key=lambda disk: disk[0])
     provisioned = sum(capacity for _, _, capacity in found)
-    committed = int(storage.committed) if storage is not None and storage.committed else provisioned
+    committed = int((storage.findtext(f"{_VIM}committed") if storage is not None else None) or 0) or provisioned
     share = min(1.0, committed / provisioned) if provisioned else 0.0
     return tuple(SourceDisk(label, capacity, int(capacity * share)) for _, label, capacity in found)
 
 
-def _nic(device: Any) -> SourceNic:
-    backing = device.backing
-    network = getattr(backing, "deviceName", None) or (device.deviceInfo.summary if device.deviceInfo else None)
-    return SourceNic(network, device.macAddress)
+def _nic(device: Element) -> SourceNic:
+    network = device.findtext(f"{_VIM}backing/{_VIM}deviceName") or device.findtext(f"{_VIM}deviceInfo/{_VIM}summary")
+    return SourceNic(network, device.findtext(f"{_VIM}macAddress"))

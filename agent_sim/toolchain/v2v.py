@@ -16,7 +16,6 @@ from agent_sim.toolchain.options import UsageError, V2vOptions, VpxAddress, read
 from agent_sim.toolchain.ovf import OvfError, read_ovf_directory
 from agent_sim.toolchain.run import Run, ToolFailure
 from agent_sim.toolchain.source import SourceDisk, SourceMachine
-from agent_sim.toolchain.tls import certificate_der
 from agent_sim.toolchain.vsphere import (
     LoginRefusedError,
     NotFoundError,
@@ -102,11 +101,7 @@ async def _open_vddk(run: Run, options: V2vOptions) -> SourceMachine:
     except UsageError as error:
         raise ToolFailure(*failure(error.lines[0].removeprefix("virt-v2v: error: ")).lines) from None
     await run.advance(0.2)
-    try:
-        certificate = await certificate_der(address.vcenter)
-    except VcenterUnreachableError as error:
-        raise _no_connection(error) from None
-    machine = await _find_guest(run, address, password, guest)
+    machine, certificate = await _find_guest(run, address, password, guest)
     await run.advance(0.6)
     await _check_vddk(run, options)
     await run.advance(0.4)
@@ -134,16 +129,20 @@ def _no_connection(error: VcenterUnreachableError) -> ToolFailure:
     return _libvirt(f"curl_easy_perform() returned an error: Couldn't connect to server (7) : {error}")
 
 
-async def _find_guest(run: Run, address: VpxAddress, password: str, guest: str) -> SourceMachine:
-    """The VM as libvirt's esx driver finds it: datacenter, compute resource, host of the path, then by name."""
+async def _find_guest(run: Run, address: VpxAddress, password: str, guest: str) -> tuple[SourceMachine, bytes]:
+    """The VM as libvirt's esx driver finds it, by datacenter, compute resource, host of the path, and name.
+
+    And the certificate that vCenter showed.
+    """
     path = "/" + "/".join(address.parts)
     if len(address.parts) < 2:
         raise _libvirt(f"Path '{path}' does not specify a {('datacenter', 'compute resource')[len(address.parts)]}")
     datacenter, compute = address.parts[0], address.parts[-2] if len(address.parts) > 2 else address.parts[1]
     host = address.parts[-1] if len(address.parts) > 2 else None
-    reader = await run.bench.blocking(vcenter_reader, address.vcenter, address.username, password)
+    reader = vcenter_reader(address.vcenter, address.username, password)
     try:
-        return await run.bench.blocking(reader.find_on_host, datacenter, compute, host, guest)
+        machine = await run.bench.blocking(reader.find_on_host, datacenter, compute, host, guest)
+        return machine, reader.certificate_der
     except NotFoundError as error:
         if error.kind == "vm":
             raise failure(

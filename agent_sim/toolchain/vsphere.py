@@ -49,6 +49,11 @@ def split_address(vcenter: str, default_port: int = 443) -> tuple[str, int]:
 class VcenterReader(Protocol):
     """One login to one vCenter, for a look-up or two."""
 
+    @property
+    def certificate_der(self) -> bytes:
+        """The certificate that vCenter showed in the last look-up; empty before one."""
+        ...
+
     def abort(self) -> None:
         """Close the sockets, so that a look-up that runs in another thread ends soon."""
         ...
@@ -68,7 +73,7 @@ class VcenterReader(Protocol):
 def vcenter_reader(vcenter: str, username: str, password: str) -> VcenterReader:
     """A reader; nothing is sent before its first look-up.
 
-    pyVmomi is imported here and not before: it makes its classes at import, which would slow every start down.
+    The reader is imported here and not before: few agents ever need it.
     """
     soap = importlib.import_module("agent_sim.toolchain.soap")
     return cast("VcenterReader", soap.SoapReader(vcenter, username, password))

@@ -1,38 +1,49 @@
 """Who an agent is: finding or making its host record from a Startup request, or the text that refuses it.
 
-Upstream: AgentManagerImpl.java, ResourceManagerImpl.java (createHostVO, fillRoutingHostVO) and
-LibvirtServerDiscoverer.java.
+Upstream: AgentManagerImpl.java, ResourceManagerImpl.java (createHostVO, fillRoutingHostVO).
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from mgmt.agents.details import put_details
+from mgmt.agents.places import DEFAULT_PLACE, Place, Refusal, place_of
 from mgmt.agents.pools import SharedPool, save_local_pools, shared_pools
 from mgmt.agents.states import Event, Status, next_status
 from mgmt.protocol.commands import StartupCommand, StartupRoutingCommand, StartupStorageCommand
 from mgmt.protocol.records import Command
 from mgmt.providers import Providers
-from mgmt.store.models import Cluster, Host, HostDetail, PhysicalNetwork, Pod, Zone
-
-P = TypeVar("P", Zone, Pod, Cluster)
+from mgmt.store.models import Host, PhysicalNetwork
 
 GUID_SUFFIX = "-LibvirtComputingResource"
-DEFAULT_PLACE = "default"
+DEFAULT_ARCH = "x86_64"
 _MAINTENANCE_STATES = frozenset({"Maintenance", "PrepareForMaintenance", "ErrorInMaintenance"})
 
-
-class Refusal(Exception):
-    """The agent is not welcome; the text is what it gets as `_details`, Java exception class included."""
-
-    def __init__(self, text: str, java_class: str = "java.lang.IllegalArgumentException") -> None:
-        super().__init__(f"{java_class}: {text}")
+# Plain statements, built once: hundreds of agents attach at a time.
+_HOSTS = Host.__table__
+_KNOWN = select(
+    *(
+        _HOSTS.c[name]
+        for name in ("id", "uuid", "name", "guid", "status", "resource_state", "hypervisor_version", "arch")
+    )
+).where(or_(_HOSTS.c.guid == bindparam("whole"), _HOSTS.c.guid == bindparam("bare")), _HOSTS.c.removed.is_(None))
+_INSERT = insert(_HOSTS)  # type: ignore[arg-type]  # a table
+_UPDATE = update(_HOSTS).where(_HOSTS.c.id == bindparam("of_host"))  # type: ignore[arg-type]
+_FORGET_REMOVED = (
+    update(_HOSTS)  # type: ignore[arg-type]
+    .where(_HOSTS.c.guid == bindparam("whole"), _HOSTS.c.removed.is_not(None))
+    .values(guid=None)
+)
+_NETWORKS_TABLE = PhysicalNetwork.__table__
+_NETWORKS = (
+    select(_NETWORKS_TABLE.c.id).where(_NETWORKS_TABLE.c.zone_id == bindparam("in_zone")).order_by(_NETWORKS_TABLE.c.id)
+)
 
 
 def _runtime_refusal(text: str) -> Refusal:
@@ -78,172 +89,83 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
     startup = startup_of(commands)
     if not isinstance(startup, StartupRoutingCommand) or (startup.hypervisorType or "").upper() != "KVM":
         raise _runtime_refusal("No resource state adapter response")
-    host = _known_host(session, startup.guid)
-    zone, pod = _place(session, startup)
-    cluster = _cluster(session, providers, startup, zone, pod)
-    _check_cluster(session, startup, cluster)
+    known = _known_host(session.connection(), startup.guid)
+    place = place_of(session, providers, startup)
     for column, value in (("private_ip_address", startup.privateIpAddress), ("version", startup.version)):
         if value is None:
             raise _runtime_refusal(f"Unable to update on DB, due to: Column '{column}' cannot be null")
-    previous = Status(host.status) if host is not None else None
-    if host is None:
-        host = _new_host(session, providers, startup)
-    host.zone_id, host.pod_id, host.cluster_id = zone.id, pod.id, cluster.id
-    _fill(host, startup)
-    host.status = next_status(previous, Event.AGENT_CONNECTED)
-    host.management_server_id = node_id
-    session.add(host)
-    session.flush()
-    put_details(session, host.id, startup.hostDetails)
-    networks = select(PhysicalNetwork.id).where(PhysicalNetwork.zone_id == zone.id)
-    storages = [command for command in commands if isinstance(command, StartupStorageCommand)]
-    save_local_pools(session, providers, host, zone, storages)
+    previous = Status(known.status) if known is not None else None
+    values = _values(startup, known, place) | {
+        "status": next_status(previous, Event.AGENT_CONNECTED).value,
+        "management_server_id": node_id,
+    }
+    connection = session.connection()  # not that of before: a new cluster has been committed
+    if known is None:
+        values |= {"uuid": providers.ids.uuid(), "guid": startup.guid, "created": providers.utcnow()}
+        host_id = _insert(connection, values)
+    else:
+        host_id = known.id
+        values |= {"uuid": known.uuid, "guid": known.guid}
+        connection.execute(_UPDATE, {**values, "of_host": host_id})
+    put_details(connection, host_id, startup.hostDetails, is_new=known is None)
+    if place.local_storage_enabled:
+        where = {"zone_id": place.zone_id, "pod_id": place.pod_id, "cluster_id": place.cluster_id, "host_id": host_id}
+        storages = [command for command in commands if isinstance(command, StartupStorageCommand)]
+        save_local_pools(session, providers, where, values["name"], storages)
     return Admitted(
-        host_id=host.id,
-        uuid=host.uuid,
-        name=host.name,
-        guid=host.guid or "",
-        zone_id=zone.id,
-        cluster_id=cluster.id,
-        arch=cluster.arch,
+        host_id=host_id,
+        uuid=values["uuid"],
+        name=values["name"],
+        guid=values["guid"] or "",
+        zone_id=place.zone_id,
+        cluster_id=place.cluster_id,
+        arch=place.arch,
         previous_status=previous,
-        is_in_maintenance=host.resource_state in _MAINTENANCE_STATES,
+        is_in_maintenance=known is not None and known.resource_state in _MAINTENANCE_STATES,
         has_default_place=DEFAULT_PLACE in (startup.dataCenter, startup.pod),
         connection_transferred=startup.connectionTransferred,
         ms_host_list=startup.msHostList,
-        pools=shared_pools(session, zone.id, cluster.id),
-        physical_network_ids=tuple(session.scalars(networks.order_by(PhysicalNetwork.id))),
+        pools=shared_pools(connection, place.zone_id, place.cluster_id),
+        physical_network_ids=tuple(connection.execute(_NETWORKS, {"in_zone": place.zone_id}).scalars()),
     )
 
 
-def _known_host(session: Session, guid: str | None) -> Host | None:
+def _known_host(connection: Connection, guid: str | None) -> Row[Any] | None:
     """The host by its full guid, else by the guid without its suffix."""
     if not guid:
         return None
-    for candidate in dict.fromkeys((guid, guid.removesuffix(GUID_SUFFIX))):
-        host = session.scalar(select(Host).where(Host.guid == candidate, Host.removed.is_(None)))
-        if host is not None:
-            return host
-    return None
+    rows = connection.execute(_KNOWN, {"whole": guid, "bare": guid.removesuffix(GUID_SUFFIX)}).all()
+    return next((row for row in rows if row.guid == guid), rows[0] if rows else None)
 
 
-def _place(session: Session, startup: StartupRoutingCommand) -> tuple[Zone, Pod]:
-    if startup.dataCenter == DEFAULT_PLACE and startup.pod == DEFAULT_PLACE:
-        for pod in session.scalars(select(Pod).where(Pod.removed.is_(None)).order_by(Pod.id)):
-            if _pod_holds(pod, startup.privateIpAddress):
-                return pod.zone, pod
-    zone = _by_name_or_id(session, Zone, startup.dataCenter)
-    if zone is None:
-        raise Refusal(f"Host {_java(startup.privateIpAddress)} sent incorrect data center: {_java(startup.dataCenter)}")
-    found = _by_name_or_id(session, Pod, startup.pod, zone_id=zone.id)
-    if found is None:
-        raise Refusal(f"Host {_java(startup.privateIpAddress)} sent incorrect pod, pod id is null")
-    return zone, found
+def _insert(connection: Connection, values: dict[str, Any]) -> int:
+    if values["guid"]:
+        connection.execute(_FORGET_REMOVED, {"whole": values["guid"]})  # a host after deleteHost is a new one
+    key = connection.execute(_INSERT, values).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
-def _pod_holds(pod: Pod, address: str | None) -> bool:
-    try:
-        network = ipaddress.ip_network(f"{pod.gateway}/{pod.netmask}", strict=False)
-        return address is not None and ipaddress.ip_address(address) in network
-    except ValueError:
-        return False
-
-
-def _by_name_or_id(session: Session, model: type[P], text: str | None, **where: int) -> P | None:
-    """The row of that name, else of that internal number; a uuid is not understood."""
-    if not text:
-        return None
-    base = select(model).where(model.removed.is_(None)).filter_by(**where)
-    found = session.scalar(base.where(model.name == text))
-    if found is None and text.isdecimal():
-        found = session.scalar(base.where(model.id == int(text)))
-    return found
-
-
-def _cluster(session: Session, providers: Providers, startup: StartupRoutingCommand, zone: Zone, pod: Pod) -> Cluster:
-    """The cluster by number or by name in the pod; an unknown name makes an empty cluster row, which stays."""
-    text = startup.cluster
-    cluster = None
-    if text and text.isdecimal():
-        cluster = session.scalar(
-            select(Cluster).where(Cluster.id == int(text), Cluster.zone_id == zone.id, Cluster.removed.is_(None))
-        )
-    if cluster is None and text:
-        cluster = _by_name_or_id(session, Cluster, text, pod_id=pod.id)
-    if cluster is not None:
-        return cluster
-    if not text or text.isdecimal():
-        raise Refusal(f"cannot add host, due to can't find cluster: {_java(text)}")
-    cluster = Cluster(uuid=providers.ids.uuid(), name=text, zone_id=zone.id, pod_id=pod.id, hypervisor_type="None")
-    session.add(cluster)
-    session.commit()  # the refusal that follows must not take the row back: upstream leaves it behind
-    return cluster
-
-
-def _check_cluster(session: Session, startup: StartupRoutingCommand, cluster: Cluster) -> None:
-    if cluster.hypervisor_type != "KVM":
-        shown = f'Cluster {{id: "{cluster.id}", name: "{cluster.name}", uuid: "{cluster.uuid}"}}'
-        raise Refusal(
-            f"Can't add host whose hypervisor type is: {startup.hypervisorType} into cluster: {shown} "
-            f"whose hypervisor type is: {cluster.hypervisor_type}"
-        )
-    host_os = startup.hostDetails.get("Host.OS")
-    other_os = session.scalar(
-        select(HostDetail.value)
-        .join(Host, Host.id == HostDetail.host_id)
-        .where(Host.cluster_id == cluster.id, Host.removed.is_(None), HostDetail.name == "Host.OS")
-        .order_by(Host.id)
-        .limit(1)
-    )
-    if other_os is not None and other_os != host_os:
-        raise Refusal(
-            f'Can\'t add host: {_java(startup.privateIpAddress)} with hostOS, "{_java(host_os)}"into a cluster, '
-            f'in which there are "{other_os}" hosts added.'
-        )
-    if startup.cpuArch is not None and startup.cpuArch != cluster.arch:
-        raise Refusal(f"Can't add a host whose arch is: {startup.cpuArch} into cluster of arch type: {cluster.arch}")
-
-
-def _new_host(session: Session, providers: Providers, startup: StartupRoutingCommand) -> Host:
-    for removed in session.scalars(select(Host).where(Host.guid == startup.guid, Host.removed.is_not(None))):
-        removed.guid = None  # a host that comes back after deleteHost is a new one
-    session.flush()
-    return Host(
-        uuid=providers.ids.uuid(),
-        name=startup.name or startup.privateIpAddress or "",
-        guid=startup.guid,
-        created=providers.utcnow(),
-    )
-
-
-def _fill(host: Host, startup: StartupRoutingCommand) -> None:
-    host.name = startup.name or host.name
-    host.type = "Routing"
-    host.hypervisor_type = "KVM"
-    host.hypervisor_version = startup.hypervisorVersion or host.hypervisor_version
-    host.version = startup.version
-    host.arch = startup.cpuArch or startup.arch or host.arch
-    host.private_ip_address = startup.privateIpAddress
-    host.private_mac_address = startup.privateMacAddress
-    host.private_netmask = startup.privateNetmask
-    host.cpu_sockets = startup.cpuSockets
-    host.cpus = startup.cpus
-    host.speed_mhz = startup.speed
-    host.ram_bytes = startup.memory
-    host.dom0_min_memory_bytes = startup.dom0MinMemory
-    host.capabilities = startup.caps
-    host.disconnected = None
-
-
-def put_details(session: Session, host_id: int, details: dict[str, str]) -> None:
-    """Write host details; keys that are not in `details` stay as they are."""
-    stored = {row.name: row for row in session.scalars(select(HostDetail).where(HostDetail.host_id == host_id))}
-    for name, value in details.items():
-        if name in stored:
-            stored[name].value = value
-        else:
-            session.add(HostDetail(host_id=host_id, name=name, value=value))
-
-
-def _java(value: str | None) -> str:
-    return "null" if value is None else value
+def _values(startup: StartupRoutingCommand, known: Row[Any] | None, place: Place) -> dict[str, Any]:
+    """What the host's row gets from the agent."""
+    return {
+        "name": startup.name or (known.name if known is not None else startup.privateIpAddress),
+        "type": "Routing",
+        "hypervisor_type": "KVM",
+        "hypervisor_version": startup.hypervisorVersion or (known.hypervisor_version if known is not None else None),
+        "version": startup.version,
+        "arch": startup.cpuArch or startup.arch or (known.arch if known is not None else None) or DEFAULT_ARCH,
+        "zone_id": place.zone_id,
+        "pod_id": place.pod_id,
+        "cluster_id": place.cluster_id,
+        "private_ip_address": startup.privateIpAddress,
+        "private_mac_address": startup.privateMacAddress,
+        "private_netmask": startup.privateNetmask,
+        "cpu_sockets": startup.cpuSockets,
+        "cpus": startup.cpus,
+        "speed_mhz": startup.speed,
+        "ram_bytes": startup.memory,
+        "dom0_min_memory_bytes": startup.dom0MinMemory,
+        "capabilities": startup.caps,
+        "disconnected": None,
+    }

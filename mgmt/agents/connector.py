@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from mgmt.agents import hostrecords
-from mgmt.agents.admission import Admitted, Refusal, admit, host_key, startup_of
+from mgmt.agents.admission import Admitted, admit, host_key, startup_of
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.core import Core
 from mgmt.agents.link import AgentLink
-from mgmt.agents.pools import save_pool_size
+from mgmt.agents.places import Refusal
+from mgmt.agents.pools import save_pool_sizes
 from mgmt.agents.requests import Pending, Requests
 from mgmt.agents.states import Event, NoTransitionError, Status
 from mgmt.agents.trace import NO_SEQUENCE
@@ -146,8 +147,7 @@ class Connector:
     def _ready(
         self, session: Session, host_id: int, answer: ReadyAnswer | None, pool_sizes: dict[int, StoragePoolInfo]
     ) -> None:
-        for pool_id, info in pool_sizes.items():
-            save_pool_size(session, pool_id, info)
+        save_pool_sizes(session.connection(), pool_sizes)
         if answer is not None:
             details = answer.detailsMap
             if details is not None and not self._core.stores_vddk_facts:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from mgmt.agents.admission import put_details
+from mgmt.agents.details import put_details
 from mgmt.agents.states import Event, NoTransitionError, Status, next_status
-from mgmt.store.models import Host, HostDetail
+from mgmt.store.models import Host
 
 VDDK_SUPPORT = "host.vddk.support"
 VDDK_FACTS = ("vddk.lib.dir", "host.vddk.lib.dir", "host.vddk.version")
@@ -21,17 +21,28 @@ VDDK_NAMES = (VDDK_SUPPORT, *VDDK_FACTS)
 PUT_ONLY = ("host.uefi.enable", "host.virtv2v.version", "host.ovftool.version", "host.instance.conversion")
 _WITHOUT_LINK = frozenset({Status.DISCONNECTED, Status.ALERT, Status.DOWN})
 
+# Plain statements, built once: hundreds of hosts come and go at a time.
+_HOSTS = Host.__table__
+_STATUS = select(_HOSTS.c.status).where(_HOSTS.c.id == bindparam("of_host"))
+_UPDATE = update(_HOSTS).where(_HOSTS.c.id == bindparam("of_host"))  # type: ignore[arg-type]  # a table
+_LINKED = select(_HOSTS.c.id, _HOSTS.c.status).where(
+    _HOSTS.c.management_server_id == bindparam("node"),
+    _HOSTS.c.status.in_((Status.UP.value, Status.CONNECTING.value)),
+)
+
 
 def move(session: Session, host_id: int, event: Event, now: datetime) -> tuple[Status, Status]:
     """Move a host by the table of states; returns (before, after). Raises NoTransitionError."""
-    host = session.get(Host, host_id)
-    if host is None:
+    connection = session.connection()
+    found = connection.execute(_STATUS, {"of_host": host_id}).scalar()
+    if found is None:
         raise NoTransitionError(f"there is no host {host_id}")
-    before = Status(host.status)
+    before = Status(found)
     after = next_status(before, event)
-    host.status = after.value
+    values: dict[str, object] = {"of_host": host_id, "status": after.value}
     if after in _WITHOUT_LINK and before not in _WITHOUT_LINK:
-        host.disconnected = now
+        values["disconnected"] = now
+    connection.execute(_UPDATE, values)
     return before, after
 
 
@@ -48,16 +59,14 @@ def save_ready_details(session: Session, host_id: int, details: Mapping[str, str
     wanted = {name: details[name] for name in PUT_ONLY if details.get(name, "").strip()}
     vddk_names = VDDK_NAMES if details.get(VDDK_SUPPORT, "").strip() else ()
     wanted.update({name: details[name] for name in vddk_names if details.get(name, "").strip()})
-    put_details(session, host_id, wanted)
     gone = [name for name in VDDK_NAMES if name not in wanted]
-    for row in session.scalars(select(HostDetail).where(HostDetail.host_id == host_id, HostDetail.name.in_(gone))):
-        session.delete(row)
+    put_details(session.connection(), host_id, wanted, gone=gone)
 
 
 def save_pings(session: Session, pings: Mapping[int, datetime]) -> None:
     """Store when hosts were last heard of."""
-    for host_id, at in pings.items():
-        session.execute(update(Host).where(Host.id == host_id).values(last_ping=at))
+    if pings:
+        session.connection().execute(_UPDATE, [{"of_host": host_id, "last_ping": at} for host_id, at in pings.items()])
 
 
 def resource_states(session: Session, host_ids: Iterable[int]) -> dict[int, str]:
@@ -68,14 +77,14 @@ def resource_states(session: Session, host_ids: Iterable[int]) -> dict[int, str]
 
 def release_all(session: Session, node_id: int, now: datetime) -> list[tuple[int, Status, Status]]:
     """A management server begins or ends: its hosts that count as linked are no more; returns what moved."""
+    connection = session.connection()
     moved = []
-    linked = (Status.UP.value, Status.CONNECTING.value)
-    for host in session.scalars(select(Host).where(Host.management_server_id == node_id, Host.status.in_(linked))):
-        before = Status(host.status)
-        after = next_status(before, Event.MANAGEMENT_SERVER_DOWN)
-        host.status = after.value
-        host.disconnected = now
-        moved.append((host.id, before, after))
+    for host_id, status in connection.execute(_LINKED, {"node": node_id}).all():
+        before = Status(status)
+        moved.append((host_id, before, next_status(before, Event.MANAGEMENT_SERVER_DOWN)))
+    if moved:
+        rows = [{"of_host": host_id, "status": after.value, "disconnected": now} for host_id, _, after in moved]
+        connection.execute(_UPDATE, rows)
     return moved
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from mgmt.protocol.commands import ModifyStoragePoolCommand, StartupStorageCommand, StorageFilerTO, StoragePoolInfo
 from mgmt.providers import Providers
-from mgmt.store.models import Host, StoragePool, Zone
+from mgmt.store.models import StoragePool
 
 MODIFY_POOL_WAIT_S = 300
 
@@ -35,22 +36,25 @@ def name_uuid(text: str) -> str:
     return str(uuid.UUID(bytes=digest, version=3))
 
 
-def shared_pools(session: Session, zone_id: int, cluster_id: int) -> tuple[SharedPool, ...]:
+_POOLS = StoragePool.__table__
+_IN_CLUSTER = (_POOLS.c.scope == "CLUSTER") & (_POOLS.c.cluster_id == bindparam("in_cluster"))
+_IN_ZONE = (_POOLS.c.scope == "ZONE") & or_(_POOLS.c.hypervisor.is_(None), _POOLS.c.hypervisor.in_(("KVM", "Any")))
+_SHARED = (
+    select(*(_POOLS.c[name] for name in ("id", "uuid", "host_address", "path", "user_info", "port", "pool_type")))
+    .where(_POOLS.c.zone_id == bindparam("in_zone"), _POOLS.c.removed.is_(None), _POOLS.c.status == "Up")
+    .where(_IN_CLUSTER | _IN_ZONE)
+    .order_by(_POOLS.c.id)
+)
+_SET_SIZE = update(_POOLS).where(_POOLS.c.id == bindparam("of_pool"))  # type: ignore[arg-type]  # a table
+
+
+def shared_pools(connection: Connection, zone_id: int, cluster_id: int) -> tuple[SharedPool, ...]:
     """The pools that are shared by the cluster's or the zone's KVM hosts, in the order of their ids."""
-    in_cluster = (StoragePool.scope == "CLUSTER") & (StoragePool.cluster_id == cluster_id)
-    in_zone = (StoragePool.scope == "ZONE") & or_(
-        StoragePool.hypervisor.is_(None), StoragePool.hypervisor.in_(("KVM", "Any"))
-    )
-    pools = session.scalars(
-        select(StoragePool)
-        .where(StoragePool.zone_id == zone_id, StoragePool.removed.is_(None), StoragePool.status == "Up")
-        .where(in_cluster | in_zone)
-        .order_by(StoragePool.id)
-    )
+    pools = connection.execute(_SHARED, {"in_zone": zone_id, "in_cluster": cluster_id})
     return tuple(SharedPool(pool.id, pool.uuid, modify_pool_command(pool)) for pool in pools)
 
 
-def modify_pool_command(pool: StoragePool) -> ModifyStoragePoolCommand:
+def modify_pool_command(pool: Row[Any]) -> ModifyStoragePoolCommand:
     """The command that mounts `pool` on a host."""
     return ModifyStoragePoolCommand(
         add=True,
@@ -69,19 +73,20 @@ def modify_pool_command(pool: StoragePool) -> ModifyStoragePoolCommand:
     )
 
 
-def save_pool_size(session: Session, pool_id: int, info: StoragePoolInfo) -> None:
-    """Keep the size that a host's answer gives for a pool."""
-    pool = session.get(StoragePool, pool_id)
-    if pool is not None:
-        _set_size(pool, info)
+def save_pool_sizes(connection: Connection, sizes: Mapping[int, StoragePoolInfo]) -> None:
+    """Keep the sizes that a host's answers give for pools, by their numbers."""
+    if sizes:
+        connection.execute(_SET_SIZE, [{"of_pool": pool_id, **_size(info)} for pool_id, info in sizes.items()])
 
 
 def save_local_pools(
-    session: Session, providers: Providers, host: Host, zone: Zone, storages: Sequence[StartupStorageCommand]
+    session: Session,
+    providers: Providers,
+    place: Mapping[str, int | None],
+    host_name: str,
+    storages: Sequence[StartupStorageCommand],
 ) -> None:
-    """Make or update the HOST-scope pools of a host, in a zone where local storage is enabled."""
-    if not zone.local_storage_enabled:
-        return
+    """Make or update the HOST-scope pools of a host; `place` has their `zone_id`, `pod_id`, `cluster_id`, `host_id`."""
     for storage in storages:
         info = storage.poolInfo
         if info is None or info.uuid is None or storage.resourceType != "STORAGE_POOL":
@@ -90,19 +95,25 @@ def save_local_pools(
         if pool is None:
             pool = StoragePool(
                 uuid=info.uuid,
-                name=info.name or f"{host.name.strip()}-local-{info.uuid.partition('-')[0]}",
+                name=info.name or f"{host_name.strip()}-local-{info.uuid.partition('-')[0]}",
                 pool_type=info.poolType or "Filesystem",
                 scope="HOST",
                 hypervisor="KVM",
                 created=providers.utcnow(),
             )
             session.add(pool)
-        pool.zone_id, pool.pod_id, pool.cluster_id, pool.host_id = zone.id, host.pod_id, host.cluster_id, host.id
-        pool.host_address = info.host or ""
-        pool.path = info.hostPath or info.localPath or ""
-        _set_size(pool, info)
+        values = {
+            **place,
+            **_size(info),
+            "host_address": info.host or "",
+            "path": info.hostPath or info.localPath or "",
+        }
+        for column, value in values.items():
+            setattr(pool, column, value)
 
 
-def _set_size(pool: StoragePool, info: StoragePoolInfo) -> None:
-    pool.capacity_bytes = info.capacityBytes
-    pool.used_bytes = max(info.capacityBytes - info.availableBytes, 0)
+def _size(info: StoragePoolInfo) -> dict[str, int]:
+    return {
+        "capacity_bytes": info.capacityBytes,
+        "used_bytes": max(info.capacityBytes - info.availableBytes, 0),
+    }

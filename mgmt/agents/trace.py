@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from mgmt.agents.states import Event, Status
 from mgmt.observe.journal import Journal
@@ -38,7 +39,7 @@ class Trace:
             host=host_name,
             host_id=host_id,
             sequence=sequence,
-            content=as_wire_mapping(record),
+            content=partial(as_wire_mapping, record),
         )
 
     def move(

@@ -13,6 +13,7 @@ from mgmt.errors import AgentUnavailableError, CloudError, CloudRuntimeError, Ja
 from mgmt.imports.facts import HostFacts, ImageStoreFacts, PoolFacts
 from mgmt.imports.ports import Agents
 from mgmt.imports.source import Source
+from mgmt.inventory.transfer import pool_to
 from mgmt.protocol.commands import (
     CheckConvertInstanceAnswer,
     CheckConvertInstanceCommand,
@@ -211,18 +212,7 @@ def data_store(location: PoolFacts | ImageStoreFacts) -> NfsTO | PrimaryDataStor
     """The temporary location as it travels."""
     if isinstance(location, ImageStoreFacts):
         return NfsTO(_url=location.url, _role="Image", uuid=location.uuid)
-    path = location.path.lstrip("/")
-    return PrimaryDataStoreTO(
-        uuid=location.uuid,
-        name=location.name,
-        id=location.id,
-        poolType=location.pool_type,
-        host=location.host_address,
-        path=location.path,
-        port=location.port,
-        url=f"{location.pool_type}://{location.host_address}/{path}/?ROLE=Primary&STOREUUID={location.uuid}",
-        isManaged=location.managed,
-    )
+    return pool_to(location)
 
 
 def sanitise(converted: UnmanagedInstanceTO, source: Source) -> UnmanagedInstanceTO:

@@ -9,10 +9,10 @@ import logging
 
 from mgmt.errors import AgentUnavailableError, CloudRuntimeError, OperationTimedOutError
 from mgmt.inventory import usage
+from mgmt.inventory.transfer import volume_to
 from mgmt.inventory.volume_states import VolumeEvent, VolumeState, transit_volume
 from mgmt.life.hosts import host_of_pool
 from mgmt.life.ports import LifeServices
-from mgmt.life.transfer import volume_to
 from mgmt.protocol.commands import CreateObjectAnswer, CreateObjectCommand, DeleteCommand, VolumeObjectTO
 from mgmt.store.models import StoragePool, VmInstance, Volume
 

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.redaction import Redactor
@@ -26,7 +27,16 @@ class Entry:
     kind: str
     name: str
     correlation_id: str | None
-    fields: Mapping[str, object] = field(default_factory=dict)
+    _unmasked: Mapping[str, object] = field(repr=False)
+    _redactor: Redactor = field(repr=False)
+
+    @cached_property
+    def fields(self) -> Mapping[str, object]:
+        """What is known of it, made when somebody looks: most entries are never read."""
+        made = {name: value() if callable(value) else value for name, value in self._unmasked.items()}
+        masked = self._redactor.value(made)
+        assert isinstance(masked, dict)
+        return masked
 
 
 class Journal:
@@ -41,9 +51,11 @@ class Journal:
         self._listeners: list[Callable[[Entry], None]] = []
 
     def record(self, kind: str, name: str, *, correlation_id: str | None = None, **fields: object) -> Entry:
-        """Add an entry with secrets masked; the correlation id defaults to that of the calling thread's work."""
-        masked = self._redactor.value(fields)
-        assert isinstance(masked, dict)
+        """Add an entry; the correlation id defaults to that of the calling thread's work.
+
+        Secrets are masked when the entry is read, so nobody may change a value afterwards. A value that costs
+        something to make can be given as a function without parameters.
+        """
         with self._lock:
             self._count += 1
             entry = Entry(
@@ -52,7 +64,8 @@ class Journal:
                 kind=kind,
                 name=name,
                 correlation_id=correlation_id or current_correlation_id(),
-                fields=masked,
+                _unmasked=fields,
+                _redactor=self._redactor,
             )
             self._entries.append(entry)
             listeners = tuple(self._listeners)

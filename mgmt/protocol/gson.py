@@ -10,7 +10,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from json.encoder import encode_basestring
@@ -88,29 +88,31 @@ def write(value: object) -> str:
 
 
 def _write(value: object, parts: list[str]) -> None:
-    if value is None:
-        parts.append("null")
-    elif isinstance(value, bool):
-        parts.append("true" if value else "false")
-    elif isinstance(value, str):
-        parts.append(text_literal(value))
-    elif isinstance(value, int):
-        parts.append(str(value))
-    elif isinstance(value, float):
-        parts.append(double_literal(value))
-    elif isinstance(value, msgspec.Struct):
-        _write_record(value, parts)
-    elif isinstance(value, Mapping):
-        _write_mapping(value, parts)
-    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        parts.append("[")
-        for index, item in enumerate(value):
-            if index:
-                parts.append(",")
-            _write(item, parts)
-        parts.append("]")
-    else:
-        raise TypeError(f"{type(value).__name__} has no JSON form")
+    writer = _WRITERS.get(type(value)) or _writer_of(value)
+    writer(value, parts)
+
+
+def _writer_of(value: object) -> Callable[[Any, list[str]], None]:
+    """The writer of a value whose very class has none: a record, a subclass, another mapping or sequence."""
+    if isinstance(value, msgspec.Struct):
+        return _write_record
+    if isinstance(value, Mapping):
+        return _write_mapping
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | str):
+        return _write_sequence
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return _WRITERS[kind]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _write_sequence(value: Sequence[object], parts: list[str]) -> None:
+    parts.append("[")
+    for index, item in enumerate(value):
+        if index:
+            parts.append(",")
+        _write(item, parts)
+    parts.append("]")
 
 
 def _write_mapping(value: Mapping[object, object], parts: list[str]) -> None:
@@ -137,6 +139,18 @@ def _write_record(record: msgspec.Struct, parts: list[str]) -> None:
             _write(float(item) if is_double else item, parts)
             separator = ","
     parts.append("}" if wrapper is None else "}}")
+
+
+_WRITERS: dict[type, Callable[[Any, list[str]], None]] = {
+    type(None): lambda _, parts: parts.append("null"),
+    bool: lambda value, parts: parts.append("true" if value else "false"),
+    str: lambda value, parts: parts.append(text_literal(value)),
+    int: lambda value, parts: parts.append(str(value)),
+    float: lambda value, parts: parts.append(double_literal(value)),
+    dict: _write_mapping,
+    list: _write_sequence,
+    tuple: _write_sequence,
+}
 
 
 def read(text: bytes) -> Any:  # any JSON value: the caller checks its shape

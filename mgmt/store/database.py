@@ -15,22 +15,19 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import msgspec
-from sqlalchemy import Engine, create_engine, event, inspect, select, text
+from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 
 from mgmt.providers import Providers
+from mgmt.store import images
 from mgmt.store.encryption import SecretBox, SecretError, install
-from mgmt.store.models import SCHEMA_VERSION, Base, SchemaVersion, VmwareDatacenter
+from mgmt.store.engines import open_engine, open_memory_engine
+from mgmt.store.models import SCHEMA_VERSION, SchemaVersion, VmwareDatacenter
 
 logger = logging.getLogger(__name__)
-
-BUSY_TIMEOUT_S = 30.0
-POOL_SIZE = 16
 
 
 class StoreError(Exception):
@@ -60,11 +57,15 @@ class Store:
         if is_memory:
             folder = tempfile.mkdtemp(prefix="cloudstack-mock-db-")
             self._remove_files = weakref.finalize(self, shutil.rmtree, folder, True)
-            parsed = parsed.set(database=str(Path(folder) / "memory.db"))
+            file = Path(folder) / "memory.db"
+            file.write_bytes(images.empty_image())
+            parsed = parsed.set(database=str(file))
         elif self._is_sqlite and not str(parsed.database).startswith("file:"):
             self._make_private(Path(str(parsed.database)))
-        self._engine = _open_engine(parsed, durable=not is_memory, shown=self.display_url)
+        self._shares_key = is_memory and encryption_key is None
+        self._engine = self._open(parsed, is_durable=not is_memory)
         self._new_session = sessionmaker(self._engine, expire_on_commit=False)
+        self._is_untouched = is_memory
         key_file = None if is_memory or not self._is_sqlite else Path(f"{parsed.database}.key")
         try:
             if encryption_key is None and not self._is_sqlite:
@@ -72,7 +73,8 @@ class Store:
                     f"database {self.display_url} needs a key for the passwords in it: set encryption_key "
                     "(CLOUDSTACK_MOCK_ENCRYPTION_KEY)"
                 )
-            self._prepare_schema()
+            if not is_memory:
+                self._prepare_schema()
             self._prepare_key(encryption_key, key_file)
         except DBAPIError as error:
             self.close()
@@ -80,6 +82,16 @@ class Store:
         except StoreError:
             self.close()
             raise
+
+    def _open(self, url: URL, *, is_durable: bool) -> Engine:
+        try:
+            return open_memory_engine(url) if self._shares_key else open_engine(url, is_durable=is_durable)
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                f"cannot open database {self.display_url}: the driver {error.name} is not installed; "
+                "cloudstack-mock[mysql] brings pymysql (mysql+pymysql://...), cloudstack-mock[postgresql] psycopg "
+                "(postgresql+psycopg://...)"
+            ) from None
 
     def _make_private(self, file: Path) -> None:
         """Make a new database file readable by its owner only: it holds keys. SQLite's own files take its mode."""
@@ -93,6 +105,11 @@ class Store:
         """The SQLAlchemy engine, for dumps and tests."""
         return self._engine
 
+    @property
+    def is_untouched(self) -> bool:
+        """True for a memory database that had no session yet: it has tables and no rows."""
+        return self._is_untouched
+
     @contextmanager
     def session(self, *, exclusive: bool = False) -> Iterator[Session]:
         """A session that commits when the block ends and rolls back when it raises.
@@ -101,6 +118,7 @@ class Store:
         (SQLite), so write late and never wait for an agent or a vCenter after a flush. With `exclusive` it is the only
         writer from the start: what it reads cannot be changed by another session before it writes.
         """
+        self._is_untouched = False
         with self._new_session() as session:
             try:
                 if exclusive and self._is_sqlite:
@@ -124,11 +142,13 @@ class Store:
             elif key_file is not None:
                 box, source = SecretBox.from_file(key_file), f"key file {key_file}"
             else:
-                box, source = SecretBox.in_memory(), "memory"
+                return  # the engines of memory databases have their key
         except (OSError, SecretError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise StoreError(f"key file {key_file} cannot be used: {reason}") from None
         install(self._engine, box)
+        if self._is_untouched:
+            return
         with self._engine.connect() as connection:
             try:
                 connection.execute(select(VmwareDatacenter.password).limit(1)).all()
@@ -144,8 +164,7 @@ class Store:
             with self._engine.begin() as connection:
                 if self._is_sqlite:
                     connection.execute(text("BEGIN IMMEDIATE"))
-                Base.metadata.create_all(connection)
-                connection.execute(SchemaVersion.__table__.insert().values(version=SCHEMA_VERSION))  # type: ignore[attr-defined]
+                images.create_tables(connection)
             logger.info("created the tables of schema version %d in %s", SCHEMA_VERSION, self.display_url)
             return
         if SchemaVersion.__tablename__ not in tables:
@@ -162,6 +181,18 @@ class Store:
                 "nothing was changed, use the matching program version or name an empty database"
             )
 
+    def image(self) -> bytes:
+        """All that a memory database holds, for `load_image`."""
+        return images.image_of(self._engine)
+
+    def load_image(self, image: bytes) -> None:
+        """Replace all that a memory database holds by the content of `image`; no session may be open.
+
+        Encrypted columns must be empty in it, or closed with this store's key.
+        """
+        images.load_image(self._engine, image)
+        self._is_untouched = False
+
 
 def _parsed_url(url: str) -> URL:
     try:
@@ -177,59 +208,3 @@ def _parsed_url(url: str) -> URL:
 def _without_password(url: str) -> str:
     # Up to the last @: in a URL whose password is not encoded, SQLAlchemy would hide only what it takes for it.
     return re.sub(r"(//[^:/@]*:).*@", r"\1***@", url)
-
-
-def _json_text(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _lower(value: object) -> str | None:
-    return None if value is None else str(value).lower()
-
-
-def _open_engine(url: URL, *, durable: bool, shown: str) -> Engine:
-    # Parameters are hidden in error texts: they may be passwords and keys.
-    options: dict[str, Any] = {
-        "hide_parameters": True,
-        "json_serializer": _json_text,
-        "json_deserializer": msgspec.json.decode,
-        "pool_size": POOL_SIZE,
-        "max_overflow": -1,
-    }
-    if url.get_backend_name() != "sqlite":
-        options["pool_pre_ping"] = True
-        if url.get_backend_name() == "mysql":
-            # CloudStack's own level: a session sees what others committed, as it does on SQLite here.
-            options["isolation_level"] = "READ COMMITTED"
-        return _create_engine(url, options, shown)
-    # Python's driver opens a transaction at the first write only, and IMMEDIATE takes the write lock right then: a
-    # read transaction that turns into a writing one would fail at once, without waiting, after another's commit.
-    options["connect_args"] = {
-        "timeout": BUSY_TIMEOUT_S,
-        "isolation_level": "IMMEDIATE",
-        "check_same_thread": False,
-    }
-    engine = _create_engine(url, options, shown)
-
-    def configure(connection: Any, _record: object) -> None:  # Any: the driver's own connection object
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-        # SQLite's own lower() knows ASCII only; names are compared without case in every alphabet.
-        connection.create_function("lower", 1, _lower, deterministic=True)
-
-    event.listen(engine, "connect", configure)
-    return engine
-
-
-def _create_engine(url: URL, options: dict[str, Any], shown: str) -> Engine:
-    try:
-        return create_engine(url, **options)
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            f"cannot open database {shown}: the driver {error.name} is not installed; "
-            "cloudstack-mock[mysql] brings pymysql (mysql+pymysql://...), cloudstack-mock[postgresql] psycopg "
-            "(postgresql+psycopg://...)"
-        ) from None

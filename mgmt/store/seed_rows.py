@@ -7,6 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from mgmt.providers import Providers
@@ -40,14 +41,58 @@ from mgmt.store.seed_schemas import ACCOUNT_TYPES
 
 EMBEDDED = "embedded"  # the `vcenter` of a datacenter that the server's own vCenter serves
 KVM_GUID_SUFFIX = "-LibvirtComputingResource"
-_NO_LOGIN = "!"
+_NO_LOGIN = "!"  # the hash of a user without a password
+
+_USERS = User.__table__
+_SET_PASSWORD = (
+    update(_USERS)  # type: ignore[arg-type]  # a table, not a join
+    .where(_USERS.c.uuid == bindparam("of_uuid"))
+    .values(password_hash=bindparam("hashed"))
+)
 
 Entry = dict[str, Any]
 
 
-def write_rows(session: Session, providers: Providers, document: Document, vcenter_address: str | None) -> None:
-    """Add every row of the validated `document`; a datacenter with `vcenter: embedded` only with an address."""
-    _Writer(session, providers, document, vcenter_address).write()
+# Stands in the rows until `complete_rows` puts the server's own time there.
+_NOT_YET = datetime(1970, 1, 1)
+_DATED_MODELS = (Account, User, Host, StoragePool, DiskOffering, ServiceOffering, Network, Template)
+
+
+def write_rows(session: Session, document: Document) -> None:
+    """Add the rows that follow from the validated `document` alone: the same for every server that is seeded with it.
+
+    `complete_rows` makes a server's own of them.
+    """
+    _Writer(session, document).write()
+
+
+def complete_rows(session: Session, providers: Providers, document: Document, vcenter_address: str | None) -> None:
+    """Add what differs from server to server: times, salted passwords, the datacenters with their vCenter's address.
+
+    A datacenter with `vcenter: embedded` is added only with an address.
+    """
+    now = providers.utcnow().replace(microsecond=0)
+    for model in _DATED_MODELS:
+        session.execute(update(model.__table__).values(created=now))  # type: ignore[arg-type]  # a table, not a join
+    for user in (user for account in document["accounts"] for user in account["users"]):
+        if user["password"]:
+            hashed = hash_password(user["password"], providers.random)
+            session.execute(_SET_PASSWORD, {"of_uuid": user["uuid"], "hashed": hashed})
+    for entry in document["vmware_datacenters"]:
+        host = vcenter_address if entry["vcenter"] == EMBEDDED else entry["vcenter"]
+        if host is None:
+            continue
+        zone_uuid = next(zone["uuid"] for zone in document["zones"] if zone["name"] == entry["zone"])
+        session.add(
+            VmwareDatacenter(
+                uuid=entry["uuid"],
+                name=entry["name"],
+                vcenter_host=host,
+                username=entry["username"],
+                password=entry["password"],
+                zone_id=session.scalars(select(Zone.id).where(Zone.uuid == zone_uuid)).one(),
+            )
+        )
 
 
 def management_server_id(server_uuid: str) -> int:
@@ -60,12 +105,9 @@ def _joined(values: list[str]) -> str | None:
 
 
 class _Writer:
-    def __init__(self, session: Session, providers: Providers, document: Document, vcenter_address: str | None) -> None:
+    def __init__(self, session: Session, document: Document) -> None:
         self._session = session
-        self._providers = providers
         self._document = document
-        self._vcenter_address = vcenter_address
-        self._now: datetime = providers.utcnow().replace(microsecond=0)
         self._rows: dict[tuple[type[Base], str], Any] = {}
 
     def write(self) -> None:
@@ -89,7 +131,6 @@ class _Writer:
         self._write_offerings()
         self._write_networks()
         self._write_templates()
-        self._write_datacenters()
 
     def _add(self, name: str, row: Any) -> None:
         self._session.add(row)
@@ -139,16 +180,15 @@ class _Writer:
             domain_id=self._id(Domain, entry["domain"]),
             is_default=entry["is_default"],
             limits=entry["limits"],
-            created=self._now,
+            created=_NOT_YET,
         )
         self._add(entry["name"], account)
         for user in entry["users"]:
-            password = user["password"]
             self._session.add(
                 User(
                     uuid=user["uuid"],
                     username=user["username"],
-                    password_hash=hash_password(password, self._providers.random) if password else _NO_LOGIN,
+                    password_hash=_NO_LOGIN,
                     account_id=self._id(Account, account.name),
                     firstname=user["firstname"],
                     lastname=user["lastname"],
@@ -157,7 +197,7 @@ class _Writer:
                     api_key=user["api_key"],
                     secret_key=user["secret_key"],
                     is_default=user["is_default"],
-                    created=self._now,
+                    created=_NOT_YET,
                 )
             )
 
@@ -210,7 +250,7 @@ class _Writer:
                 cluster_id=cluster.id,
                 private_ip_address=entry["private_ip"],
                 host_tags=_joined(entry["tags"]),
-                created=self._now,
+                created=_NOT_YET,
             )
             self._add(entry["name"], host)
 
@@ -236,7 +276,7 @@ class _Writer:
                 capacity_bytes=entry["capacity_bytes"],
                 used_bytes=entry["used_bytes"],
                 tags=_joined(entry["tags"]),
-                created=self._now,
+                created=_NOT_YET,
                 **place,
             )
             self._add(entry["name"], pool)
@@ -254,7 +294,7 @@ class _Writer:
                 disk_size_bytes=entry["disk_size_bytes"],
                 customized=entry["customized"],
                 tags=_joined(entry["tags"]),
-                created=self._now,
+                created=_NOT_YET,
             )
             self._add(entry["name"], offering)
         for entry in self._document["service_offerings"]:
@@ -265,7 +305,7 @@ class _Writer:
                 display_text=text,
                 compute_only=True,
                 tags=_joined(entry["storage_tags"]),
-                created=self._now,
+                created=_NOT_YET,
             )
             service_offering = ServiceOffering(
                 uuid=entry["uuid"],
@@ -277,7 +317,7 @@ class _Writer:
                 memory_mb=entry["memory_mb"],
                 host_tag=_joined(entry["host_tags"]),
                 details=entry["details"],
-                created=self._now,
+                created=_NOT_YET,
             )
             self._add(entry["name"], service_offering)
 
@@ -321,7 +361,7 @@ class _Writer:
             end_ip=entry["end_ip"],
             network_domain=entry["network_domain"],
             dns1=zone.dns1,
-            created=self._now,
+            created=_NOT_YET,
         )
         self._add(entry["name"], network)
 
@@ -342,21 +382,6 @@ class _Writer:
                 is_featured=entry["is_featured"],
                 is_extractable=entry["is_extractable"],
                 password_enabled=entry["password_enabled"],
-                created=self._now,
+                created=_NOT_YET,
             )
             self._add(entry["name"], template)
-
-    def _write_datacenters(self) -> None:
-        for entry in self._document["vmware_datacenters"]:
-            host = self._vcenter_address if entry["vcenter"] == EMBEDDED else entry["vcenter"]
-            if host is None:
-                continue
-            datacenter = VmwareDatacenter(
-                uuid=entry["uuid"],
-                name=entry["name"],
-                vcenter_host=host,
-                username=entry["username"],
-                password=entry["password"],
-                zone_id=self._id(Zone, entry["zone"]),
-            )
-            self._add(entry["name"], datacenter)

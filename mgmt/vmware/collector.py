@@ -6,7 +6,7 @@ fails on task names it does not know; neither is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +50,19 @@ def below(folder_path: str, *onward: Any) -> Any:
     return step(vim.Datacenter, folder_path, folders)
 
 
+def start_at(reference: Any, *traversals: Any, skip: bool = False) -> Any:
+    """The object to start from; with `skip` only what `traversals` reach is wanted."""
+    return _collector.ObjectSpec(obj=reference, skip=skip, selectSet=list(traversals))
+
+
+def filter_of(starts: list[Any], paths_by_kind: Mapping[Any, Sequence[str]]) -> Any:
+    """A filter that reads, of all objects that `starts` lead to, the paths wanted of their type."""
+    wanted = [
+        _collector.PropertySpec(type=kind, all=False, pathSet=list(paths)) for kind, paths in paths_by_kind.items()
+    ]
+    return _collector.FilterSpec(propSet=wanted, objectSet=starts)
+
+
 class Collector:
     """Reads properties over one link."""
 
@@ -61,18 +74,20 @@ class Collector:
 
     def read(self, references: Iterable[Any], kind: Any, paths: Sequence[str]) -> list[Found]:
         """`paths` of the given objects of type `kind`."""
-        starts = [_collector.ObjectSpec(obj=reference, skip=False) for reference in references]
+        starts = [start_at(reference) for reference in references]
         return self._retrieve(starts, kind, paths) if starts else []
 
     def walk(self, start: Any, kind: Any, paths: Sequence[str], *traversals: Any) -> list[Found]:
         """`paths` of the objects of type `kind` that `traversals` reach from `start`, in vCenter's order."""
-        return self._retrieve([_collector.ObjectSpec(obj=start, skip=True, selectSet=list(traversals))], kind, paths)
+        return self._retrieve([start_at(start, *traversals, skip=True)], kind, paths)
 
     def _retrieve(self, starts: list[Any], kind: Any, paths: Sequence[str]) -> list[Found]:
-        wanted = _collector.PropertySpec(type=kind, all=False, pathSet=list(paths))
-        spec = _collector.FilterSpec(propSet=[wanted], objectSet=starts)
+        return self.retrieve([filter_of(starts, {kind: paths})])
+
+    def retrieve(self, filters: list[Any]) -> list[Found]:
+        """What several filters select, in one call."""
         options = _collector.RetrieveOptions(maxObjects=self._page_size)
-        return list(self._pages([spec], options))
+        return list(self._pages(filters, options))
 
     def _pages(self, specs: list[Any], options: Any) -> Iterator[Found]:
         page = self._link.call(self._pc.RetrievePropertiesEx, specs, options)
@@ -103,8 +118,7 @@ class Collector:
         self, reference: Any, kind: Any, paths: Sequence[str], done: Callable[[dict[str, Any]], bool]
     ) -> dict[str, Any]:
         """`paths` of the object, once `done` says yes to them. Only polls are bounded, by the link's time-out."""
-        wanted = _collector.PropertySpec(type=kind, all=False, pathSet=list(paths))
-        spec = _collector.FilterSpec(propSet=[wanted], objectSet=[_collector.ObjectSpec(obj=reference, skip=False)])
+        spec = filter_of([start_at(reference)], {kind: paths})
         property_filter = self._link.call(self._pc.CreateFilter, spec, False)
         try:
             return self._follow(reference, done)

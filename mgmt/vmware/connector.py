@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SETTING = "vmware.vcenter.session.timeout"
 DEFAULT_TIMEOUT_S = 1200
+VERSION_LIFETIME_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class VcenterConnector:
         self._settings = settings
         self._journal = journal
         self._redactor = redactor
+        self._versions: dict[str, tuple[float, str]] = {}  # when it was chosen, and pyvmomi's name of it
 
     @contextmanager
     def connect(self, credentials: VcenterCredentials) -> Iterator[VcenterSession]:
@@ -65,10 +67,23 @@ class VcenterConnector:
             journal=self._journal,
             clock=self._providers.clock,
             timeout_s=timeout_s,
+            version=self._known_version(credentials.host),
         )
+        self._versions.setdefault(credentials.host, (self._providers.clock.monotonic(), link.version))
         try:
             # A long poll must end before the exchange's time-out does.
             max_wait_s = max(1, min(MAX_WAIT_S, timeout_s // 2))
             yield VcenterSession(link, credentials.host, credentials.datacenter, max_wait_s=max_wait_s)
         finally:
             link.close()
+
+    def _known_version(self, vcenter: str) -> str | None:
+        """The API version chosen for the vCenter lately: its file of versions need not be read for each session."""
+        known = self._versions.get(vcenter)
+        if known is None:
+            return None
+        chosen_s, version = known
+        if self._providers.clock.monotonic() - chosen_s > VERSION_LIFETIME_S:
+            self._versions.pop(vcenter, None)
+            return None
+        return version

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from mgmt.protocol.https import unverified_context
 from mgmt.vmware.errors import VcenterError, transport_error
-from mgmt.vmware.link import DEFAULT_PORT, VcenterLink, unverified_context
+from mgmt.vmware.link import DEFAULT_PORT, VcenterLink
 
 CHUNK_BYTES = 1 << 20
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import io
 import logging
 import re
-import ssl
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree
 
 from mgmt.observe.journal import Journal
+from mgmt.protocol.https import HttpsConnection, unverified_context
 from mgmt.providers import Clock
 from mgmt.vmware.errors import (
     VcenterError,
@@ -19,13 +22,22 @@ from mgmt.vmware.errors import (
     VcenterUnreachableError,
     transport_error,
 )
-from mgmt.vmware.sdk import NAMESPACE, OLDEST_VERSION, SoapStubAdapter, known_versions, type_name, vim, vmodl
+from mgmt.vmware.sdk import (
+    NAMESPACE,
+    OLDEST_VERSION,
+    SoapResponseDeserializer,
+    SoapStubAdapter,
+    known_versions,
+    type_name,
+    vim,
+    vmodl,
+)
 
 log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 443
 VERSION_FILE = "/sdk/vimServiceVersions.xml"
-MAX_VERSION_FILE_BYTES = 1 << 20
+USER_AGENT = "pyvmomi"
 _NEEDED = ("sessionManager", "propertyCollector", "rootFolder")
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<name>[^\s:/\[\]@]+))(?::(?P<port>\d{1,5}))?")
 
@@ -39,12 +51,34 @@ def split_address(address: str) -> tuple[str, int]:
     return match["v6"] or match["name"], port
 
 
-def unverified_context() -> ssl.SSLContext:
-    """TLS that accepts every certificate and host name, as CloudStack does with vCenter (VmwareClient)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+class Connections:
+    """The connections of one session: one that is kept, more while several threads call at once."""
+
+    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+        self._host, self._port, self._timeout_s = host, port, timeout_s
+        self._context = unverified_context()
+        self._idle: list[HttpsConnection] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[HttpsConnection]:
+        """A connection for one exchange."""
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = HttpsConnection(self._host, self._port, self._context, self._timeout_s)
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close all."""
+        with self._lock:
+            connections, self._idle = self._idle, []
+        for connection in connections:
+            connection.close()
 
 
 class Recorder:
@@ -66,16 +100,18 @@ class Recorder:
 class _Stub(SoapStubAdapter):  # type: ignore[misc]  # pyvmomi has no types
     """pyvmomi's SOAP client, which records each call and raises `VcenterError`s only."""
 
-    def __init__(self, recorder: Recorder, **kwargs: Any) -> None:
+    def __init__(self, recorder: Recorder, connections: Connections, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._recorder = recorder
+        self._connections = connections
+        self.cookie: str = ""
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:
         """Run one vSphere method; pyvmomi calls this for every method of every object."""
         started = self._recorder.start()
         outcome = "ok"
         try:
-            return super().InvokeMethod(mo, info, args, outerStub)
+            return self._exchange(mo, info, args)
         except vmodl.MethodFault as fault:
             outcome = type_name(fault)
             raise fault_error(fault) from None
@@ -90,6 +126,22 @@ class _Stub(SoapStubAdapter):  # type: ignore[misc]  # pyvmomi has no types
             raise VcenterUnreachableError(f"Unexpected answer of vCenter to {info.wsdlName}: {outcome}") from error
         finally:
             self._recorder.end(info.wsdlName, started, outcome)
+
+    def _exchange(self, mo: Any, info: Any, args: Any) -> Any:
+        """One request; pyvmomi writes it and reads the answer, the connection is ours."""
+        request = self.SerializeRequest(mo, info, args)
+        headers = {"SOAPAction": self.versionId, "Content-Type": "text/xml; charset=UTF-8", "User-Agent": USER_AGENT}
+        if self.cookie:
+            headers["Cookie"] = self.cookie
+        with self._connections.one() as connection:
+            answer = connection.exchange("POST", self.path, headers, request)
+        self.cookie = answer.headers.get("set-cookie", self.cookie)
+        if answer.status not in (200, 500):
+            raise http.client.HTTPException(f"{answer.status} {answer.reason}")
+        result = SoapResponseDeserializer(self).Deserialize(io.BytesIO(answer.body), info.result)
+        if answer.status == 200:
+            return result
+        raise result
 
 
 def fault_text(fault: Any) -> str:
@@ -115,6 +167,7 @@ class VcenterLink:
         username: str,
         password: str,
         *,
+        connections: Connections,
         recorder: Recorder,
         clock: Clock,
         timeout_s: float,
@@ -123,9 +176,15 @@ class VcenterLink:
         self.content = content
         self.recorder = recorder
         self.clock = clock
+        self._connections = connections
         self.timeout_s = timeout_s
         self._username = username
         self._password = password
+
+    @property
+    def version(self) -> str:
+        """pyvmomi's name of the API version that is spoken."""
+        return str(self.stub.version)
 
     @property
     def cookie(self) -> str:
@@ -157,31 +216,46 @@ class VcenterLink:
         except VcenterError as error:
             log.info("vCenter logout failed: %s", error.text)
         finally:
-            self.stub.DropConnections()
+            self._connections.close()
 
 
 def open_link(
-    address: str, username: str, password: str, *, journal: Journal, clock: Clock, timeout_s: float
+    address: str,
+    username: str,
+    password: str,
+    *,
+    journal: Journal,
+    clock: Clock,
+    timeout_s: float,
+    version: str | None = None,
 ) -> VcenterLink:
     """Connect to the vCenter at `name[:port]` and log in.
 
-    Raises VcenterUnreachableError or VcenterLoginError. No exchange takes longer than `timeout_s`.
+    Raises VcenterUnreachableError or VcenterLoginError. No exchange takes longer than `timeout_s`. `version` is
+    pyvmomi's name of the version to speak, None to read from vCenter which it offers.
     """
     host, port = split_address(address)
     recorder = Recorder(journal, clock, address)
-    context = unverified_context()
-    version = choose_version(_published_versions(host, port, context, timeout_s, recorder))
-    stub = _Stub(
-        recorder, host=host, port=port, version=version, sslContext=context, httpConnectionTimeout=timeout_s, poolSize=1
-    )
+    connections = Connections(host, port, timeout_s)
     try:
+        version = version or choose_version(_published_versions(host, port, connections, recorder))
+        stub = _Stub(recorder, connections, host=host, port=port, version=version)
         content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
         if any(getattr(content, name, None) is None for name in _NEEDED):
             raise VcenterUnreachableError("Unexpected answer of vCenter to RetrieveServiceContent: no service content")
-        link = VcenterLink(stub, content, username, password, recorder=recorder, clock=clock, timeout_s=timeout_s)
+        link = VcenterLink(
+            stub,
+            content,
+            username,
+            password,
+            connections=connections,
+            recorder=recorder,
+            clock=clock,
+            timeout_s=timeout_s,
+        )
         link.login()
     except BaseException:
-        stub.DropConnections()
+        connections.close()
         raise
     return link
 
@@ -194,23 +268,20 @@ def choose_version(published: Sequence[str]) -> str:
     return OLDEST_VERSION
 
 
-def _published_versions(
-    host: str, port: int, context: ssl.SSLContext, timeout_s: float, recorder: Recorder
-) -> list[str]:
+def _published_versions(host: str, port: int, connections: Connections, recorder: Recorder) -> list[str]:
     """The vim25 versions in the server's version file; none when it publishes no such file.
 
     pyVim.connect reads the file too, but without a time-out.
     """
     started = recorder.start()
     outcome = "ok"
-    connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
     try:
-        connection.request("GET", VERSION_FILE)
-        response = connection.getresponse()
-        if response.status != 200:
-            outcome = f"HTTP {response.status}"
+        with connections.one() as connection:
+            answer = connection.exchange("GET", VERSION_FILE, {})
+        if answer.status != 200:
+            outcome = f"HTTP {answer.status}"
             return []
-        return parse_versions(response.read(MAX_VERSION_FILE_BYTES))
+        return parse_versions(answer.body)
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         outcome = type(error).__name__
         log.warning("vCenter %s:%d cannot be reached: %s", host, port, outcome)
@@ -222,7 +293,6 @@ def _published_versions(
         outcome = type(error).__name__
         raise
     finally:
-        connection.close()
         recorder.end("GetServiceVersions", started, outcome)
 
 

@@ -16,6 +16,7 @@ from pyVmomi import vmodl as _vmodl
 vim: Any = _vim
 vmodl: Any = _vmodl
 SoapStubAdapter: Any = _soap_adapter.SoapStubAdapter
+SoapResponseDeserializer: Any = _soap_adapter.SoapResponseDeserializer
 _vmomi_support: Any = _support
 
 NAMESPACE = "urn:vim25"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mgmt.vmware.collector import Collector, Found, again, below, step
+from mgmt.vmware.collector import Collector, Found, again, below, filter_of, start_at, step
 from mgmt.vmware.devices import (
     PortVlan,
     datastores_of,
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 INTERNAL_NAME_FIELD = "cloud.vm.internal.name"
 ZONE_FIELD = "cloud.zone"
+HOST_PATHS = ("name", "parent", "config.product.version")
 # HostMO.isUserVMInternalCSName: only user VMs go by their internal name, not system VMs.
 _USER_VM_INTERNAL_NAME = re.compile(r"i-[0-9]+-[0-9]+-")
 
@@ -56,12 +57,20 @@ class VcenterSession:
     # Looking up ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _datacenter(self) -> Any:
+    def _entry(self) -> list[Found]:
+        """The datacenters and the custom fields: what nearly every look-up begins with, in one call."""
+        content = self._link.content
         folders = step(vim.Folder, "childEntity", again("folders"), name="folders")
-        root = self._link.content.rootFolder
+        filters = [filter_of([start_at(content.rootFolder, folders, skip=True)], {vim.Datacenter: ["name"]})]
+        if content.customFieldsManager is not None:
+            filters.append(filter_of([start_at(content.customFieldsManager)], {vim.CustomFieldsManager: ["field"]}))
+        return self._collector.retrieve(filters)
+
+    @cached_property
+    def _datacenter(self) -> Any:
         wanted = self.datacenter.lower()
-        for found in self._collector.walk(root, vim.Datacenter, ["name"], folders):
-            if str(found.get("name")).lower() == wanted:
+        for found in self._entry:
+            if isinstance(found.reference, vim.Datacenter) and str(found.get("name")).lower() == wanted:
                 return found.reference
         raise DatacenterNotFoundError(self.datacenter, self.vcenter)
 
@@ -78,10 +87,9 @@ class VcenterSession:
         return _custom_text(found, key).lower() == "true"
 
     def _custom_field_key(self, name: str, kind: Any) -> int | None:
-        manager = self._link.content.customFieldsManager
-        if manager is None:
+        if self._link.content.customFieldsManager is None:
             return None
-        for found in self._collector.read([manager], vim.CustomFieldsManager, ["field"]):
+        for found in self._entry:
             for definition in found.get("field", ()):
                 if definition.name == name and definition.managedObjectType in (None, kind):
                     return int(definition.key)
@@ -136,25 +144,11 @@ class VcenterSession:
     def _hosts(self, references: Iterable[Any]) -> dict[str, SourceHost]:
         """Records of the given hosts (None among them is skipped) by moref, each with its cluster."""
         wanted = {moref(reference): reference for reference in references if reference is not None}
-        found = self._collector.read(wanted.values(), vim.HostSystem, ["name", "parent", "config.product.version"])
-        clusters = {
-            moref(parent): parent
-            for parent in (host.get("parent") for host in found)
-            if isinstance(parent, vim.ClusterComputeResource)
-        }
-        names = {
-            moref(cluster.reference): cluster.get("name")
-            for cluster in self._collector.read(clusters.values(), vim.ClusterComputeResource, ["name"])
-        }
-        return {
-            moref(host.reference): SourceHost(
-                name=str(host.get("name", "")),
-                moref=moref(host.reference),
-                cluster_name=None if host.get("parent") is None else names.get(moref(host.get("parent"))),
-                hypervisor_version=host.get("config.product.version"),
-            )
-            for host in found
-        }
+        starts = [start_at(reference, step(vim.HostSystem, "parent")) for reference in wanted.values()]
+        paths = {vim.HostSystem: HOST_PATHS, vim.ClusterComputeResource: ["name"]}
+        found = self._collector.retrieve([filter_of(starts, paths)]) if starts else []
+        around = {moref(entry.reference): entry for entry in found}
+        return {key: _host_record(around[key], around) for key in wanted if key in around}
 
     def vm_on_host(self, hostname: str, instancename: str) -> SourceVm:
         """The full record of a VM on an ESXi host, both by exact name; raises HostNotFoundError.
@@ -195,45 +189,36 @@ class VcenterSession:
         return found[0]
 
     def _full_record(self, reference: Any, internal_cs_name: str | None = None) -> SourceVm:
-        vm = self._properties(reference, vim.VirtualMachine, FULL_PATHS)
+        around = {
+            moref(found.reference): found for found in self._collector.retrieve([_vm_with_surroundings(reference)])
+        }
+        vm = around.get(moref(reference))
+        if vm is None:
+            raise VcenterFaultError(f"The object {moref(reference)} is gone", "ManagedObjectNotFound")
         host_reference = vm.get("runtime.host")
-        host = next(iter(self._hosts([host_reference]).values()), None)
+        host = around.get(moref(host_reference)) if host_reference is not None else None
         devices = vm.get("config.hardware.device", ())
-        stores = self._collector.read(datastores_of(devices), vim.Datastore, ["info"])
         tools_ok = str(vm.get("guest.toolsStatus")) == "toolsOk"
         return full_record(
             vm,
-            host=host,
-            path=self._folder_path(vm),
+            host=None if host is None else _host_record(host, around),
+            path=_folder_path(vm, around),
             internal_cs_name=internal_cs_name,
-            disks=read_disks(devices, {moref(store.reference): store.get("info") for store in stores}),
+            disks=read_disks(
+                devices,
+                {
+                    moref(store): around[moref(store)].get("info")
+                    for store in datastores_of(devices)
+                    if moref(store) in around
+                },
+            ),
             nics=read_nics(
                 devices,
                 guest_nics=vm.get("guest.net", ()) if tools_ok else (),
-                portgroup_vlans=self._portgroup_vlans(devices, host_reference),
+                portgroup_vlans=_portgroup_vlans(host),
                 port_vlan=self._port_vlan,
             ),
         )
-
-    def _folder_path(self, vm: Found) -> str | None:
-        parent = vm.get("parent")
-        if not isinstance(parent, vim.Folder):
-            return None
-        upwards = step(vim.ManagedEntity, "parent", again("up"), name="up")
-        folders = self._collector.walk(vm.reference, vim.Folder, ["name", "parent"], upwards)
-        by_moref = {moref(folder.reference): folder for folder in folders}
-        names: list[str] = []
-        while isinstance(parent, vim.Folder) and (folder := by_moref.get(moref(parent))) is not None:
-            names.append(str(folder.get("name")))
-            parent = folder.get("parent")
-        return "/".join(reversed(names)) or None
-
-    def _portgroup_vlans(self, devices: Sequence[Any], host: Any) -> dict[str, int]:
-        standard = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo
-        if host is None or not any(isinstance(getattr(device, "backing", None), standard) for device in devices):
-            return {}
-        found = self._properties(host, vim.HostSystem, ["config.network.portgroup"])
-        return {group.spec.name: group.spec.vlanId for group in found.get("config.network.portgroup", ())}
 
     def _port_vlan(self, switch_uuid: str, portgroup_key: str, port_key: str | None) -> PortVlan:
         manager = self._link.content.dvSwitchManager
@@ -338,6 +323,49 @@ class VcenterSession:
                 f"Unable to export VM because it is not at powerdOff state. vmName: {vm.get('name')}, host: {host_name}"
             )
         Export(self._link, self._collector, self.vcenter, rules).run(reference, host, target, stem)
+
+
+def _vm_with_surroundings(reference: Any) -> Any:
+    """The filter for a VM, its host with the cluster, its datastores, and the folders above it."""
+    start = start_at(
+        reference,
+        step(vim.VirtualMachine, "runtime.host", step(vim.HostSystem, "parent")),
+        step(vim.VirtualMachine, "datastore"),
+        step(vim.ManagedEntity, "parent", again("up"), name="up"),
+    )
+    paths = {
+        vim.VirtualMachine: FULL_PATHS,
+        vim.HostSystem: [*HOST_PATHS, "config.network.portgroup"],
+        vim.ClusterComputeResource: ["name"],
+        vim.Datastore: ["info"],
+        vim.Folder: ["name", "parent"],
+    }
+    return filter_of([start], paths)
+
+
+def _host_record(host: Found, around: Mapping[str, Found]) -> SourceHost:
+    parent = host.get("parent")
+    cluster = around.get(moref(parent)) if isinstance(parent, vim.ClusterComputeResource) else None
+    return SourceHost(
+        name=str(host.get("name", "")),
+        moref=moref(host.reference),
+        cluster_name=None if cluster is None else cluster.get("name"),
+        hypervisor_version=host.get("config.product.version"),
+    )
+
+
+def _folder_path(vm: Found, around: Mapping[str, Found]) -> str | None:
+    names: list[str] = []
+    parent = vm.get("parent")
+    while isinstance(parent, vim.Folder) and (folder := around.get(moref(parent))) is not None:
+        names.append(str(folder.get("name")))
+        parent = folder.get("parent")
+    return "/".join(reversed(names)) or None
+
+
+def _portgroup_vlans(host: Found | None) -> dict[str, int]:
+    groups = () if host is None else host.get("config.network.portgroup", ())
+    return {group.spec.name: group.spec.vlanId for group in groups}
 
 
 def _custom_text(found: Found, key: int) -> str:

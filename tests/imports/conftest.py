@@ -226,29 +226,21 @@ class World:
     agents: Agents
     vcenter: Vcenter
     clock: ManualClock
+    start_ids: dict[str, tuple[Any, int]] = field(default_factory=dict)
     pipelines: list[ImportPipeline] = field(default_factory=list)
 
     def id_of(self, name: str) -> int:
         """The internal id of the entity with that uuid."""
+        return self._found(name)[1]
+
+    def _found(self, name: str) -> tuple[Any, int]:
+        if name in self.start_ids:
+            return self.start_ids[name]
         with self.services.store.session() as session:
-            for model in (
-                models.Zone,
-                models.Cluster,
-                models.Host,
-                models.StoragePool,
-                models.ImageStore,
-                models.DiskOffering,
-                models.ServiceOffering,
-                models.Network,
-                models.Template,
-                models.Account,
-                models.Domain,
-                models.GuestOs,
-                models.VmwareDatacenter,
-            ):
-                found = session.scalar(select(model.id).where(model.uuid == name))
+            for model, column in _entities():
+                found = session.scalar(select(model.id).where(column == name))
                 if found is not None:
-                    return found
+                    return model, found
         raise KeyError(name)
 
     def requester(self, **changes: Any) -> Requester:
@@ -300,16 +292,11 @@ class World:
 
     def change(self, name: str, **values: Any) -> None:
         """Change columns of the entity with that uuid."""
+        model, number = self._found(name)
         with self.services.store.session() as session:
-            for mapper in models.Base.registry.mappers:
-                model = mapper.class_
-                if hasattr(model, "uuid"):
-                    row = session.scalar(select(model).where(model.uuid == name))
-                    if row is not None:
-                        for column, value in values.items():
-                            setattr(row, column, value)
-                        return
-        raise KeyError(name)
+            row = session.get_one(model, number)
+            for column, value in values.items():
+                setattr(row, column, value)
 
     def add(self, *rows: Any) -> None:
         with self.services.store.session() as session:
@@ -523,12 +510,20 @@ def _rows() -> list[Any]:
     ]
 
 
+def _entities() -> Iterator[tuple[Any, Any]]:
+    """Each model whose rows have a uuid, with that column."""
+    for mapper in models.Base.registry.mappers:
+        if hasattr(mapper.class_, "uuid"):
+            yield mapper.class_, mapper.class_.uuid
+
+
 @dataclass(frozen=True)
 class SharedStore:
     """One database for all tests (its compiled statements stay), and the state it is set back to before each."""
 
     store: Store
     start: sqlite3.Connection
+    start_ids: dict[str, tuple[Any, int]]
 
     def reset(self) -> None:
         """Put the world back as it was made."""
@@ -546,10 +541,15 @@ def shared_store() -> Iterator[SharedStore]:
             session.flush()
         local = session.scalars(select(models.StoragePool).where(models.StoragePool.name == "L1")).one()
         local.host_id = session.scalars(select(models.Host.id).where(models.Host.name == "K1")).one()
+        start_ids = {
+            uuid: (model, number)
+            for model, column in _entities()
+            for uuid, number in session.execute(select(column, model.id))
+        }
     with closing(sqlite3.connect(":memory:")) as start:
         with closing(store.engine.raw_connection()) as connection:
             connection.driver_connection.backup(start)
-        yield SharedStore(store, start)
+        yield SharedStore(store, start, start_ids)
     store.close()
 
 
@@ -573,7 +573,7 @@ def world(shared_store: SharedStore) -> World:
         agents=agents,
         vcenters=vcenter,
     )
-    made = World(services, agents, vcenter, clock)
+    made = World(services, agents, vcenter, clock, shared_store.start_ids)
     agents.defaults = {
         CheckConvertInstanceCommand: lambda _: CheckConvertInstanceAnswer(result=True, ovfExportSupported=True),
         ConvertInstanceCommand: lambda _: ConvertInstanceAnswer(result=True, temporaryConvertUuid=CONVERT_UUID),

@@ -1,4 +1,4 @@
-"""The private surface of pyvmomi that vcenter_sim.wire stands on: a failure here means to look at wire.py first."""
+"""The private surface of pyvmomi that vcenter_sim.wire stands on: a failure here means to look there first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_serialiser_has_the_parts_that_wire_uses() -> None:
     assert serialiser.outermostAttrs == ' versionId="8.0.2.0"'
     assert list(inspect.signature(serialiser.Serialize).parameters) == ["val", "info"]
     assert list(inspect.signature(serialiser.SerializeFaultDetail).parameters) == ["val", "info"]
-    # wire._Writer corrects exactly this name.
+    # wire.responses._Writer corrects exactly this name.
     assert serialiser._QName(VmomiSupport.ManagedObject, "urn:vim25") == ("", "ManagedObject")
 
 

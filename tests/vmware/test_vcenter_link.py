@@ -269,23 +269,32 @@ class FakeContent:
         self.sessionManager = manager
 
 
-class FakeStub:
-    dropped = False
+class FakeConnections:
+    closed = False
 
-    def DropConnections(self) -> None:
-        self.dropped = True
+    def close(self) -> None:
+        self.closed = True
 
 
-def fake_link(stub: Any, manager: Any) -> VcenterLink:
+def fake_link(connections: Any, manager: Any) -> VcenterLink:
     clock = RealClock()
     recorder = link_module.Recorder(Journal(clock, Redactor()), clock, "vc")
-    return VcenterLink(stub, FakeContent(manager), "user", "word", recorder=recorder, clock=clock, timeout_s=1)
+    return VcenterLink(
+        None,
+        FakeContent(manager),
+        "user",
+        "word",
+        connections=connections,
+        recorder=recorder,
+        clock=clock,
+        timeout_s=1,
+    )
 
 
 def test_a_lost_session_is_opened_again_once() -> None:
     """NotAuthenticated leads to one new login and one more try; another fault, or the second one, is raised."""
     manager = FakeSessionManager()
-    link = fake_link(FakeStub(), manager)
+    link = fake_link(FakeConnections(), manager)
     answers: list[Any] = [VcenterFaultError("The session is not authenticated.", "NotAuthenticated"), "answer"]
 
     def method(argument: str) -> str:
@@ -308,6 +317,6 @@ def test_a_lost_session_is_opened_again_once() -> None:
 
 def test_closing_never_fails() -> None:
     """A logout that fails still closes the connections."""
-    stub = FakeStub()
-    fake_link(stub, FakeSessionManager(VcenterUnreachableError("gone"))).close()
-    assert stub.dropped
+    connections = FakeConnections()
+    fake_link(connections, FakeSessionManager(VcenterUnreachableError("gone"))).close()
+    assert connections.closed

@@ -101,7 +101,7 @@ def test_a_database_server_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         def dispose(self) -> None:
             return None
 
-    monkeypatch.setattr(database, "_open_engine", lambda url, durable, shown: Engine())
+    monkeypatch.setattr(database, "open_engine", lambda url, is_durable: Engine())
     with pytest.raises(StoreError, match=r"needs a key .*: set encryption_key \(CLOUDSTACK_MOCK_ENCRYPTION_KEY\)"):
         Store("postgresql://u:secret@127.0.0.1/cloud", Providers())
 

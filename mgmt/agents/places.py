@@ -1,0 +1,186 @@
+"""Where a host belongs: the zone, pod and cluster that its agent names, or the text that refuses it.
+
+Upstream: ResourceManagerImpl.java (createHostVO, fillRoutingHostVO) and LibvirtServerDiscoverer.java.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from mgmt.protocol.commands import StartupRoutingCommand
+from mgmt.providers import Providers
+from mgmt.store.models import Cluster, Host, HostDetail, Pod, Zone
+
+P = TypeVar("P", Zone, Pod, Cluster)
+
+DEFAULT_PLACE = "default"
+
+_ZONES, _PODS, _CLUSTERS, _HOSTS = Zone.__table__, Pod.__table__, Cluster.__table__, Host.__table__
+_DETAILS = HostDetail.__table__
+# Built once, and asked in one go: this is what agents send as a rule, hundreds of them at a time.
+_BY_NAMES = (
+    select(
+        _ZONES.c.id.label("zone_id"),
+        _ZONES.c.local_storage_enabled,
+        _PODS.c.id.label("pod_id"),
+        _CLUSTERS.c.id.label("cluster_id"),
+        _CLUSTERS.c.name,
+        _CLUSTERS.c.uuid,
+        _CLUSTERS.c.hypervisor_type,
+        _CLUSTERS.c.arch,
+    )
+    .where(
+        _ZONES.c.name == bindparam("zone_name"),
+        _ZONES.c.removed.is_(None),
+        _PODS.c.zone_id == _ZONES.c.id,
+        _PODS.c.name == bindparam("pod_name"),
+        _PODS.c.removed.is_(None),
+        _CLUSTERS.c.pod_id == _PODS.c.id,
+        _CLUSTERS.c.name == bindparam("cluster_name"),
+        _CLUSTERS.c.removed.is_(None),
+    )
+    .order_by(_ZONES.c.id, _PODS.c.id, _CLUSTERS.c.id)
+    .limit(1)
+)
+_OTHER_OS = (
+    select(_DETAILS.c.value)
+    .join(_HOSTS, _HOSTS.c.id == _DETAILS.c.host_id)
+    .where(_HOSTS.c.cluster_id == bindparam("in_cluster"), _HOSTS.c.removed.is_(None), _DETAILS.c.name == "Host.OS")
+    .order_by(_HOSTS.c.id)
+    .limit(1)
+)
+
+
+class Refusal(Exception):
+    """The agent is not welcome; the text is what it gets as `_details`, Java exception class included."""
+
+    def __init__(self, text: str, java_class: str = "java.lang.IllegalArgumentException") -> None:
+        super().__init__(f"{java_class}: {text}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cluster with the zone and pod around it, by internal numbers."""
+
+    zone_id: int
+    local_storage_enabled: bool
+    pod_id: int
+    cluster_id: int
+    name: str
+    uuid: str
+    hypervisor_type: str
+    arch: str
+
+
+def place_of(session: Session, providers: Providers, startup: StartupRoutingCommand) -> Place:
+    """The place that an agent names, if the host may stand there; raises Refusal.
+
+    A cluster name that the pod does not have makes an empty cluster, which stays.
+    """
+    place = _named(session, startup) or _searched(session, providers, startup)
+    _check_cluster(session, startup, place)
+    return place
+
+
+def _named(session: Session, startup: StartupRoutingCommand) -> Place | None:
+    """The place whose zone, pod and cluster have the very names that the agent sends."""
+    if startup.dataCenter == startup.pod == DEFAULT_PLACE or (startup.cluster or "").isdecimal():
+        return None
+    names = {"zone_name": startup.dataCenter, "pod_name": startup.pod, "cluster_name": startup.cluster}
+    row = session.connection().execute(_BY_NAMES, names).first()
+    return None if row is None else Place(*row)
+
+
+def _searched(session: Session, providers: Providers, startup: StartupRoutingCommand) -> Place:
+    zone, pod = _zone_and_pod(session, startup)
+    cluster = _cluster(session, providers, startup, zone, pod)
+    return Place(
+        zone.id,
+        zone.local_storage_enabled,
+        pod.id,
+        cluster.id,
+        cluster.name,
+        cluster.uuid,
+        cluster.hypervisor_type,
+        cluster.arch,
+    )
+
+
+def _zone_and_pod(session: Session, startup: StartupRoutingCommand) -> tuple[Zone, Pod]:
+    if startup.dataCenter == DEFAULT_PLACE and startup.pod == DEFAULT_PLACE:
+        for pod in session.scalars(select(Pod).where(Pod.removed.is_(None)).order_by(Pod.id)):
+            if _pod_holds(pod, startup.privateIpAddress):
+                return pod.zone, pod
+    zone = _by_name_or_id(session, Zone, startup.dataCenter)
+    if zone is None:
+        raise Refusal(f"Host {_java(startup.privateIpAddress)} sent incorrect data center: {_java(startup.dataCenter)}")
+    found = _by_name_or_id(session, Pod, startup.pod, zone_id=zone.id)
+    if found is None:
+        raise Refusal(f"Host {_java(startup.privateIpAddress)} sent incorrect pod, pod id is null")
+    return zone, found
+
+
+def _pod_holds(pod: Pod, address: str | None) -> bool:
+    try:
+        network = ipaddress.ip_network(f"{pod.gateway}/{pod.netmask}", strict=False)
+        return address is not None and ipaddress.ip_address(address) in network
+    except ValueError:
+        return False
+
+
+def _by_name_or_id(session: Session, model: type[P], text: str | None, **where: int) -> P | None:
+    """The row of that name, else of that internal number; a uuid is not understood."""
+    if not text:
+        return None
+    base = select(model).where(model.removed.is_(None)).filter_by(**where)
+    found = session.scalar(base.where(model.name == text))
+    if found is None and text.isdecimal():
+        found = session.scalar(base.where(model.id == int(text)))
+    return found
+
+
+def _cluster(session: Session, providers: Providers, startup: StartupRoutingCommand, zone: Zone, pod: Pod) -> Cluster:
+    """The cluster by number or by name in the pod; an unknown name makes an empty cluster row, which stays."""
+    text = startup.cluster
+    cluster = None
+    if text and text.isdecimal():
+        cluster = session.scalar(
+            select(Cluster).where(Cluster.id == int(text), Cluster.zone_id == zone.id, Cluster.removed.is_(None))
+        )
+    if cluster is None and text:
+        cluster = _by_name_or_id(session, Cluster, text, pod_id=pod.id)
+    if cluster is not None:
+        return cluster
+    if not text or text.isdecimal():
+        raise Refusal(f"cannot add host, due to can't find cluster: {_java(text)}")
+    cluster = Cluster(uuid=providers.ids.uuid(), name=text, zone_id=zone.id, pod_id=pod.id, hypervisor_type="None")
+    session.add(cluster)
+    session.commit()  # the refusal that follows must not take the row back: upstream leaves it behind
+    return cluster
+
+
+def _check_cluster(session: Session, startup: StartupRoutingCommand, cluster: Place) -> None:
+    if cluster.hypervisor_type != "KVM":
+        shown = f'Cluster {{id: "{cluster.cluster_id}", name: "{cluster.name}", uuid: "{cluster.uuid}"}}'
+        raise Refusal(
+            f"Can't add host whose hypervisor type is: {startup.hypervisorType} into cluster: {shown} "
+            f"whose hypervisor type is: {cluster.hypervisor_type}"
+        )
+    host_os = startup.hostDetails.get("Host.OS")
+    other_os = session.connection().execute(_OTHER_OS, {"in_cluster": cluster.cluster_id}).scalar()
+    if other_os is not None and other_os != host_os:
+        raise Refusal(
+            f'Can\'t add host: {_java(startup.privateIpAddress)} with hostOS, "{_java(host_os)}"into a cluster, '
+            f'in which there are "{other_os}" hosts added.'
+        )
+    if startup.cpuArch is not None and startup.cpuArch != cluster.arch:
+        raise Refusal(f"Can't add a host whose arch is: {startup.cpuArch} into cluster of arch type: {cluster.arch}")
+
+
+def _java(value: str | None) -> str:
+    return "null" if value is None else value

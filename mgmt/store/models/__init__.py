@@ -1,0 +1,68 @@
+"""The tables.
+
+Names follow CloudStack's schema where it has a counterpart (`host_details`, `vm_instance`, `import_vm_task`, ...).
+Every entity has an internal number `id` and a public `uuid`; the API shows UUIDs only. Times are naive UTC.
+"""
+
+from __future__ import annotations
+
+from mgmt.store.models.accounts import Account, Domain, ResourceReservation, Role, User
+from mgmt.store.models.base import SCHEMA_VERSION, Base, Entity, Id, SchemaVersion
+from mgmt.store.models.configuration import Configuration, ScopedConfiguration
+from mgmt.store.models.infrastructure import (
+    Cluster,
+    Host,
+    HostDetail,
+    ImageStore,
+    ManagementServer,
+    Pod,
+    StoragePool,
+    VmwareDatacenter,
+    Zone,
+)
+from mgmt.store.models.machines import Nic, VmDetail, VmInstance, Volume
+from mgmt.store.models.networks import Network, PhysicalNetwork
+from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
+from mgmt.store.models.templates import GuestOs, GuestOsCategory, Template
+from mgmt.store.models.work import Alert, AsyncJob, Event, ImportVmTask, UsageEvent
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Account",
+    "Alert",
+    "AsyncJob",
+    "Base",
+    "Cluster",
+    "Configuration",
+    "DiskOffering",
+    "Domain",
+    "Entity",
+    "Event",
+    "GuestOs",
+    "GuestOsCategory",
+    "Host",
+    "HostDetail",
+    "Id",
+    "ImageStore",
+    "ImportVmTask",
+    "ManagementServer",
+    "Network",
+    "NetworkOffering",
+    "Nic",
+    "PhysicalNetwork",
+    "Pod",
+    "ResourceReservation",
+    "Role",
+    "SchemaVersion",
+    "ScopedConfiguration",
+    "ServiceOffering",
+    "StoragePool",
+    "Template",
+    "UsageEvent",
+    "User",
+    "VmDetail",
+    "VmInstance",
+    "VmwareDatacenter",
+    "Volume",
+    "Zone",
+]

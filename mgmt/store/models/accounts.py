@@ -1,0 +1,74 @@
+"""Domains, accounts, users, their roles, and what work under way has claimed of their limits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, Integer
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from mgmt.store.models.base import Base, Entity, Id
+
+
+class Domain(Entity, Base):
+    __tablename__ = "domain"
+    name: Mapped[str]
+    path: Mapped[str]
+    level: Mapped[int] = mapped_column(default=0)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("domain.id"))
+    state: Mapped[str] = mapped_column(default="Active")
+    removed: Mapped[datetime | None]
+
+
+class Role(Entity, Base):
+    __tablename__ = "roles"
+    name: Mapped[str]
+    role_type: Mapped[str]  # Admin, ResourceAdmin, DomainAdmin, User
+    description: Mapped[str | None]
+    is_default: Mapped[bool] = mapped_column(default=True)
+
+
+class Account(Entity, Base):
+    __tablename__ = "account"
+    name: Mapped[str]
+    type: Mapped[int] = mapped_column(Integer, default=0)  # 0 user, 1 root admin, 2 domain admin, 5 project
+    role_id: Mapped[int] = mapped_column(ForeignKey("roles.id"))
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
+    state: Mapped[str] = mapped_column(default="enabled")
+    is_default: Mapped[bool] = mapped_column(default=False)
+    limits: Mapped[dict[str, int]] = mapped_column(
+        JSON, default=dict
+    )  # user_vm, cpu, memory, volume, primary_storage; -1 none
+    created: Mapped[datetime]
+    removed: Mapped[datetime | None]
+    domain: Mapped[Domain] = relationship()
+    role: Mapped[Role] = relationship()
+
+
+class User(Entity, Base):
+    __tablename__ = "user"
+    username: Mapped[str] = mapped_column(index=True)
+    password_hash: Mapped[str]
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    firstname: Mapped[str] = mapped_column(default="")
+    lastname: Mapped[str] = mapped_column(default="")
+    email: Mapped[str] = mapped_column(default="")
+    timezone: Mapped[str | None]
+    state: Mapped[str] = mapped_column(default="enabled")
+    api_key: Mapped[str | None] = mapped_column(unique=True, index=True)
+    secret_key: Mapped[str | None]
+    is_default: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime]
+    removed: Mapped[datetime | None]
+    account: Mapped[Account] = relationship()
+
+
+class ResourceReservation(Base):
+    """What work under way has claimed of the limits of an account, before its records exist (upstream name)."""
+
+    __tablename__ = "resource_reservation"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
+    resource_type: Mapped[str]
+    amount: Mapped[int]

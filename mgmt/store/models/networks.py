@@ -1,0 +1,50 @@
+"""Guest networks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from mgmt.store.models.accounts import Account, Domain
+from mgmt.store.models.base import Base, Entity
+from mgmt.store.models.infrastructure import Zone
+from mgmt.store.models.offerings import NetworkOffering
+
+
+class PhysicalNetwork(Entity, Base):
+    __tablename__ = "physical_network"
+    name: Mapped[str]
+    zone_id: Mapped[int] = mapped_column(ForeignKey("data_center.id"))
+
+
+class Network(Entity, Base):
+    __tablename__ = "networks"
+    name: Mapped[str]
+    display_text: Mapped[str]
+    guest_type: Mapped[str]  # Isolated, Shared, L2
+    traffic_type: Mapped[str] = mapped_column(default="Guest")
+    state: Mapped[str] = mapped_column(default="Implemented")
+    zone_id: Mapped[int] = mapped_column(ForeignKey("data_center.id"), index=True)
+    physical_network_id: Mapped[int | None] = mapped_column(ForeignKey("physical_network.id"))
+    network_offering_id: Mapped[int] = mapped_column(ForeignKey("network_offerings.id"))
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    acl_type: Mapped[str] = mapped_column(default="Account")  # Account or Domain
+    vlan: Mapped[str | None]
+    gateway: Mapped[str | None]
+    netmask: Mapped[str | None]
+    cidr: Mapped[str | None]
+    start_ip: Mapped[str | None]
+    end_ip: Mapped[str | None]
+    network_domain: Mapped[str | None]
+    dns1: Mapped[str | None]
+    is_system: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime]
+    removed: Mapped[datetime | None]
+    zone: Mapped[Zone] = relationship()
+    account: Mapped[Account] = relationship()
+    domain: Mapped[Domain] = relationship()
+    network_offering: Mapped[NetworkOffering] = relationship()
+    physical_network: Mapped[PhysicalNetwork | None] = relationship()
