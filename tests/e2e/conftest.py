@@ -78,6 +78,12 @@ class Lab:
         return found
 
 
+@pytest.fixture(scope="session")
+def lab_of() -> type[Lab]:
+    """Makes a lab of a started world; the caller closes its client."""
+    return Lab
+
+
 @pytest.fixture
 def start_lab() -> Iterator[Callable[..., Lab]]:
     """Start a lab of one's own with changed settings; all are stopped at the end."""
