@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from mgmt.commands.accounts import list_accounts
@@ -159,7 +161,7 @@ def test_shown_secret_is_masked_from_then_on(world):
 def test_keys_of_a_missing_user_text(own_world):
     """A removed or unknown user has no keys to show."""
     with own_world.store.session() as session:
-        session.get_one(models.User, own_world.ids["other-login"]).removed = models.datetime(2026, 1, 1)
+        session.get_one(models.User, own_world.ids["other-login"]).removed = datetime(2026, 1, 1)
     for user_id in (own_world.ids["other-login"], 4711):
         with pytest.raises(InvalidParameterValueError, match=r"^Unable to find user by id$"):
             own_world.run(get_user_keys, id=user_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from mgmt.commands.declaration import Paging
@@ -176,7 +178,7 @@ def test_private_template_of_another_text(world):
 def test_no_cluster_no_templates(own_world):
     """Without any hypervisor there is no template to use."""
     with own_world.store.session() as session:
-        session.get_one(models.Cluster, own_world.ids["cluster"]).removed = models.datetime(2026, 1, 1)
+        session.get_one(models.Cluster, own_world.ids["cluster"]).removed = datetime(2026, 1, 1)
     assert own_world.run(list_templates, templatefilter="all").count == 0
 
 

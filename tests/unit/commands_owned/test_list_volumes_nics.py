@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from mgmt.commands.declaration import Paging
@@ -154,7 +156,7 @@ def _job(instance_type, uuid):
         account_id=1,
         instance_type=instance_type,
         instance_uuid=uuid,
-        created=models.datetime(2026, 1, 1),
+        created=datetime(2026, 1, 1),
     )
 
 
