@@ -27,6 +27,8 @@ from mgmt.store.database import Store
 from mgmt.store.seeding import Seed, seed
 from mgmt.vmware.connector import VcenterConnector
 
+UNDO_TIMEOUT_S = 5.0  # what is left to do ends at once; more is for machines under load
+
 
 class PortTakenError(OSError):
     """A port that somebody else listens on; the text names the port and what it was wanted for."""
@@ -51,6 +53,7 @@ class ManagementServer:
         """Accept agents, run jobs and answer HTTP requests."""
         with self.services.store.session() as session:
             release_all(session)  # what a killed server's imports had claimed of resource limits
+        self.services.cleanups.load()
         self.agents.start()
         self.services.jobs.start()
         self.http.start()
@@ -63,8 +66,8 @@ class ManagementServer:
         self.http.stop()
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
-        self.services.jobs.join(timeout_s=1)
-        self.services.cleanups.join(timeout_s=1)
+        self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
+        self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 

@@ -36,6 +36,7 @@ TEMPORARY_MOUNT_LEFT = "temporary-mount-left"
 DOMAIN_XML_LEFT = "domain-xml-left"
 REMOTE_COPY_LEFT = "remote-copy-left"
 LOST_ANSWER_FILES_LEFT = "lost-answer-files-left"
+STOP_LEAVES_IMPORT = "stop-leaves-import"
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,12 @@ KNOWN: Mapping[str, Defect] = {
     LOST_ANSWER_FILES_LEFT: Defect(
         "a host that loses its link during a conversion or a copy goes on, and nobody ever knows its files",
         "the host deletes what an answer that it cannot deliver tells of",
+        "-",
+    ),
+    STOP_LEAVES_IMPORT: Defect(
+        "an import that a stop of the server cuts short leaves its clone, its files and its records, and its task "
+        "stays Running",
+        "the stopping server undoes what it can, the next one has the hosts do the rest, and the task is Failed",
         "-",
     ),
 }

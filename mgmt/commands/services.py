@@ -50,4 +50,4 @@ class Services:
 
     def __post_init__(self) -> None:
         self.leaks = LeakWatch(self.store, self.providers)
-        self.cleanups = HostCleanups(self.agents, self.leaks.done_later)
+        self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)

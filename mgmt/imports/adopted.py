@@ -38,6 +38,7 @@ from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
 from mgmt.inventory.lookup import get_live
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
+from mgmt.quirks import STOP_LEAVES_IMPORT
 from mgmt.store.models import Host, Network, Nic, ServiceOffering, Template, VmInstance
 
 EVENT_TYPE = "VM.IMPORT"
@@ -82,7 +83,8 @@ class AdoptedImport:
             vm_id = self._register(plan, instance, host_id, claims, undo)
             failed = False
         except ServerStoppingError:
-            undo.forget()
+            if self.services.quirks.is_faithful(STOP_LEAVES_IMPORT):
+                undo.forget()
             raise
         finally:
             undo.run(failed=failed)

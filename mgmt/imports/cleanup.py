@@ -1,18 +1,18 @@
 """Clean-up on hosts after an import that failed, which CloudStack leaves out or has since 4.23 (pull request 13151).
 
-A host that is not there gets its clean-up once it is Up again, as long as this server lives.
+A host that is not there gets its clean-up once it is Up again.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from mgmt.errors import AgentUnavailableError, CloudRuntimeError, OperationTimedOutError
+from mgmt.errors import AgentUnavailableError, CloudRuntimeError, OperationTimedOutError, ServerStoppingError
 from mgmt.imports.conversion import data_store
 from mgmt.imports.facts import ImageStoreFacts, PoolFacts
 from mgmt.imports.ports import Agents
@@ -22,57 +22,75 @@ from mgmt.protocol.commands import (
     PrimaryDataStoreTO,
     VolumeObjectTO,
 )
-from mgmt.protocol.records import Command
+from mgmt.protocol.records import Command, decode_commands, encode_array
+from mgmt.providers import Providers
 from mgmt.store.database import Store
-from mgmt.store.models import StoragePool
+from mgmt.store.models import HostCleanup, StoragePool
 
 logger = logging.getLogger(__name__)
 
 THREAD_NAME = "import-clean-up"
 
 
-@dataclass(frozen=True)
-class _Late:
-    what: str
-    command: Command
-
-
 class HostCleanups:
-    """The clean-up commands of one server; safe from many threads."""
+    """The clean-up commands of one server; safe from many threads. What waits survives a restart of the server."""
 
-    def __init__(self, agents: Agents, on_done: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: Store, providers: Providers, agents: Agents, on_done: Callable[[str], None] = lambda what: None
+    ) -> None:
+        self._store = store
+        self._providers = providers
         self._agents = agents
         self._on_done = on_done
         self._lock = threading.Lock()
-        self._late: dict[int, list[_Late]] = {}
+        self._waiting: set[int] = set()
+        self._times_up: Counter[int] = Counter()
         self._threads: set[threading.Thread] = set()
+
+    def load(self) -> None:
+        """Know what an earlier server could not do; before hosts connect."""
+        with self._store.session() as session:
+            self._waiting.update(session.scalars(select(HostCleanup.host_id)))
 
     def send(self, host_id: int, what: str, command: Command) -> None:
         """Have a host delete something; raises CloudRuntimeError with the reason why it is not done (yet)."""
+        times_up = self._times_up[host_id]
         try:
             answer = self._agents.send(host_id, command)
-        except (AgentUnavailableError, OperationTimedOutError) as error:
-            with self._lock:
-                self._late.setdefault(host_id, []).append(_Late(what, command))
-            raise CloudRuntimeError(f"not before the host is Up again: {error.text}") from error
+        except (AgentUnavailableError, OperationTimedOutError, ServerStoppingError) as error:
+            self._put_off(host_id, what, command)
+            if self._times_up[host_id] != times_up:  # it came Up just before this was noted
+                self._catch_up_soon(host_id)
+            raise CloudRuntimeError(f"not before the host is Up again: {error}") from error
         if not answer.result:
             raise CloudRuntimeError(answer.details or "the host says no more than that it failed")
 
+    def _put_off(self, host_id: int, what: str, command: Command) -> None:
+        now = self._providers.utcnow()
+        with self._store.session() as session:
+            session.add(HostCleanup(host_id=host_id, what=what, command=encode_array([command]), created=now))
+        with self._lock:
+            self._waiting.add(host_id)
+
     def host_up(self, host_id: int) -> None:
         """A host is Up again: send what waits for it, in a thread of its own."""
+        self._times_up[host_id] += 1
+        self._catch_up_soon(host_id)
+
+    def _catch_up_soon(self, host_id: int) -> None:
         with self._lock:
-            waiting = self._late.pop(host_id, [])
             self._threads = {thread for thread in self._threads if thread.is_alive()}
-            if not waiting:
+            if host_id not in self._waiting:
                 return
-            thread = threading.Thread(target=self._catch_up, args=(host_id, waiting), name=THREAD_NAME, daemon=True)
+            self._waiting.discard(host_id)
+            thread = threading.Thread(target=self._catch_up, args=(host_id,), name=THREAD_NAME, daemon=True)
             self._threads.add(thread)
-        thread.start()
+            thread.start()
 
     def is_waiting(self) -> bool:
         """True while a clean-up waits for its host or is under way."""
         with self._lock:
-            return bool(self._late) or any(thread.is_alive() for thread in self._threads)
+            return bool(self._waiting) or any(thread.is_alive() for thread in self._threads)
 
     def join(self, timeout_s: float) -> None:
         """Wait for clean-ups under way; after the agents have stopped they end at once."""
@@ -81,14 +99,18 @@ class HostCleanups:
         for thread in threads:
             thread.join(timeout_s)
 
-    def _catch_up(self, host_id: int, waiting: Iterable[_Late]) -> None:
-        for late in waiting:
+    def _catch_up(self, host_id: int) -> None:
+        with self._store.session() as session:
+            rows = list(session.scalars(select(HostCleanup).where(HostCleanup.host_id == host_id)))
+            session.execute(delete(HostCleanup).where(HostCleanup.id.in_([row.id for row in rows])))
+        for row in rows:
             try:
-                self.send(host_id, late.what, late.command)
+                (command,) = decode_commands(row.command.encode())
+                self.send(host_id, row.what, command)  # puts it off again when the host has just gone
             except Exception as error:  # the others must have their turn
-                logger.warning("clean-up: could not %s: %s", late.what, error)
+                logger.warning("clean-up: could not %s: %s", row.what, error)
             else:
-                self._on_done(late.what)
+                self._on_done(row.what)
 
 
 def converted_files(location: PoolFacts | ImageStoreFacts, convert_uuid: str) -> Command:

@@ -63,6 +63,7 @@ from mgmt.quirks import (
     IMPORTED_DISKS_LEFT,
     LATE_DISK_MAPPING_CHECK,
     NULL_TASK_ERROR_TEXT,
+    STOP_LEAVES_IMPORT,
     TASK_LEFT_RUNNING,
 )
 from mgmt.store import models
@@ -75,6 +76,7 @@ logger = logging.getLogger(__name__)
 EVENT_TYPE = "VM.IMPORT"
 TIMEOUT_SETTING = "convert.vmware.instance.to.kvm.timeout"  # hours
 THREADS_SETTING = "threads.on.kvm.host.to.import.vmware.vm.files"
+STOPPED_TEXT = "The management server was stopped during the import"
 NULL_TASK_TEXT = (
     'Cannot invoke "com.cloud.vm.ImportVMTaskVO.setUpdated(java.util.Date)" because "importVMTaskVO" is null'
 )
@@ -149,10 +151,17 @@ class ImportPipeline:
             failed = False
             return vm_id
         except ServerStoppingError:
-            self.undo.forget()
+            self._stopped()
             raise
         finally:
             self.undo.run(failed=failed)
+
+    def _stopped(self) -> None:
+        """The server stops: upstream's import just ends, with all that it made."""
+        if self.services.quirks.is_faithful(STOP_LEAVES_IMPORT):
+            self.undo.forget()
+        elif self.task.exists:
+            self.task.failed(STOPPED_TEXT)
 
     def _fail_unmanaged(self, plan: Plan) -> None:
         # importVm has no branch for this source upstream: no host is even asked (import-vm 5.1).
@@ -189,7 +198,7 @@ class ImportPipeline:
             failed = False
             return vm_id
         except ServerStoppingError:
-            self.undo.forget()
+            self._stopped()
             raise
         except CLOUD_RUNTIME_ERRORS as error:
             raise self._handled(plan, error) from error

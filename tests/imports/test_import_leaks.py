@@ -66,11 +66,15 @@ def watch(world: Any) -> LeakWatch:
     return LeakWatch(world.services.store, world.services.providers)
 
 
+def cleanups_of(world: Any, on_done: Any = lambda what: None) -> HostCleanups:
+    return HostCleanups(world.services.store, world.services.providers, world.agents, on_done)
+
+
 def prepare(world: Any, name: str, is_repaired: bool) -> HostCleanups:
     """The defect there or not, and hosts that do as they are told."""
     for command in (CleanupConvertedInstanceDisksCommand, DeleteCommand):
         world.agents.defaults[command] = lambda _: Answer(result=True)
-    cleanups = HostCleanups(world.agents, lambda what: None)
+    cleanups = cleanups_of(world)
     world.services = replace(world.services, quirks=Quirks([name] if is_repaired else []), cleanups=cleanups)
     return cleanups
 
@@ -178,7 +182,7 @@ def test_unplanned_vm_left(world: Any, watch: LeakWatch, is_repaired: bool) -> N
 def test_a_host_that_is_away_cleans_up_when_it_is_back(world: Any, wait_until: Any) -> None:
     """What a host could not be told waits until it is Up, and is then reported as done."""
     done: list[str] = []
-    cleanups = HostCleanups(world.agents, done.append)
+    cleanups = cleanups_of(world, done.append)
     command = CleanupConvertedInstanceDisksCommand(vmVolumesPrefix="x")
     world.agents.script(CleanupConvertedInstanceDisksCommand, AgentUnavailableError("gone"), Answer(result=True))
     with pytest.raises(CloudError, match="not before the host is Up again: gone"):
@@ -193,7 +197,7 @@ def test_a_host_that_is_away_cleans_up_when_it_is_back(world: Any, wait_until: A
 
 def test_a_host_that_cannot_clean_up_says_why(world: Any) -> None:
     """A false answer is the reason, and nothing waits."""
-    cleanups = HostCleanups(world.agents, lambda what: None)
+    cleanups = cleanups_of(world)
     world.agents.script(DeleteCommand, Answer(result=False, details="read-only"))
     with pytest.raises(CloudError, match=r"^read-only$"):
         cleanups.send(7, "delete x", DeleteCommand())
