@@ -45,6 +45,7 @@ SETTINGS = {
     "allow.import.volume.with.backing.file": ("false", "true"),
     "threads.on.kvm.host.to.import.vmware.vm.files": ("0", "2"),
     "threads.on.ms.to.import.vmware.vm.files": ("0", "1", "3"),
+    "convert.vmware.instance.to.kvm.extra.params.allowed": ("true", "true", "false"),
     "instance.name": ("VM", "SOAK"),
 }
 GIB = 1024**3
@@ -128,6 +129,9 @@ class SoakWorld:
         self.world.start()
         self._api = _Api(self.world.ready())
         self._learn()
+        self._mount()
+        for setting in SETTINGS:
+            self.configure(setting, 0)
         self._baseline = self._files()
         self._vcenter_vms = self.vcenter.inventory.vm_names
 
@@ -144,6 +148,13 @@ class SoakWorld:
     @property
     def vcenter(self) -> Any:
         return self.world.vcenter
+
+    def _mount(self) -> None:
+        """Let the hosts reach the primary pool by its export's name too: that is how CloudStack finds a VM's pool."""
+        for member in self.fleet.agents:
+            link = member.root / POOLS["nfs-primary"].lstrip("/")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(self.fleet.export_directory("192.0.2.20", POOLS["nfs-primary"]).resolve())
 
     def _learn(self) -> None:
         ready = self.world.ready()
@@ -292,7 +303,6 @@ class SoakWorld:
         if self.fleet.agent(host).phase is Phase.STOPPED:
             return
         name = f"u{self._new_name()}"
-        pool = self._pools["nfs-primary"]
         file = self.fleet.export_directory("192.0.2.20", POOLS["nfs-primary"]) / f"{name}.qcow2"
         write_qcow2(file, 8 * GIB, allocated_bytes=GIB)
         self._own_files.add(file.name)
@@ -301,7 +311,7 @@ class SoakWorld:
             name=name,
             cpu_cores=2,
             memory_mb=4096,
-            disks=(DomainDisk(f"/mnt/{pool}/{file.name}", 8 * GIB),),
+            disks=(DomainDisk(f"{POOLS['nfs-primary']}/{file.name}", 8 * GIB),),
             nics=(DomainNic(mac=mac, bridge="cloudbr0"),),
         )
         self.fleet.start_domain(host, domain)
@@ -366,9 +376,9 @@ class SoakWorld:
         if not vms:
             return
         vm = vms[number % len(vms)]["id"]
-        volumes = self.get("listVolumes", "volume", listall=True, virtualmachineid=vm)
+        volumes = self.call("listVolumes", listall=True, virtualmachineid=vm) or {}  # its import may just fail
         if self.run("unmanageVirtualMachine", id=vm) is not None:
-            self._own_files.update(volume["path"] for volume in volumes if volume.get("path"))
+            self._own_files.update(volume["path"] for volume in volumes.get("volume", []) if volume.get("path"))
 
     def migrate(self, number: int, host: str) -> None:
         self.life(number, "migrateVirtualMachine", hostid=self._hosts[host])
