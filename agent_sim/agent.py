@@ -238,6 +238,28 @@ class Agent:
         due += [moment for moment in (self._reconnect_due_s, self._startup_due_s) if moment is not None]
         return min(due, default=None)
 
+    @property
+    def is_waiting_to_connect(self) -> bool:
+        """Whether the next thing to do is to connect again."""
+        return self._reconnect_due_s is not None
+
+    @property
+    def only_repeats(self) -> bool:
+        """Whether everything that comes with time is one more ping or one more repeated answer."""
+        return self.phase is Phase.RUNNING and self._startup_due_s is None and self._reconnect_due_s is None
+
+    def last_ping_s(self, until_s: float) -> float | None:
+        """When the last ping by `until_s` is due, None when none is."""
+        due = [ping.due_s + (until_s - ping.due_s) // ping.period_s * ping.period_s for ping in self._pings]
+        return max((moment for moment in due if moment <= until_s), default=None)
+
+    def pass_over(self, until_s: float) -> None:
+        """Count pings and repeated answers that are due by `until_s` as sent."""
+        timers: list[_PingTimer | _Cron] = [*self._pings, *self._crons]
+        for timer in timers:
+            while timer.due_s <= until_s:
+                timer.due_s += (1 + (until_s - timer.due_s) // timer.period_s) * timer.period_s
+
     # -- the shell's own commands
 
     def shell_answer(self, request: Request, command: Command, now_s: float) -> Answer | None:

@@ -15,7 +15,7 @@ from agent_sim.host import Domain, HostDescription, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.ledger import MOUNT, Holding, Ledger
-from agent_sim.member import DomainEnd, Member
+from agent_sim.member import DomainEnd, Member, PingsPassed
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.storage import NfsServers
@@ -44,7 +44,8 @@ class Fleet:
     Everything they keep is below `work_dir`: `hosts/<name>` is the root of a host's file system, `exports/<server>`
     holds the NFS exports. `time_scale` divides what conversions and copies take and the pauses between connection
     attempts; `math.inf` means no waiting. `repaired` names defects of CloudStack's agent that these do not have
-    (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block.
+    (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block. On a clock that moves from
+    timer to timer, `on_pings_passed` says whether a host's pings may be left out on the way (`agent_sim.member`).
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Fleet:
         on_progress: ProgressListener | None = None,
         on_tool_run: ToolRunListener | None = None,
         repaired: Iterable[str] = (),
+        on_pings_passed: PingsPassed | None = None,
     ) -> None:
         if not time_scale > 0:
             raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
@@ -73,6 +75,7 @@ class Fleet:
         self._on_progress = on_progress
         self._on_tool_run = on_tool_run
         self._repaired = frozenset(repaired)
+        self._on_pings_passed = on_pings_passed
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -126,6 +129,14 @@ class Fleet:
     def drop_link(self, name: str) -> None:
         """Cut the agent's connection only: the process and its tools live on, and it connects again."""
         self._call(self._member(name).drop_link())
+
+    def freeze(self, name: str) -> None:
+        """Stop the agent's process (SIGSTOP): its link stays open, but it says nothing any more."""
+        self._call(self._member(name).freeze())
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen agent go on (SIGCONT)."""
+        self._call(self._member(name).thaw())
 
     def start_domain(self, name: str, domain: str | Domain) -> None:
         """Start a VM on host `name` behind the server's back: a defined one by its name, or a new transient one.
@@ -251,6 +262,7 @@ class Fleet:
                 context=context,
                 pause_scale=self._time_scale,
                 on_change=self._notify,
+                on_pings_passed=self._on_pings_passed,
             )
         return members
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from agent_sim.commands import answer_command
 from agent_sim.commands.lost import take_back
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
-from agent_sim.providers import Clock, Timer, Timers
+from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry
 from mgmt.protocol.link import LinkError, TlsLink
@@ -23,6 +23,10 @@ from mgmt.protocol.records import simple_name
 logger = logging.getLogger(__name__)
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
+
+# Gets a host's guid, the power states that its pings report and the time of the last ping that is left out; answers
+# whether they may be left out, because they would change nothing.
+PingsPassed = Callable[[str, Mapping[str, str], float], bool]
 
 
 class Member:
@@ -38,6 +42,7 @@ class Member:
         context: ssl.SSLContext,
         pause_scale: float,
         on_change: Callable[[Phase], None],
+        on_pings_passed: PingsPassed | None = None,
     ) -> None:
         self.hypervisor = hypervisor
         self.identity = Identity()
@@ -48,6 +53,9 @@ class Member:
         self._context = context
         self._pause_scale = pause_scale
         self._on_change = on_change
+        self._on_pings_passed = on_pings_passed
+        self._is_frozen = False
+        self._put_off: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pools: list[MeasuredPool] = []
         self._timer: Timer | None = None
@@ -90,6 +98,7 @@ class Member:
     def start(self) -> None:
         """Start the agent's process."""
         self.exit_reason = None
+        self._is_frozen, self._put_off = False, []
         self.hypervisor.start_agent()
         self._workers = asyncio.Semaphore(self.hypervisor.host.properties.workers)
         self._agent = self._new_agent()
@@ -112,6 +121,19 @@ class Member:
         if self._agent.phase is Phase.STOPPED:
             await self._end_tasks()
             self.start()
+
+    async def freeze(self) -> None:
+        """Stop the process (SIGSTOP): its link stays open, but it says nothing any more. Tools run on."""
+        self._is_frozen = True
+        self._cancel_timer()
+
+    async def thaw(self) -> None:
+        """Let it go on (SIGCONT): what came meanwhile is dealt with now."""
+        self._is_frozen = False
+        put_off, self._put_off = self._put_off, []
+        for deal_with in put_off:
+            deal_with()
+        self._tick()
 
     async def drop_link(self) -> None:
         """Lose the connection, as with a network fault."""
@@ -187,7 +209,7 @@ class Member:
         self._on_change(self._agent.phase)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._timers.spawn(f"work of the agent on {self.name}", work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 
@@ -196,12 +218,15 @@ class Member:
         self._on_change(self._agent.phase)
 
     def _arm(self) -> None:
+        if self._is_frozen:
+            return
         deadline_s = self._agent.deadline_s
         if self._timer is not None and not self._timer.cancelled and self._timer.due_s == deadline_s:
             return
         self._cancel_timer()
         if deadline_s is not None:
-            self._timer = self._timers.call_at(deadline_s, self._tick)
+            drives = self._agent.is_waiting_to_connect
+            self._timer = self._timers.call_at(deadline_s, self._tick, drives=drives, pass_over=self._needed_s)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -210,6 +235,25 @@ class Member:
 
     def _tick(self) -> None:
         self._perform(self._agent.tick(self._clock.monotonic()))
+
+    def _needed_s(self, limit_s: float) -> float:
+        """When the agent really has something to do, for a clock that is to move to `limit_s`.
+
+        Pings that would tell the server nothing new are counted as sent.
+        """
+        agent, timer = self._agent, self._timer
+        if timer is None:
+            return limit_s
+        last_s = agent.last_ping_s(limit_s)
+        if not agent.only_repeats or self._on_pings_passed is None:
+            return timer.due_s
+        if last_s is not None:
+            states = {name: entry.state or "" for name, entry in self._power_report().items()}
+            if not self._on_pings_passed(self.hypervisor.host.full_guid, states, last_s):
+                return timer.due_s
+        agent.pass_over(limit_s)
+        timer.due_s = agent.deadline_s or timer.due_s
+        return timer.due_s
 
     # -- the link
 
@@ -220,10 +264,22 @@ class Member:
         wire = _Wire(self, TlsLink(False, self._context))
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
+        except asyncio.CancelledError:
+            wire.secured_or_lost()
+            raise
         except OSError as error:
+            wire.secured_or_lost()
             logger.info("%s: no connection to %s:%d: %s", self.name, host, port, error)
             if agent is self._agent:
                 self._perform(agent.connect_failed(self._clock.monotonic()))
+
+    def new_hold(self) -> WorkInHand | None:
+        """Work in hand of this agent's, on a clock that asks."""
+        return self._timers.hold(f"the link of {self.name} being made")
+
+    def line(self, transport: asyncio.Transport) -> LineEnd | None:
+        """What is told of a connection's bytes."""
+        return self._timers.line(transport)
 
     def wire_opened(self, wire: _Wire) -> None:
         """The TCP connection is there; TLS has to be done in time."""
@@ -232,17 +288,23 @@ class Member:
             return
         self._wire = wire
         limit_s = self.hypervisor.host.properties.ssl_handshake_timeout_s
-        wire.handshake_timer = self._timers.call_at(self._clock.monotonic() + limit_s, wire.abort)
+        due_s = self._clock.monotonic() + limit_s
+        wire.handshake_timer = self._timers.call_at(due_s, wire.abort, drives=False)
 
     def wire_secured(self) -> None:
         self._perform(self._agent.link_up(self._clock.monotonic()))
 
     def wire_message(self, wire: _Wire, message: bytes) -> None:
-        if wire is self._wire:
+        if self._is_frozen:
+            self._put_off.append(lambda: self.wire_message(wire, message))
+        elif wire is self._wire:
             self._perform(self._agent.received(message, self._clock.monotonic()))
 
     def wire_lost(self, wire: _Wire) -> None:
         if wire is not self._wire:
+            return
+        if self._is_frozen:
+            self._put_off.append(lambda: self.wire_lost(wire))
             return
         self._wire = None
         now_s = self._clock.monotonic()
@@ -256,15 +318,28 @@ class Member:
         """Run a request's commands one after the other, as one of the agent's workers."""
         request = execute.request
         answers: list[Answer] = []
-        async with self._workers:
+        if self._workers.locked():
+            with parked():
+                await self._workers.acquire()
+        else:
+            await self._workers.acquire()
+        try:
             for command in request.commands:
                 if request.stop_on_error and answers and not answers[-1].result:
                     answers.append(Answer(result=False, details="Stopped by previous failure"))
                     continue
                 answer = agent.shell_answer(request, command, self._clock.monotonic())
                 answers.append(answer if answer is not None else await self._run_command(command))
+        finally:
+            self._workers.release()
+        if self._is_frozen:
+            self._put_off.append(lambda: self._answer(agent, execute, answers))
+        else:
+            self._answer(agent, execute, answers)
+
+    def _answer(self, agent: Agent, execute: Execute, answers: list[Answer]) -> None:
         if agent is not self._agent or not agent.can_answer(execute):
-            for command, answer in zip(request.commands, answers, strict=False):
+            for command, answer in zip(execute.request.commands, answers, strict=False):
                 take_back(self.hypervisor, command, answer)
         if agent is self._agent:
             self._perform(agent.answered(execute, answers))
@@ -287,14 +362,25 @@ class _Wire(asyncio.Protocol):
         self._secured = False
         self._gone = asyncio.Event()
         self.handshake_timer: Timer | None = None
+        # From here to the end of the handshake; after it the server has accepted the link, and its line is there.
+        self._securing: WorkInHand | None = member.new_hold()
+        self._line: LineEnd | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._line = self._member.line(transport)
         self._member.wire_opened(self)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
+        try:
+            self._take(data)
+        finally:
+            if self._line is not None:  # what the bytes set off in the loop comes first
+                asyncio.get_running_loop().call_soon(self._line.arrived, len(data))
+
+    def _take(self, data: bytes) -> None:
         try:
             messages = self._link.feed(data)
         except LinkError as error:
@@ -308,6 +394,7 @@ class _Wire(asyncio.Protocol):
             if self.handshake_timer is not None:
                 self.handshake_timer.cancel()
             self._member.wire_secured()
+            self.secured_or_lost()
         for message in messages:
             self._member.wire_message(self, message)
 
@@ -316,6 +403,15 @@ class _Wire(asyncio.Protocol):
             self.handshake_timer.cancel()
         self._gone.set()
         self._member.wire_lost(self)
+        self.secured_or_lost()
+        if self._line is not None:
+            asyncio.get_running_loop().call_soon(self._line.close)
+
+    def secured_or_lost(self) -> None:
+        """The handshake is done, or will never be."""
+        if self._securing is not None:
+            asyncio.get_running_loop().call_soon(self._securing.end)
+            self._securing = None
 
     def send(self, message: bytes) -> None:
         self._link.send(message)
@@ -323,11 +419,17 @@ class _Wire(asyncio.Protocol):
 
     def close(self) -> None:
         if self._transport is not None:
+            self._closing()
             self._transport.close()
 
     def abort(self) -> None:
         if self._transport is not None:
+            self._closing()
             self._transport.abort()
+
+    def _closing(self) -> None:
+        if self._line is not None:
+            self._line.closing()
 
     async def closed(self) -> None:
         """Return once the socket is gone; an unwilling peer is given half a second."""
@@ -341,4 +443,6 @@ class _Wire(asyncio.Protocol):
     def _flush(self) -> None:
         outgoing = self._link.take_outgoing()
         if outgoing and self._transport is not None and not self._transport.is_closing():
+            if self._line is not None:
+                self._line.sent(len(outgoing))
             self._transport.write(outgoing)

@@ -1,7 +1,8 @@
 """Where a fleet's time, waiting and identifiers come from.
 
 Any object with `now` and `monotonic` serves as a clock, the server's own among them, so that agents in the server's
-process share its clock. The fleet waits on the clock through `Timers`: one heap for all agents.
+process share its clock. The fleet waits on the clock through `Timers`: one heap for all agents. A clock that is moved
+by its timers (`SteeredClock`) keeps that heap itself, and is told when the fleet works and when it waits.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import heapq
 import itertools
 import time
 import uuid
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from typing import Any, Protocol, runtime_checkable
 
 _FOREIGN_CLOCK_POLL_S = 0.01
 
@@ -39,6 +42,67 @@ class RealClock:
         return time.monotonic()
 
 
+class WorkInHand(Protocol):
+    """What a steered clock stands still for. Each method says how it is from now on, in whatever order they come."""
+
+    def park(self) -> None:
+        """It waits, for a time of the clock or for other work."""
+        ...
+
+    def resume(self) -> None:
+        """It goes on."""
+        ...
+
+    def end(self) -> None:
+        """It is done."""
+        ...
+
+
+class LineEnd(Protocol):
+    """One end of a connection, as a steered clock follows it: bytes on their way are work in hand."""
+
+    def sent(self, size_bytes: int) -> None: ...
+
+    def arrived(self, size_bytes: int) -> None: ...
+
+    def closing(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ClockTimer(Protocol):
+    """A timer that a steered clock keeps."""
+
+    def cancel(self) -> None: ...
+
+
+@runtime_checkable
+class SteeredClock(Clock, Protocol):
+    """A clock that moves from timer to timer while no work is in hand (the server has one)."""
+
+    def hold(self, label: str) -> WorkInHand:
+        """New work in hand."""
+        ...
+
+    def line(self, local: tuple[Any, ...], remote: tuple[Any, ...]) -> LineEnd:
+        """One end of a connection between two socket addresses."""
+        ...
+
+    def call_at(
+        self,
+        due_s: float,
+        fire: Callable[[Any], None],
+        *,
+        drives: bool = True,
+        pass_over: Callable[[float], float] | None = None,
+    ) -> ClockTimer:
+        """Call `fire` with work in hand that it has to end. The clock does not move for what does not drive.
+
+        `pass_over` is asked, with the time up to which the clock is to move, when the timer has to fire next.
+        """
+        ...
+
+
 class Ids(Protocol):
     """A source of UUIDs."""
 
@@ -57,15 +121,18 @@ class RandomIds:
 class Timer:
     """A call that is due at `due_s` of the clock; `cancel` makes it never happen."""
 
-    __slots__ = ("_callback", "cancelled", "due_s")
+    __slots__ = ("_callback", "cancelled", "clock_timer", "due_s")
 
     def __init__(self, due_s: float, callback: Callable[[], None]) -> None:
         self.due_s = due_s
         self.cancelled = False
+        self.clock_timer: ClockTimer | None = None
         self._callback = callback
 
     def cancel(self) -> None:
         self.cancelled = True
+        if self.clock_timer is not None:
+            self.clock_timer.cancel()
 
     def fire(self) -> None:
         if not self.cancelled:
@@ -89,11 +156,23 @@ class Timers:
 
     @classmethod
     def for_clock(cls, clock: Clock) -> Timers:
-        """Timers that poll unless `clock` is known to run by itself."""
+        """Timers that poll unless `clock` is known to run by itself, or calls them itself."""
+        if isinstance(clock, SteeredClock):
+            return SteeredTimers(clock)
         return cls(clock, poll_s=None if isinstance(clock, RealClock) else _FOREIGN_CLOCK_POLL_S)
 
-    def call_at(self, due_s: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` from the loop once the clock's monotonic time is `due_s`."""
+    def call_at(
+        self,
+        due_s: float,
+        callback: Callable[[], None],
+        *,
+        drives: bool = True,
+        pass_over: Callable[[float], float] | None = None,
+    ) -> Timer:
+        """Call `callback` from the loop once the clock's monotonic time is `due_s`.
+
+        See `SteeredClock.call_at` for the rest, which means nothing on other clocks.
+        """
         timer = Timer(due_s, callback)
         heapq.heappush(self._heap, (due_s, next(self._order), timer))
         self._arm()
@@ -112,9 +191,22 @@ class Timers:
 
         timer = self.call_at(self._clock.monotonic() + duration_s, finish)
         try:
-            await done
+            with parked():
+                await done
         finally:
             timer.cancel()
+
+    def spawn(self, label: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that is work in hand until it ends."""
+        return asyncio.get_running_loop().create_task(work)
+
+    def hold(self, label: str) -> WorkInHand | None:
+        """New work in hand; None on a clock that does not ask."""
+        return None
+
+    def line(self, transport: asyncio.Transport) -> LineEnd | None:
+        """What is told of a connection's bytes; None on a clock that does not ask."""
+        return None
 
     def close(self) -> None:
         """Forget all timers."""
@@ -147,3 +239,78 @@ class Timers:
                 timer.fire()
         finally:
             self._arm()
+
+
+class SteeredTimers(Timers):
+    """Timers that the clock keeps, in one order with all others that it has."""
+
+    def __init__(self, clock: SteeredClock) -> None:
+        super().__init__(clock)
+        self._steered = clock
+        self._is_closed = False
+
+    def call_at(
+        self,
+        due_s: float,
+        callback: Callable[[], None],
+        *,
+        drives: bool = True,
+        pass_over: Callable[[float], float] | None = None,
+    ) -> Timer:
+        """See Timers."""
+        loop, timer = asyncio.get_running_loop(), Timer(due_s, callback)
+
+        def fire(hold: WorkInHand) -> None:
+            try:
+                loop.call_soon_threadsafe(self._run, timer, hold)
+            except RuntimeError:  # the loop has ended
+                hold.end()
+
+        timer.clock_timer = self._steered.call_at(due_s, fire, drives=drives, pass_over=pass_over)
+        return timer
+
+    def spawn(self, label: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """See Timers."""
+        hold = self._steered.hold(label)
+        context = copy_context()
+        context.run(_CURRENT.set, hold)
+        task = asyncio.get_running_loop().create_task(work, context=context)
+        # a task's callbacks come after whatever it had woken
+        task.add_done_callback(lambda _: hold.end())
+        return task
+
+    def hold(self, label: str) -> WorkInHand | None:
+        """See Timers."""
+        return self._steered.hold(label)
+
+    def line(self, transport: asyncio.Transport) -> LineEnd | None:
+        """See Timers."""
+        local, remote = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        return self._steered.line(local, remote) if local and remote else None
+
+    def close(self) -> None:
+        """See Timers."""
+        self._is_closed = True
+
+    def _run(self, timer: Timer, hold: WorkInHand) -> None:
+        try:
+            if not self._is_closed:
+                timer.fire()
+        finally:
+            asyncio.get_running_loop().call_soon(hold.end)
+
+
+_CURRENT: ContextVar[WorkInHand | None] = ContextVar("work_in_hand", default=None)
+
+
+@contextmanager
+def parked() -> Iterator[None]:
+    """Let the task's work in hand be parked during the block: it waits for the clock or for another task."""
+    hold = _CURRENT.get()
+    if hold is not None:
+        hold.park()
+    try:
+        yield
+    finally:
+        if hold is not None:
+            hold.resume()

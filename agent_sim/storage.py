@@ -7,7 +7,6 @@ has free is its capacity less what was used from the start, less what the images
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import uuid
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 
 from agent_sim.errors import AgentFailure
 from agent_sim.host import GIB, CephPool, HostDescription, NfsExport
-from agent_sim.toolchain.images import modelled_size_bytes
+from agent_sim.space import Space
 
 _DEFAULT_CAPACITY_BYTES = 1024 * GIB
 
@@ -39,32 +38,6 @@ class HostFiles:
         if ".." in parts:
             raise AgentFailure(f"{path}: '..' is not allowed in a path on a simulated host")
         return self.root.joinpath(*parts)
-
-
-@dataclass
-class Space:
-    """Directory-backed space of fixed capacity, in bytes."""
-
-    directory: Path
-    capacity_bytes: int
-    used_before_bytes: int = 0
-
-    def available_bytes(self) -> int:
-        """What is free now. Reads the directory: call it in a worker thread when the directory may be large."""
-        used = sum(modelled_size_bytes(path) for path in _files_below(self.directory))
-        return max(0, self.capacity_bytes - self.used_before_bytes - used)
-
-
-def _files_below(directory: Path) -> Iterable[Path]:
-    try:
-        entries = list(os.scandir(directory))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files_below(Path(entry.path))
-        elif entry.is_file(follow_symlinks=False):
-            yield Path(entry.path)
 
 
 class NfsServers:

@@ -18,6 +18,7 @@ from mgmt.inventory.limits import release_all
 from mgmt.inventory.power_sync import PowerSync
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
+from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.profiles import PROFILES
@@ -146,6 +147,7 @@ def _wire(
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         staging=staging,
+        vm_work=VmWork(providers.clock),
         cloudstack_version=profile.version,
     )
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)

@@ -21,6 +21,7 @@ from mgmt.quirks import KNOWN, Quirks, UnknownQuirkError
 
 ENVIRONMENT_PREFIX = "CLOUDSTACK_MOCK_"
 MIN_KEY_LENGTH = 16
+CLOCKS = ("real", "scaled", "manual", "automatic")
 _URL_PASSWORD = re.compile(r"(//[^:/]*:).*@")  # up to the last @: a password that is not encoded may hold one
 _OTHER_VARIABLES = frozenset({"config", "url", "api_key", "secret_key", "vcsim", "venv"})
 
@@ -138,6 +139,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("agents", "'embedded' or 'none'", _one_of("embedded", "none"), "run the seed's simulated KVM hosts here"),
     Option("vcenter", "'embedded' or 'none'", _one_of("embedded", "none"), "run the seed's vCenter stand-in here"),
     Option("time_scale", "a number greater than 0", _positive, "how many times faster than real conversions run"),
+    Option("clock", f"one of {', '.join(CLOCKS)}", _one_of(*CLOCKS), "what makes the time of this world pass"),
+    Option("clock_factor", "a number greater than 0", _positive, "how many times faster the scaled clock runs"),
     Option("profile", f"one of {', '.join(PROFILES)}", _one_of(*PROFILES), "the CloudStack release to behave as"),
     Option("fix", f"'all', or names out of {', '.join(sorted(KNOWN))}", _fixes, "repair known upstream defects"),
     Option("extensions", "'true' or 'false'", _switch, "offer commands and parameters that CloudStack has not"),
@@ -173,6 +176,8 @@ class Settings:
     agents: str = "embedded"
     vcenter: str = "embedded"
     time_scale: float = 1.0
+    clock: str = "real"
+    clock_factor: float = 100.0
     profile: str = DEFAULT_PROFILE
     fix: tuple[str, ...] = field(default=())
     extensions: bool = False

@@ -20,6 +20,7 @@ from mgmt.imports.staging import not_mounted
 from mgmt.providers import Providers
 from mgmt.store.seeding import read_seed
 from mgmt.surroundings import EmbeddedSurroundings
+from mgmt.worldclock import WorldClock, clock_of
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet, ProgressEvent, ToolRun
@@ -66,7 +67,8 @@ class World:
         on_progress: Callable[[ProgressEvent], None] | None = None,
     ) -> None:
         self.settings = settings
-        self.providers = providers or Providers()
+        self.providers = providers or Providers(clock=clock_of(settings))
+        self.clock = WorldClock(self.providers.clock, lambda: self.server.services.jobs)
         self.vcenter: VcenterSim | None = None
         self.fleet: Fleet | None = None
         self._on_progress = on_progress
@@ -90,7 +92,9 @@ class World:
     def start(self) -> None:
         """Return once everything answers and all embedded hosts are Up; nothing is left running on failure."""
         try:
-            self._start()
+            with self.clock.held():
+                self._start()
+            self.clock.start()
         except BaseException:
             self.stop()
             raise
@@ -118,7 +122,9 @@ class World:
         from vcenter_sim.server import VcenterSim
 
         try:
-            self.vcenter = VcenterSim(inventory_file, host=self.settings.host, port=self.settings.vcenter_port)
+            self.vcenter = VcenterSim(
+                inventory_file, host=self.settings.host, port=self.settings.vcenter_port, clock=self.clock.virtual
+            )
             self.vcenter.start()
         except InventoryError as error:
             raise StartError(str(error)) from error
@@ -153,6 +159,8 @@ class World:
             connect=self.server.agents.address,
             work_dir=self._work_dir(),
             time_scale=self.settings.time_scale,
+            clock=self.clock.virtual,
+            on_pings_passed=self.server.agents.pings_passed,
             on_progress=self._on_progress,
             on_tool_run=record_tool_run,
             repaired=services.quirks.absent,
@@ -195,6 +203,7 @@ class World:
 
     def stop(self) -> None:
         """End everything; safe to call twice and after a failed start."""
+        self.clock.close()
         if self._server is not None:
             self._server.stop()
         if self.fleet is not None:

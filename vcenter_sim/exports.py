@@ -144,7 +144,7 @@ class Exports:
                 lease.heard_s = self._inventory.clock.monotonic()
                 managed.set(info=self._info(managed, lease), initializeProgress=100, state="ready")
                 self._inventory.changed()
-                self._scheduler.after(self._timeout_s, lambda: self._look_at_time(managed))
+                self._scheduler.after(self._timeout_s, lambda: self._look_at_time(managed), drives=False)
 
     def _info(self, managed: Managed, lease: _Lease) -> DataObject:
         port = "" if self.port == DEFAULT_PORT else f":{self.port}"
@@ -178,7 +178,7 @@ class Exports:
                 return
             left_s = lease.heard_s + self._timeout_s - self._inventory.clock.monotonic()
             if left_s > 0:
-                self._scheduler.after(left_s, lambda: self._look_at_time(managed))
+                self._scheduler.after(left_s, lambda: self._look_at_time(managed), drives=False)
             else:
                 self._end(managed, "error", faults.timed_out())
 

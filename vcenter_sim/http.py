@@ -22,6 +22,8 @@ from vcenter_sim.sessions import COOKIE_NAME
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 65536
 HANDSHAKE_TIMEOUT_S = 10.0
 TRANSFER_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 1000.0  # longer than pyvmomi keeps pooled connections (900 s), so that it never meets a closed one
@@ -130,10 +132,39 @@ def versions_document() -> bytes:
     ).encode()
 
 
+class _Headers:
+    """The headers of one request; of several with one name the first counts."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    def add(self, name: str, value: str) -> None:
+        self._values.setdefault(name.lower(), value)
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The value; names are compared ignoring case."""
+        return self._values.get(name.lower(), default)
+
+
+def _read_headers(stream: Stream) -> _Headers | None:
+    """The headers up to the empty line; None when they are too many or too long."""
+    headers = _Headers()
+    for _ in range(MAX_HEADERS + 1):
+        line = stream.readline(MAX_HEADER_BYTES + 1)
+        if len(line) > MAX_HEADER_BYTES:
+            return None
+        if line in (b"\r\n", b"\n", b""):
+            return headers
+        name, _separator, value = line.decode("latin-1").partition(":")
+        headers.add(name, value.strip())
+    return None
+
+
 class _Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     server: SoapServer
+    raw_requestline: bytes
     protocol_version = "HTTP/1.1"
     server_version = "vcenter-sim"
     sys_version = ""
@@ -151,7 +182,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def parse_request(self) -> bool:
         self.connection.settimeout(TRANSFER_TIMEOUT_S)
-        return super().parse_request()
+        words = self.raw_requestline.split()
+        if len(words) != 3 or words[2] != b"HTTP/1.1" or words[1].startswith(b"//"):
+            return super().parse_request()
+        # What nearly every client sends; http.server would take the parser for electronic mail to its headers.
+        self.requestline = self.raw_requestline.decode("latin-1").rstrip("\r\n")
+        self.command, self.path, self.request_version = (word.decode("latin-1") for word in words)
+        self.close_connection = False
+        headers = _read_headers(self.rfile)
+        if headers is None:
+            self.close_connection = True
+            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Too many headers, or too long ones")
+            return False
+        self.headers = headers  # type: ignore[assignment]  # all that is asked of it is `get`
+        self.close_connection = (headers.get("Connection") or "").lower() == "close"
+        return (headers.get("Expect") or "").lower() != "100-continue" or self.handle_expect_100()
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0] == "/sdk/vimServiceVersions.xml":

@@ -25,10 +25,11 @@ class Managed:
     host). Every value has the type that vim25 declares for the property.
     """
 
-    __slots__ = ("_computed", "_values", "memo", "ref")
+    __slots__ = ("_computed", "_set", "_values", "memo", "ref")
 
-    def __init__(self, ref: Reference) -> None:
+    def __init__(self, ref: Reference, on_set: Callable[[], None] = lambda: None) -> None:
         self.ref = ref
+        self._set = on_set
         self.memo: object = None  # what the module that made the object must remember and no client can see
         self._values: dict[str, Any] = {}
         self._computed: dict[str, Computed] = {}
@@ -59,10 +60,12 @@ class Managed:
         """Store values; raises TypeError when one does not have the type its property declares."""
         for name, value in values.items():
             self._values[name] = wire.checked_value(self.kind, name, value)
+        self._set()
 
     def compute(self, **getters: Computed) -> None:
         """Let properties be computed on every reading."""
         self._computed.update(getters)
+        self._set()
 
     def __repr__(self) -> str:
         return f"<{self.kind.__name__} {self.moid} {self.name!r}>"
@@ -76,6 +79,7 @@ class Inventory:
         self.ids = ids
         self.lock = threading.RLock()
         self.version = 0
+        self._sets = 0
         self._objects: dict[str, Managed] = {}
         self._numbers = itertools.count(1)
         self._listeners: set[threading.Event] = set()
@@ -115,7 +119,7 @@ class Inventory:
         with self.lock:
             if moid in self._objects:
                 raise ValueError(f"there is an object {moid} already")
-            managed = Managed(wire.reference(kind, moid))
+            managed = Managed(wire.reference(kind, moid), self._on_set)
             managed.set(**values)
             self._objects[moid] = managed
             self.changed()
@@ -159,6 +163,14 @@ class Inventory:
     def find_vm(self, name: str) -> Managed | None:
         """The first VM with exactly this name; None when there is none."""
         return next((vm for vm in self.vms if vm.name == name), None)
+
+    def _on_set(self) -> None:
+        self._sets += 1
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Equal to an earlier one only if no value has changed since, announced or not."""
+        return self.version, self._sets
 
     def changed(self) -> None:
         """Say that something changed: wakes whoever waits for updates."""

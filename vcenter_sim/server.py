@@ -51,7 +51,7 @@ class VcenterSim:
         self._credentials = Credentials(username or document.username, password or document.password)
         self._certificate = certificate.obtain(host, utc(self._clock), certificate_dir)
         self._stopped = threading.Event()
-        self._scheduler = Scheduler(self._clock)
+        self._scheduler = Scheduler.on(self._clock)
         self._tasks = Tasks(self._inventory, self._scheduler)
         self._sessions = Sessions(self._inventory, self._credentials, session_idle_timeout_s)
         timings = timings or Timings()

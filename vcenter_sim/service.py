@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 
 from vcenter_sim import collector, faults, wire
 from vcenter_sim.exports import Download, Exports
 from vcenter_sim.inventory import Inventory, Managed
+from vcenter_sim.reads import Reads
 from vcenter_sim.sessions import COOKIE_NAME, Session, Sessions
 from vcenter_sim.tasks import Scheduler, Tasks
 from vcenter_sim.types import vim, vmodl
 from vcenter_sim.wire import Call, WireError
 
 log = logging.getLogger(__name__)
+
+_COOKIE = re.compile(rf'(?:^|[;\s]){COOKIE_NAME}\s*=\s*(?:"([^"]*)"|([^;\s"]*))')
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Service:
     def __init__(self, world: World, table: MethodTable) -> None:
         self._world = world
         self._table = table
+        self._reads = Reads(world.inventory)
 
     def handle(
         self,
@@ -109,7 +113,7 @@ class Service:
     ) -> Reply:
         """The reply to one POST; never raises for what a client sent."""
         try:
-            call = wire.parse_call(body, soap_action)
+            call = self._reads.call(body, soap_action)
         except WireError as error:
             log.warning("a request was refused: %s", error)
             return Reply(500, wire.render_fault(faults.invalid_request(str(error)), wire.version_of(soap_action)))
@@ -119,7 +123,7 @@ class Service:
         if session is None:
             cookie, session = self._world.sessions.open(peer, user_agent)
         try:
-            return Reply(200, self._result(call, session), cookie)
+            return Reply(200, self._result(call, session, body), cookie)
         except vmodl.MethodFault as fault:
             log.info("%s is answered with %s: %s", call.method, type(fault).__name__, fault.msg)
             return Reply(500, wire.render_fault(fault, call.version), cookie)
@@ -135,7 +139,7 @@ class Service:
         """Say that the download went out."""
         self._world.exports.delivered(download)
 
-    def _result(self, call: Call, session: Session) -> bytes:
+    def _result(self, call: Call, session: Session, body: bytes) -> bytes:
         method = self._table.methods.get(call.method)
         if method is None or call.info is None or call.this is None:
             log.warning("method %s is not there", call.method)
@@ -150,7 +154,13 @@ class Service:
             with self._world.inventory.lock:
                 return wire.render_result(call, result)
         with self._world.inventory.lock:
-            return wire.render_result(call, method(context))
+            known = self._reads.answer(call, body)
+            if known is not None:
+                return known
+            result = method(context)
+            answer = wire.render_result(call, result)
+            self._reads.keep(call, body, result, answer)
+            return answer
 
     def _authorise(self, call: Call, needed: str | None, session: Session) -> None:
         """Raise NotAuthenticated unless the session may call; `needed` is the method's privilege."""
@@ -174,10 +184,5 @@ class Service:
 
 def _cookie_value(header: str | None) -> str | None:
     """The session cookie of a Cookie header; clients send its attributes along, as CloudStack and pyvmomi do."""
-    if not header:
-        return None
-    try:
-        morsel = SimpleCookie(header).get(COOKIE_NAME)
-    except CookieError:
-        return None
-    return morsel.value if morsel is not None else None
+    match = _COOKIE.search(header) if header else None
+    return (match[1] if match[1] is not None else match[2]) if match is not None else None

@@ -40,6 +40,7 @@ class Session:
     last_active_s: float
     peer: str
     user_agent: str
+    cookie: str = field(repr=False)
     username: str | None = None
     login_time: datetime | None = None
     last_active: datetime | None = None
@@ -94,7 +95,7 @@ class Sessions:
     def open(self, peer: str, user_agent: str) -> tuple[str, Session]:
         """A new session that nobody has logged in to, and its cookie value."""
         cookie = self._inventory.ids.uuid().replace("-", "")
-        session = Session(self._inventory.ids.uuid(), self._inventory.clock.monotonic(), peer, user_agent)
+        session = Session(self._inventory.ids.uuid(), self._inventory.clock.monotonic(), peer, user_agent, cookie)
         with self._lock:
             surplus = list(self._by_cookie)[: max(0, len(self._by_cookie) + 1 - MAX_SESSIONS)]
             self._by_cookie[cookie] = session

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 
 from vcenter_sim import faults, wire
 from vcenter_sim.inventory import Inventory, Managed
-from vcenter_sim.providers import Clock, utc
+from vcenter_sim.providers import Clock, SteeredClock, utc
 from vcenter_sim.types import Fault, Reference, vim, vmodl
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,11 @@ KEPT_TASKS = 500  # finished tasks that can still be read
 
 class Scheduler:
     """Runs callbacks when the clock reaches their time, one after another on one daemon thread."""
+
+    @classmethod
+    def on(cls, clock: Clock) -> Scheduler:
+        """One that waits on the clock, or that a steered clock calls."""
+        return SteeredScheduler(clock) if isinstance(clock, SteeredClock) else cls(clock)
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -51,8 +57,8 @@ class Scheduler:
             self._thread.join(timeout_s)
             self._thread = None
 
-    def after(self, delay_s: float, callback: Callable[[], None]) -> None:
-        """Run the callback `delay_s` seconds from now."""
+    def after(self, delay_s: float, callback: Callable[[], None], *, drives: bool = True) -> None:
+        """Run the callback `delay_s` seconds from now; a steered clock does not move for what does not drive."""
         with self._lock:
             if self._stopped:
                 return
@@ -77,6 +83,37 @@ class Scheduler:
                 return None, None
             wait_s = self._heap[0][0] - self._clock.monotonic()
             return (None, wait_s) if wait_s > 0 else (heapq.heappop(self._heap)[2], 0.0)
+
+
+class SteeredScheduler(Scheduler):
+    """Its timers are the clock's, in one order with all others there; the clock stands still for each callback."""
+
+    def __init__(self, clock: SteeredClock) -> None:
+        super().__init__(clock)
+        self._steered = clock
+        self._due: queue.SimpleQueue[tuple[Callable[[], None], Any] | None] = queue.SimpleQueue()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """See Scheduler."""
+        self._due.put(None)
+        super().stop(timeout_s)
+
+    def after(self, delay_s: float, callback: Callable[[], None], *, drives: bool = True) -> None:
+        """See Scheduler."""
+        if not self._stopped:
+            due_s = self._steered.monotonic() + delay_s
+            self._steered.call_at(due_s, lambda hold: self._due.put((callback, hold)), drives=drives)
+
+    def _run(self) -> None:
+        while (due := self._due.get()) is not None:
+            callback, hold = due
+            try:
+                if not self._stopped:
+                    callback()
+            except Exception:
+                log.exception("a step of a task failed")
+            finally:
+                hold.end()
 
 
 class Tasks:

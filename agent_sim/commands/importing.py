@@ -7,9 +7,10 @@ LibvirtCleanupConvertedInstanceDisksCommandWrapper of 4.23.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 
-from agent_sim.commands.base import API, HandlerTable, open_temporary_pool, remove_converted
+from agent_sim.commands.base import API, HandlerTable, open_temporary_pool, remove_converted, remove_xml
 from agent_sim.defects import DOMAIN_XML_LEFT, TEMPORARY_MOUNT_LEFT
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
@@ -55,14 +56,14 @@ async def import_converted(hypervisor: Hypervisor, command: ImportConvertedInsta
     pool = open_temporary_pool(hypervisor, command.conversionTemporaryLocation)
     convert_uuid = command.temporaryConvertUuid or ""
     try:
-        domain = await hypervisor.bench.blocking(_read_domain, hypervisor, pool, convert_uuid)
-        disks = await hypervisor.bench.blocking(_find_disks, hypervisor, pool, convert_uuid, domain)
+        domain = _read_domain(hypervisor, pool, convert_uuid)
+        disks = await _find_disks(hypervisor, pool, convert_uuid, domain)
         if not command.forceConvertToPool:
             disks = await _move(hypervisor, name, disks, command.destinationStoragePools or [])
             if disks:
-                await hypervisor.bench.blocking(remove_converted, pool, convert_uuid)
+                remove_converted(pool, convert_uuid)
         elif DOMAIN_XML_LEFT in hypervisor.repaired:
-            hypervisor.files.real(f"{pool.target}/{convert_uuid}.xml").unlink(missing_ok=True)
+            remove_xml(pool, convert_uuid)
         if not disks:
             return ImportConvertedInstanceAnswer(
                 result=False,
@@ -102,14 +103,13 @@ def _read_domain(hypervisor: Hypervisor, pool: Pool, convert_uuid: str) -> Domai
     return domain
 
 
-def _find_disks(hypervisor: Hypervisor, pool: Pool, convert_uuid: str, domain: DomainXml | None) -> list[_Disk]:
+async def _find_disks(hypervisor: Hypervisor, pool: Pool, convert_uuid: str, domain: DomainXml | None) -> list[_Disk]:
     """The disks of the XML by base name, or every volume whose name begins with the conversion's uuid."""
     if domain is not None and domain.disks:
         return [_disk(hypervisor, pool, disk.file_name, disk.bus) for disk in domain.disks]
+    entries = await hypervisor.bench.blocking(os.listdir, pool.directory)
     names = sorted(
-        entry.name
-        for entry in pool.directory.iterdir()
-        if entry.name.startswith(convert_uuid) and not entry.name.endswith(".xml") and convert_uuid
+        name for name in entries if name.startswith(convert_uuid) and not name.endswith(".xml") and convert_uuid
     )
     if not names:
         raise AgentFailure(
@@ -171,7 +171,7 @@ def _destination(hypervisor: Hypervisor, destinations: list[str], index: int) ->
 
 
 async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool, number: tuple[int, int]) -> _Disk:
-    available_bytes = await hypervisor.bench.blocking(pool.available_bytes)
+    available_bytes = await hypervisor.bench.room(pool)
     size_bytes = disk.image.allocated_bytes
     if available_bytes < size_bytes:
         raise AgentFailure(
@@ -186,7 +186,7 @@ async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool, number
         outcome = await hypervisor.toolchain.run(invocation)
         if outcome.exit_status != 0:
             raise AgentFailure(outcome.output[-1])
-        image = await hypervisor.bench.blocking(read_image, hypervisor.files.real(path))
+        image = read_image(hypervisor.files.real(path))
         finished = True
         return _Disk(pool, name, image, disk.bus)
     finally:

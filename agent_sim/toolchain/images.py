@@ -7,6 +7,7 @@ that sees the file.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +75,18 @@ def write_qcow2(path: Path, virtual_size_bytes: int, *, allocated_bytes: int) ->
     )
     extensions = struct.pack(">IIQ", _ALLOCATED_EXTENSION, 8, allocated_bytes) + struct.pack(">II", 0, 0)
     used_clusters = 3 + l1_clusters
-    with path.open("wb") as file:
-        file.write(header + extensions)
-        file.seek(1 * _CLUSTER)
-        file.write(struct.pack(">Q", 2 * _CLUSTER))
-        file.seek(2 * _CLUSTER)
-        file.write(struct.pack(f">{used_clusters}H", *([1] * used_clusters)))
-        file.truncate(used_clusters * _CLUSTER)
+    with path.open("wb", buffering=0) as file:
+        descriptor = file.fileno()
+        os.pwrite(descriptor, header + extensions, 0)
+        os.pwrite(descriptor, struct.pack(">Q", 2 * _CLUSTER), 1 * _CLUSTER)
+        os.pwrite(descriptor, struct.pack(f">{used_clusters}H", *([1] * used_clusters)), 2 * _CLUSTER)
+        os.ftruncate(descriptor, used_clusters * _CLUSTER)
+
+
+def set_allocated(path: Path, allocated_bytes: int) -> None:
+    """Change what an image that `write_qcow2` made is said to hold, in place."""
+    with path.open("r+b", buffering=0) as file:
+        os.pwrite(file.fileno(), struct.pack(">Q", allocated_bytes), _HEADER_LENGTH + 8)
 
 
 def read_image(path: Path) -> ImageInfo:

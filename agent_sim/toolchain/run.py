@@ -15,7 +15,8 @@ from typing import ParamSpec, TypeVar
 from agent_sim.host import HostDescription
 from agent_sim.ledger import Ledger
 from agent_sim.providers import Timers
-from agent_sim.storage import HostFiles, HostStorage
+from agent_sim.storage import HostFiles, HostStorage, Pool
+from agent_sim.toolchain.images import set_allocated, write_qcow2
 from agent_sim.toolchain.interface import (
     Invocation,
     ProgressEvent,
@@ -68,6 +69,33 @@ class Bench:
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in a worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self.executor, partial(function, *args, **kwargs))
+
+    async def room(self, pool: Pool) -> int:
+        """Bytes that are free in the pool; in a worker thread where its files must be counted first."""
+        is_quick = pool.space is None or pool.space.is_counted
+        return pool.available_bytes() if is_quick else await self.blocking(pool.available_bytes)
+
+    # A few microseconds each: handing them to a thread would take longer, and there are dozens in a conversion.
+
+    def grow_image(
+        self, pool: Pool | None, path: Path, virtual_size_bytes: int, allocated_bytes: int, *, is_first: bool
+    ) -> None:
+        """Make the image at `path`, or say what it holds by now; in `pool` where it lies in one."""
+        if is_first and pool is not None and pool.space is not None:
+            pool.space.write_image(path, virtual_size_bytes, allocated_bytes=allocated_bytes)
+        elif is_first:
+            write_qcow2(path, virtual_size_bytes, allocated_bytes=allocated_bytes)
+        elif pool is not None and pool.space is not None:
+            pool.space.set_allocated(path, allocated_bytes)
+        else:
+            set_allocated(path, allocated_bytes)
+
+    def write_text(self, pool: Pool | None, path: Path, text: str) -> None:
+        """Write a file of text; in `pool` where it lies in one."""
+        if pool is not None and pool.space is not None:
+            pool.space.write_text(path, text)
+        else:
+            path.write_text(text, encoding="utf-8")
 
     async def pause(self, duration_s: float) -> None:
         """Wait for the scaled part of `duration_s` seconds of the time model."""

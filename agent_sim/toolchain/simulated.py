@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from agent_sim.ledger import FILE
 from agent_sim.toolchain.export import run_ovftool
-from agent_sim.toolchain.images import ImageError, read_image, write_qcow2
+from agent_sim.toolchain.images import ImageError, read_image
 from agent_sim.toolchain.interface import Invocation, Outcome, ToolNotFoundError
 from agent_sim.toolchain.options import UsageError, V2vOptions, password_options, read_options, read_shell_line
 from agent_sim.toolchain.run import Bench, Run, ToolFailure
@@ -100,17 +100,17 @@ class SimulatedToolchain:
         bench = self._bench
         source, destination = run.invocation.argv[-2:]
         try:
-            image = await bench.blocking(read_image, bench.files.real(source))
+            image = read_image(bench.files.real(source))
         except (OSError, ImageError):
             raise ToolFailure(f"qemu-img: Could not open '{source}': No such file or directory") from None
         pool = bench.storage.pool_at(destination)
-        room = await bench.blocking(pool.available_bytes) if pool is not None else image.allocated_bytes
+        room = await bench.room(pool) if pool is not None else image.allocated_bytes
         path = bench.files.real(destination)
         bench.note_file(path, FILE, destination)
         for step in range(1, _COPY_STEPS + 1):
             done = image.allocated_bytes * step // _COPY_STEPS
             await run.advance(image.allocated_bytes / _COPY_STEPS / bench.model.copy_rate())
-            await bench.blocking(write_qcow2, path, image.virtual_size_bytes, allocated_bytes=min(done, room))
+            bench.grow_image(pool, path, image.virtual_size_bytes, min(done, room), is_first=step == 1)
             if done > room:
                 raise ToolFailure(f"qemu-img: error while writing at byte {room}: No space left on device")
             phase = f"Copying {source.rpartition('/')[2]}"

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 from agent_sim.ledger import FILE
 from agent_sim.toolchain.domain import disk_suffix, write_domain_xml
-from agent_sim.toolchain.images import write_qcow2
 from agent_sim.toolchain.options import UsageError, V2vOptions, VpxAddress, read_vpx_url
 from agent_sim.toolchain.ovf import OvfError, read_ovf_directory
 from agent_sim.toolchain.run import Run, ToolFailure
@@ -58,12 +57,12 @@ async def run_virt_v2v(run: Run, options: V2vOptions, environment: Mapping[str, 
             )
     output_dir = options.values.get("-os", "")
     directory = run.bench.files.real(output_dir)
-    if not await run.bench.blocking(directory.is_dir):
+    if not directory.is_dir():
         raise failure(f"-os {output_dir}: output directory does not exist or is not a directory")
     if not machine.disks:
         raise failure("source metadata doesn't list any hard disks")
-    await _inspect(run, machine, options)
-    await _copy_all(run, machine, options, from_ova=from_ova)
+    await inspect_source(run, machine, options)
+    await copy_disks(run, machine, options, from_ova=from_ova)
     await _finish(run, machine, options)
 
 
@@ -95,7 +94,7 @@ async def _open_vddk(run: Run, options: V2vOptions) -> SourceMachine:
             "You must pass the ‘-io vddk-thumbprint’ option with the SSL thumbprint of the VMware server.  "
             "To find the thumbprint, see the virt-v2v-input-vmware(1) manual."
         )
-    password = await _read_password(run, options)
+    password = _read_password(run, options)
     try:
         address = read_vpx_url(url)
     except UsageError as error:
@@ -112,10 +111,10 @@ async def _open_vddk(run: Run, options: V2vOptions) -> SourceMachine:
     return machine
 
 
-async def _read_password(run: Run, options: V2vOptions) -> str:
+def _read_password(run: Run, options: V2vOptions) -> str:
     name = options.values.get("-ip") or options.values.get("--password-file") or ""
     try:
-        text = await run.bench.blocking(run.bench.files.real(name).read_text, encoding="utf-8")
+        text = run.bench.files.real(name).read_text(encoding="utf-8")
     except OSError:
         raise failure(f"{name}: No such file or directory") from None
     return text.removesuffix("\n")
@@ -168,12 +167,11 @@ async def _check_vddk(run: Run, options: V2vOptions) -> None:
     if tools.nbdkit_vddk_plugin is None:
         raise failure("nbdkit-vddk-plugin is not installed")
     directory = run.bench.files.real(libdir)
-    if not await run.bench.blocking(directory.is_dir):
+    if not directory.is_dir():
         raise failure(
             f"‘-io vddk-libdir={libdir}’ does not point to a directory.  See the virt-v2v-input-vmware(1) manual."
         )
-    libraries = await run.bench.blocking(lambda: sorted(p.name for p in directory.glob("lib64/libvixDiskLib.so*")))
-    if not libraries:
+    if not any(directory.glob("lib64/libvixDiskLib.so*")):
         await run.advance(31.0)  # a fixed wait of the real program
         raise failure(
             "nbdkit did not start up.  There may be errors printed by nbdkit above.",
@@ -204,7 +202,8 @@ async def _check_thumbprint(run: Run, certificate: bytes, thumbprint: str, machi
 # -- stages
 
 
-async def _inspect(run: Run, machine: SourceMachine, options: V2vOptions) -> None:
+async def inspect_source(run: Run, machine: SourceMachine, options: V2vOptions) -> None:
+    """Everything between the opening of the source and its copying."""
     fixed_s = run.bench.model.fixed_s(windows=machine.is_windows)
     started_s = run.elapsed_s
     await run.advance(fixed_s * _OPENED)
@@ -226,7 +225,7 @@ async def _inspect(run: Run, machine: SourceMachine, options: V2vOptions) -> Non
     await run.advance(max(0.0, fixed_s - (run.elapsed_s - started_s)))
 
 
-async def _copy_all(run: Run, machine: SourceMachine, options: V2vOptions, *, from_ova: bool) -> None:
+async def copy_disks(run: Run, machine: SourceMachine, options: V2vOptions, *, from_ova: bool) -> None:
     """Copy the disks one after the other, as virt-v2v does without `--parallel`."""
     for index, disk in enumerate(machine.disks):
         if from_ova:
@@ -246,11 +245,11 @@ async def _copy(
     path = bench.files.real(shown)
     bench.note_file(path, FILE, shown)
     pool = bench.storage.pool_at(output_dir)
-    room = await bench.blocking(pool.available_bytes) if pool is not None else disk.allocated_bytes
+    room = await bench.room(pool) if pool is not None else disk.allocated_bytes
     run.stage(f"Copying disk {index + 1}/{count}")
     for step in range(_COPY_STEPS + 1):
         done = disk.allocated_bytes * step // _COPY_STEPS
-        await bench.blocking(write_qcow2, path, disk.capacity_bytes, allocated_bytes=min(done, room))
+        bench.grow_image(pool, path, disk.capacity_bytes, min(done, room), is_first=step == 0)
         if done > room:
             raise failure(
                 "nbdcopy command failed, see earlier error messages",
@@ -280,5 +279,5 @@ async def _finish(run: Run, machine: SourceMachine, options: V2vOptions) -> None
     text = write_domain_xml(machine, name=name, output_dir=output_dir, version=version)
     path = bench.files.real(f"{output_dir}/{name}.xml")
     bench.note_file(path, FILE, f"{output_dir}/{name}.xml")
-    await bench.blocking(path.write_text, text, encoding="utf-8")
+    bench.write_text(bench.storage.pool_at(output_dir), path, text)
     run.stage("Finishing off")

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Protocol, cast
+from typing import Protocol
 
 from agent_sim.toolchain.source import SourceMachine
 
@@ -75,5 +74,6 @@ def vcenter_reader(vcenter: str, username: str, password: str) -> VcenterReader:
 
     The reader is imported here and not before: few agents ever need it.
     """
-    soap = importlib.import_module("agent_sim.toolchain.soap")
-    return cast("VcenterReader", soap.SoapReader(vcenter, username, password))
+    from agent_sim.toolchain.soap import SoapReader
+
+    return SoapReader(vcenter, username, password)

@@ -11,7 +11,10 @@ from mgmt.agents.states import Status
 
 @dataclass(eq=False)
 class Attachment:
-    """An attached host; lives in the event loop's thread. `last_ping` is in seconds of the clock's `monotonic`."""
+    """An attached host; lives in the event loop's thread. `last_ping` is in seconds of the clock's `monotonic`.
+
+    `settled_power` is a power report that told nothing new: the same one again would change nothing.
+    """
 
     host_id: int
     host_uuid: str
@@ -23,3 +26,4 @@ class Attachment:
     maintenance: bool
     last_ping: float
     investigating: bool = False
+    settled_power: dict[str, str] | None = None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -27,13 +28,18 @@ KEY_FILE = "ca.key"
 def tls_context(ssl_dir: Path | None, now: datetime) -> ssl.SSLContext:
     """The server's TLS context; key and certificate are kept in `ssl_dir` and made there when missing.
 
-    Without `ssl_dir` they live in memory only and end with the server. `now` is naive UTC.
+    Without `ssl_dir` they live in memory only and end with the process, whose servers share them. `now` is naive UTC.
     """
     if ssl_dir is None:
-        with tempfile.TemporaryDirectory(prefix="cloudstack-mock-ca-") as folder:
-            return _context_in(Path(folder), now)
+        return _context_in_memory(now.date())
     ssl_dir.mkdir(parents=True, exist_ok=True)
     return _context_in(ssl_dir, now)
+
+
+@lru_cache(maxsize=4)
+def _context_in_memory(today: date) -> ssl.SSLContext:
+    with tempfile.TemporaryDirectory(prefix="cloudstack-mock-ca-") as folder:
+        return _context_in(Path(folder), datetime.combine(today, time.min))
 
 
 def _context_in(folder: Path, now: datetime) -> ssl.SSLContext:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mgmt.agents.attachment import Attachment
+from mgmt.agents.timers import parked
 from mgmt.protocol.records import Answer, Command
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,9 @@ class Conversation:
 
     async def ask(self, command: Command) -> Answer:
         """The host's answer; raises AgentUnavailableError and OperationTimedOutError."""
-        answers = await self._submit(self._attachment, [command], log_id=self._log_id)
+        future = self._submit(self._attachment, [command], log_id=self._log_id)
+        with parked():
+            answers = await future
         return answers[0]
 
     def tell(self, command: Command) -> None:

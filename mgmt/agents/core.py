@@ -20,7 +20,7 @@ from mgmt.agents.locks import KeyedLocks
 from mgmt.agents.policy import check_allowed, command_timeouts
 from mgmt.agents.ports import AgentSettings
 from mgmt.agents.states import Event, NoTransitionError, Status
-from mgmt.agents.timers import Timers
+from mgmt.agents.timers import timers_on
 from mgmt.agents.trace import Trace
 from mgmt.observe.journal import Journal
 from mgmt.protocol.records import Answer, Command, simple_name
@@ -53,16 +53,17 @@ class Core:
         stores_vddk_facts: bool = True,
         on_up: Callable[[Attachment], None],
         on_gone: Callable[[Attachment], None],
-        on_power: Callable[[int, Mapping[str, str], bool], None],
+        on_power: Callable[[int, Mapping[str, str], bool], bool | None],
     ) -> None:
         self.stores_vddk_facts = stores_vddk_facts
         self.attached: dict[int, Attachment] = {}
         self.pings: dict[int, datetime] = {}
+        self.has_hosts_away = True  # whether a host may be given up for having been away too long
         self.providers = providers
         self.settings = settings
         self.node_id = node_id
         self.trace = Trace(journal)
-        self.timers = Timers(providers.clock, timer_poll_s)
+        self.timers = timers_on(providers.clock, timer_poll_s)
         self.locks = KeyedLocks()
         self.on_up = on_up
         self.stopping = False
@@ -117,6 +118,7 @@ class Core:
         except NoTransitionError as error:
             logger.warning("host %s: %s", name or host_id, error)
             return
+        self.has_hosts_away = True
         self.trace.move(host_id, name, before, after, event, reason)
 
     def submit(
@@ -180,16 +182,24 @@ class Core:
     def power_reported(self, host_id: int, states: Mapping[str, str], *, is_out_of_band: bool) -> None:
         """Hand a host's power report on, in a database thread; a host's reports one after the other."""
 
+        attachment = self.attached.get(host_id)
+        if attachment is not None:
+            attachment.settled_power = None
+
         async def hand_on() -> None:
             async with self.locks.held(f"power report of {host_id}"):
                 loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._executor, self._on_power, host_id, states, is_out_of_band)
+                said_nothing_new = await loop.run_in_executor(
+                    self._executor, self._on_power, host_id, states, is_out_of_band
+                )
+            if attachment is not None and said_nothing_new:
+                attachment.settled_power = dict(states)
 
         self.spawn(hand_on())
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run `work` beside everything else; its errors are logged."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = self.timers.spawn("work of the agent edge", work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 

@@ -102,6 +102,14 @@ def waited_too_long(session: Session, now: datetime, alert_wait_s: int) -> list[
     )
 
 
+def is_any_waited_for(session: Session) -> bool:
+    """Whether there are hosts that `waited_too_long` may find one day."""
+    waiting = select(Host.id).where(
+        Host.status == Status.DISCONNECTED.value, Host.removed.is_(None), Host.resource_state == "Enabled"
+    )
+    return session.scalar(waiting.limit(1)) is not None
+
+
 def describe(session: Session, host_id: int) -> tuple[str, str] | None:
     """(uuid, status) of a host, or None if there is no such host."""
     host = session.get(Host, host_id)

@@ -8,7 +8,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Protocol
 
-from mgmt.agents.timers import Timer, Timers
+from mgmt.agents.timers import LoopLine, Timer, Timers
 from mgmt.protocol.link import LinkError, TlsLink
 from mgmt.protocol.message import Request, Response
 
@@ -44,6 +44,7 @@ class AgentLink(asyncio.Protocol):
         self._handshake_timeout_s = handshake_timeout_s
         self._handshake_timer: Timer | None = None
         self._transport: asyncio.Transport | None = None
+        self._line = LoopLine(None)
         self.closed = False
         self.peer = "?"
         self.attachment: Attachment | None = None
@@ -54,10 +55,19 @@ class AgentLink(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.peer = f"{peer[0]}:{peer[1]}" if peer else "?"
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._handshake_timer = self._timers.call_later(self._handshake_timeout_s, self._handshake_too_slow)
+        self._line = self._timers.line(transport)
+        self._handshake_timer = self._timers.call_later(
+            self._handshake_timeout_s, self._handshake_too_slow, drives=False
+        )
         self._owner.link_made(self)
 
     def data_received(self, data: bytes) -> None:
+        try:
+            self._take(data)
+        finally:
+            self._line.arrived(len(data))
+
+    def _take(self, data: bytes) -> None:
         if self.closed:
             return
         try:
@@ -91,7 +101,10 @@ class AgentLink(asyncio.Protocol):
         self.closed = True
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
-        self._owner.link_lost(self)
+        try:
+            self._owner.link_lost(self)
+        finally:
+            self._line.close()
 
     def send(self, message: Request | Response) -> None:
         """Send a message; does nothing on a link that is closed."""
@@ -103,17 +116,20 @@ class AgentLink(asyncio.Protocol):
         """Close the socket, without a TLS farewell (Java ends do the same); what was sent before still goes out."""
         self.closed = True
         if self._transport is not None:
+            self._line.closing()
             self._transport.close()
 
     def abort(self) -> None:
         """Close the socket at once; what was sent before may be lost."""
         self.closed = True
         if self._transport is not None:
+            self._line.closing()
             self._transport.abort()
 
     def _flush(self) -> None:
         outgoing = self._tls.take_outgoing()
         if outgoing and self._transport is not None and not self._transport.is_closing():
+            self._line.sent(len(outgoing))
             self._transport.write(outgoing)
 
     def _handshake_too_slow(self) -> None:

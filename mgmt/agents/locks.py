@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+
+from mgmt.agents.timers import parked
 
 
 class KeyedLocks:
@@ -19,8 +21,12 @@ class KeyedLocks:
         lock, users = self._locks.get(key, (asyncio.Lock(), 0))
         self._locks[key] = (lock, users + 1)
         try:
-            async with lock:
+            with parked() if users else nullcontext():
+                await lock.acquire()
+            try:
                 yield
+            finally:
+                lock.release()
         finally:
             _, users = self._locks[key]
             if users == 1:

@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from mgmt.agents import hostrecords
@@ -18,7 +19,8 @@ from mgmt.agents.core import Core, NotAttachedError
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
-from mgmt.agents.states import Event
+from mgmt.agents.states import Event, Status
+from mgmt.clock import current_hold, hold
 from mgmt.errors import AgentUnavailableError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
@@ -32,8 +34,8 @@ BACKLOG = 1024
 STOP_TIMEOUT_S = 5.0
 
 # Gets a host's number, the power states by instance name of a ping and whether it came out of turn, because a VM ended;
-# in a thread that may use the database.
-PowerReport = Callable[[int, Mapping[str, str], bool], None]
+# in a thread that may use the database. Answers whether the report told nothing new (mgmt.inventory.power_sync).
+PowerReport = Callable[[int, Mapping[str, str], bool], bool | None]
 
 
 class AgentManager:
@@ -156,6 +158,7 @@ class AgentManager:
         """
         result: concurrent.futures.Future[list[Answer]] = concurrent.futures.Future()
         correlation_id = current_correlation_id()
+        mine = current_hold()  # parked while the command is under way: the host's work is in hand then, or on the clock
 
         def submit() -> None:
             assert self._hub is not None
@@ -167,8 +170,12 @@ class AgentManager:
                 result.set_exception(error)
             else:
                 answers.add_done_callback(done)
+                if mine is not None:
+                    mine.park()
 
         def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
+            if mine is not None:
+                mine.resume()
             error = answers.exception()
             if error is not None:
                 result.set_exception(error)
@@ -188,6 +195,27 @@ class AgentManager:
                 raise ServerStoppingError("the server is being stopped") from None
             raise self._unavailable(host_id) if isinstance(error, NotAttachedError) else error from None
 
+    def pings_passed(self, guid: str, states: Mapping[str, str], last_s: float) -> bool:
+        """Take the pings of a host of this process as received, the last one at `last_s` of the clock's `monotonic`.
+
+        For pings that a virtual clock passes over: any thread may call it while nothing else runs. False when a ping
+        would set something off, so that it has to be sent: when the host is not Up or reports `states` for the first
+        times.
+        """
+        hub = self._hub
+        if hub is None or self._is_stopping:
+            return False
+        key = host_key(guid)
+        attachment = next((each for each in list(hub.core.attached.values()) if host_key(each.guid) == key), None)
+        if attachment is None or attachment.status is not Status.UP or attachment.investigating:
+            return False
+        if attachment.settled_power != states:
+            return False
+        attachment.last_ping = last_s
+        ago_s = self._providers.clock.monotonic() - last_s
+        hub.core.pings[attachment.host_id] = self._providers.utcnow() - timedelta(seconds=ago_s)
+        return True
+
     def is_attached(self, host_id: int) -> bool:
         """True while the host has a link and is Up."""
         with self._changed:
@@ -195,8 +223,17 @@ class AgentManager:
 
     def disconnect(self, host_id: int, reason: str) -> None:
         """Close the link to a host, as reconnectHost does: it becomes Disconnected."""
-        if self._loop is not None and self._hub is not None:
-            self._loop.call_soon_threadsafe(self._hub.disconnect, host_id, Event.SHUTDOWN_REQUESTED, reason)
+        loop, hub = self._loop, self._hub
+        if loop is None or hub is None:
+            return
+        taken = hold(self._providers.clock, "a host to disconnect")
+
+        def disconnect() -> None:
+            hub.disconnect(host_id, Event.SHUTDOWN_REQUESTED, reason)
+            if taken is not None:
+                taken.end()
+
+        loop.call_soon_threadsafe(disconnect)
 
     def wait_for_hosts_up(self, guids: Collection[str], timeout_s: float) -> bool:
         """True once the hosts with these guids (suffix or not) are Up, False after `timeout_s` real seconds."""
@@ -216,9 +253,10 @@ class AgentManager:
             self._up.pop(attachment.host_id, None)
             self._changed.notify_all()
 
-    def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> None:
-        if self.on_power_report is not None:
-            self.on_power_report(host_id, states, is_out_of_band)
+    def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> bool | None:
+        if self.on_power_report is None:
+            return True
+        return self.on_power_report(host_id, states, is_out_of_band)
 
     def _unavailable(self, host_id: int) -> AgentUnavailableError:
         """The text of ClusteredAgentManagerImpl.getAttache inside that of AgentUnavailableException."""

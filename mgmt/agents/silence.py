@@ -26,14 +26,33 @@ class SilenceWatch:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._next_s = 0.0
 
     def start(self) -> None:
         """Look for the first time after one ping interval."""
-        self._core.timers.call_later(self._core.settings.get_int("ping.interval"), self._tick)
+        interval_s = self._core.settings.get_int("ping.interval")
+        self._next_s = self._core.providers.clock.monotonic() + interval_s
+        self._core.timers.call_later(interval_s, self._tick, drives=False, pass_over=self._needed_s)
 
     def _tick(self) -> None:
         self._core.spawn(self._monitor())
         self.start()
+
+    def _needed_s(self, _limit_s: float) -> float:
+        """When the next look is needed, for a virtual clock: the first one that can find a host silent.
+
+        Every look counts while a host is not Up: one that was given up becomes Down after a time.
+        """
+        core = self._core
+        attachments = list(core.attached.values())
+        if core.has_hosts_away or any(each.status is not Status.UP for each in attachments):
+            return self._next_s
+        interval_s = core.settings.get_int("ping.interval")
+        limit_s = interval_s * core.settings.get_float("ping.timeout")
+        silent_s = min((each.last_ping + limit_s for each in attachments), default=self._next_s + interval_s)
+        while self._next_s <= silent_s:
+            self._next_s += interval_s
+        return self._next_s
 
     async def _monitor(self) -> None:
         pings, self._core.pings = self._core.pings, {}
@@ -44,7 +63,10 @@ class SilenceWatch:
             for attachment in self._core.attached.values()
             if attachment.status is Status.UP and attachment.last_ping < oldest and not attachment.investigating
         ]
-        states, waited = await self._core.db(self._look, pings, [attachment.host_id for attachment in silent])
+        self._core.has_hosts_away = False  # a host that goes from now on says so itself
+        silent_ids = [attachment.host_id for attachment in silent]
+        states, waited, is_any_away = await self._core.db(self._look, pings, silent_ids)
+        self._core.has_hosts_away |= is_any_away
         for attachment in silent:
             if states.get(attachment.host_id) == "Enabled":
                 self._core.spawn(self._investigate(attachment))
@@ -56,11 +78,12 @@ class SilenceWatch:
 
     def _look(
         self, session: Session, pings: dict[int, datetime], host_ids: Collection[int]
-    ) -> tuple[dict[int, str], list[int]]:
+    ) -> tuple[dict[int, str], list[int], bool]:
         hostrecords.save_pings(session, pings)
         alert_wait_s = self._core.settings.get_int("alert.wait")
         states = hostrecords.resource_states(session, host_ids) if host_ids else {}
-        return states, hostrecords.waited_too_long(session, self._core.providers.utcnow(), alert_wait_s)
+        waited = hostrecords.waited_too_long(session, self._core.providers.utcnow(), alert_wait_s)
+        return states, waited, hostrecords.is_any_waited_for(session)
 
     async def _investigate(self, attachment: Attachment) -> None:
         attachment.investigating = True

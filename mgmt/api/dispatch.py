@@ -21,6 +21,7 @@ from mgmt.api.render import XmlRenderer, content, json_body
 from mgmt.api.sessions import COOKIE_AND_PARAMETER, SessionTable, session_key_is_right
 from mgmt.api.signature import expires_at, is_right
 from mgmt.api.web_session import KEY_COOKIE, CallSession
+from mgmt.clock import working
 from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result
 from mgmt.commands.services import Services
 from mgmt.errors import (
@@ -118,7 +119,7 @@ class Dispatcher:
                 self.sessions, request.cookies, self._setting_text("api.sessionkey.cookie.samesite", "Lax")
             ),
         )
-        with correlated(work.correlation_id):
+        with correlated(work.correlation_id), working(clock, f"API request {work.command}"):
             try:
                 answer = self._answer(work)
             except CloudError as error:

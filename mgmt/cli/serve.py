@@ -32,6 +32,8 @@ def start_logging(level: str) -> None:
 @click.option("--agents", help="embedded or none [embedded].")
 @click.option("--vcenter", help="embedded or none [embedded].")
 @click.option("--time-scale", help="How many times faster than real conversions run [1].")
+@click.option("--clock", help="real, scaled, manual or automatic [real].")
+@click.option("--clock-factor", help="How many times faster the scaled clock runs [100].")
 @click.option("--profile", help="CloudStack release to behave as: 4.20, 4.21, 4.22.0, 4.22.1 or main [4.22.1].")
 @click.option("--fix", multiple=True, help="Repair a known upstream defect, by name; 'all' for every one. Repeatable.")
 @click.option(

@@ -13,11 +13,13 @@ from mgmt.commands.responses.host import HostResponse
 from mgmt.errors import INTERNAL_ERROR, CloudError, InvalidParameterValueError, PermissionDeniedError, ServerApiError
 from mgmt.inventory.hosts import (
     HOST_DETAILS,
+    HostRow,
     NoTransitionError,
     change_allocation_state,
     change_os_category,
     find_hosts,
     gather_facts,
+    host_row,
     host_text,
     host_view,
 )
@@ -70,7 +72,7 @@ def list_hosts(call: Call, bound: Bound) -> Listing:
     return Listing(_views(call, hosts, details), count)
 
 
-def _views(call: Call, hosts: Sequence[Host], details: Sequence[str]) -> list[dict[str, Any]]:
+def _views(call: Call, hosts: Sequence[HostRow], details: Sequence[str]) -> list[dict[str, Any]]:
     is_right = not call.services.quirks.is_faithful(LAST_PINGED_UNIT)
     facts = gather_facts(call.db, hosts, levels=details, is_last_pinged_right=is_right)
     return [host_view(host, facts, details) for host in hosts]
@@ -131,7 +133,7 @@ def update_host(call: Call, bound: Bound) -> Item:
         text = host_text(host) if host is not None else "null"
         raise ServerApiError(INTERNAL_ERROR, f"Failed to update host: {text} with id {bound['id']}, {error}") from error
     call.db.flush()
-    return Item(_views(call, [host], ("all",))[0])
+    return Item(_views(call, [host_row(call.db, host)], ("all",))[0])
 
 
 def _change(call: Call, host: Host, bound: Bound) -> None:

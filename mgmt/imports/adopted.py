@@ -176,18 +176,13 @@ class AdoptedRegistration(Registration):
             raise as_internal(error) from error
         nics = self._placed_nics()
         self._check_template(disks[0].size_bytes)
-        vm_id = self._add_vm(size, disks, nics)
-        self._keep_on_host(vm_id)
-        undo.add(f"remove the records of VM {vm_id}", lambda: self._remove(vm_id))
-        name = self.plan.display_name
-        self._stage(
-            f"Failed to import volumes while importing vm: {name}.", lambda s: self._add_volumes(s, vm_id, disks)
-        )
-        self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self.add_nics(s, vm_id, nics))
-        self._publish_usage(vm_id, size)
-        if self.instance.powerState == POWER_ON:
-            with self.services.store.session() as session:
+        with self.services.store.session() as session:
+            vm_id = self.add_vm(session, size, disks, nics)
+            self._keep_on_host(session, vm_id)
+            self.add_parts(session, vm_id, size, disks, nics)
+            if self.instance.powerState == POWER_ON:
                 self.add_vm_usage(session, vm_id, size, "VM.START")
+        undo.add(f"remove the records of VM {vm_id}", lambda: self._remove(vm_id))
         return vm_id
 
     # Checks -----------------------------------------------------------------------------------------------------------
@@ -310,13 +305,12 @@ class AdoptedRegistration(Registration):
         root_gib = -(-disks[0].size_bytes // GIB)
         return {**super()._details(size, disks, nics), "rootdisksize": str(root_gib)}
 
-    def _keep_on_host(self, vm_id: int) -> None:
+    def _keep_on_host(self, session: Session, vm_id: int) -> None:
         is_on = self.instance.powerState == POWER_ON
-        with self.services.store.session() as session:
-            vm = session.get_one(VmInstance, vm_id)
-            vm.instance_name = self.instance.internalCSName or self.instance.name or ""
-            vm.state, vm.power_state = ("Running", POWER_ON) if is_on else ("Stopped", POWER_OFF)
-            vm.host_id = vm.last_host_id = self.host_id
+        vm = session.get_one(VmInstance, vm_id)
+        vm.instance_name = self.instance.internalCSName or self.instance.name or ""
+        vm.state, vm.power_state = ("Running", POWER_ON) if is_on else ("Stopped", POWER_OFF)
+        vm.host_id = vm.last_host_id = self.host_id
 
     def add_nics(self, session: Session, vm_id: int, nics: Sequence[PlacedNic]) -> None:
         """As for a converted VM, but the NIC of an L2 network has no broadcast address."""

@@ -83,7 +83,8 @@ def place_disks(
     """Every disk with its pool, the root first; raises what the checks of item 5 refuse."""
     offering = rules.offerings.root
     root_size = root.capacity or (offering.size_bytes if offering else 0)
-    placed = [_placed(session, root, root_size, None, rules)]
+    pools = pools_of(session, rules.cluster)
+    placed = [_placed(pools, root, root_size, None, rules)]
     for disk in data:
         if disk.controller != data[0].controller:
             raise InvalidParameterValueError(
@@ -92,12 +93,12 @@ def place_disks(
                 row="3.8-5",
             )
         own = rules.offerings.data[disk.diskId or ""][1]
-        placed.append(_placed(session, disk, disk.capacity or (own.size_bytes if own else 0), own, rules))
+        placed.append(_placed(pools, disk, disk.capacity or (own.size_bytes if own else 0), own, rules))
     return placed
 
 
 def _placed(
-    session: Session, disk: UnmanagedDisk, size_bytes: int, own: DiskOfferingFacts | None, rules: DiskRules
+    pools: Sequence[PoolFacts], disk: UnmanagedDisk, size_bytes: int, own: DiskOfferingFacts | None, rules: DiskRules
 ) -> PlacedDisk:
     if not size_bytes:
         raise ServerApiError(
@@ -117,7 +118,7 @@ def _placed(
             row="3.8-5",
         )
     offering = own or rules.offerings.root
-    pool = find_pool(session, disk, rules.cluster, offering)
+    pool = find_pool(pools, disk, offering)
     if pool is None:
         label = "null" if disk.label is None else disk.label
         raise ServerApiError(
@@ -129,10 +130,8 @@ def _placed(
     return PlacedDisk(disk, size_bytes, pool, offering)
 
 
-def find_pool(
-    session: Session, disk: UnmanagedDisk, cluster: ClusterFacts, offering: DiskOfferingFacts | None
-) -> PoolFacts | None:
-    """The pool that holds a disk: by host and path, else by a part of the path or by uuid; its tags must fit."""
+def pools_of(session: Session, cluster: ClusterFacts) -> list[PoolFacts]:
+    """The pools that a cluster's VMs may be on."""
     rows = session.scalars(
         select(StoragePool)
         .where(
@@ -142,7 +141,11 @@ def find_pool(
         )
         .order_by(StoragePool.id)
     )
-    pools = [PoolFacts.of(row) for row in rows]
+    return [PoolFacts.of(row) for row in rows]
+
+
+def find_pool(pools: Sequence[PoolFacts], disk: UnmanagedDisk, offering: DiskOfferingFacts | None) -> PoolFacts | None:
+    """The pool that holds a disk: by host and path, else by a part of the path or by uuid; its tags must fit."""
     wanted_path = (disk.datastorePath or "").strip() or disk.datastoreName
     exact = [
         pool

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import collate, func, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError
@@ -129,7 +129,7 @@ def _check_nic(session: Session, nic: GuestNic, network: NetworkFacts, address: 
 
 def check_host_name(session: Session, network: NetworkFacts, host_name: str) -> None:
     """Raise InvalidParameterValueError when a VM of `network` has that host name."""
-    if host_name in _host_names(session, network.id):
+    if _has_host_name(session, network.id, host_name):
         raise InvalidParameterValueError(
             f"VM with Name [{host_name}] already exists in the network [{network.shown}] domain "
             f"[{network.network_domain or 'null'}]. Cannot import another VM with the same name. Please try again with "
@@ -154,23 +154,28 @@ def check_permission(session: Session, network: NetworkFacts, owner: Owner) -> N
         )
 
 
-def _host_names(session: Session, network_id: int) -> set[str]:
-    return set(
-        session.scalars(
-            select(VmInstance.name)
-            .join(Nic, Nic.vm_id == VmInstance.id)
-            .where(Nic.network_id == network_id, Nic.removed.is_(None), VmInstance.removed.is_(None))
+def _has_host_name(session: Session, network_id: int, host_name: str) -> bool:
+    statement = (
+        select(VmInstance.id)
+        .join(Nic, Nic.vm_id == VmInstance.id)
+        .where(
+            VmInstance.name == host_name,
+            VmInstance.removed.is_(None),
+            Nic.network_id == network_id,
+            Nic.removed.is_(None),
         )
     )
+    return session.scalar(statement.limit(1)) is not None
 
 
 def mac_is_used(session: Session, network_id: int, mac_address: str | None) -> bool:
     """True when a NIC of the network has that MAC address (any case)."""
     if not mac_address:
         return False
-    statement = select(Nic.id).where(
-        Nic.network_id == network_id, Nic.removed.is_(None), func.lower(Nic.mac_address) == mac_address.lower()
-    )
+    is_same = func.lower(Nic.mac_address) == mac_address.lower()
+    if session.get_bind().dialect.name == "sqlite":
+        is_same = collate(Nic.mac_address, "NOCASE") == mac_address  # for which there is an index
+    statement = select(Nic.id).where(Nic.network_id == network_id, Nic.removed.is_(None), is_same)
     return session.scalar(statement.limit(1)) is not None
 
 

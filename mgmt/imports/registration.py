@@ -1,6 +1,6 @@
 """The records of an imported VM: the VM, its volumes, its NICs, usage events (import-vm 3.8).
 
-Each stage commits by itself and the undo list takes everything back when a later one fails. Upstream:
+All are written in one transaction, and the undo list takes them back when a later step fails. Upstream:
 UnmanagedVMsManagerImpl.importVirtualMachineInternal, UserVmManagerImpl.importVM, VolumeOrchestrator.importVolume,
 NetworkOrchestrator.importNic.
 """
@@ -8,10 +8,11 @@ NetworkOrchestrator.importNic.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from mgmt.errors import INTERNAL_ERROR, CloudError, CloudRuntimeError, ResourceAllocationError, ServerApiError
@@ -27,7 +28,8 @@ from mgmt.imports.undo import UndoList
 from mgmt.inventory.limits import PRIMARY_STORAGE, VOLUME, reserve
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import USAGE_ZONE_OF_ACCOUNT, VDDK_DETAILS_STORED
-from mgmt.store.models import Nic, UsageEvent, VmDetail, VmInstance, Volume
+from mgmt.store.models import Network, Nic, UsageEvent, VmDetail, VmInstance, Volume
+from mgmt.store.rows import add_row, add_rows
 
 INSTANCE_NAME_SETTING = "instance.name"
 
@@ -63,15 +65,22 @@ class Registration:
         disks = self._place_disks()
         with self.services.store.session() as session:
             nics = place_nics(session, self._guest_nics(), self.nic_rules)
-        vm_id = self._add_vm(size, disks, nics)
+        with self.services.store.session() as session:
+            vm_id = self.add_vm(session, size, disks, nics)
+            self.add_parts(session, vm_id, size, disks, nics)
         undo.add(f"remove the records of VM {vm_id}", lambda: self._remove(vm_id))
-        name = self.plan.display_name
-        self._stage(
-            f"Failed to import volumes while importing vm: {name}.", lambda s: self._add_volumes(s, vm_id, disks)
-        )
-        self._stage(f"Failed to import NICs while importing vm: {name}.", lambda s: self.add_nics(s, vm_id, nics))
-        self._publish_usage(vm_id, size)
         return vm_id
+
+    def add_parts(
+        self, session: Session, vm_id: int, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]
+    ) -> None:
+        """Write volumes, NICs and usage; a failure says in its text which of them it met."""
+        name = self.plan.display_name
+        with _stage(f"Failed to import volumes while importing vm: {name}."):
+            self._add_volumes(session, vm_id, disks)
+        with _stage(f"Failed to import NICs while importing vm: {name}."):
+            self.add_nics(session, vm_id, nics)
+        self._publish_usage(session, vm_id, size)
 
     def _place_disks(self) -> list[PlacedDisk]:
         rules = DiskRules(self.plan.display_name, self.plan.zone_uuid, self.plan.cluster, self.offerings)
@@ -100,13 +109,6 @@ class Registration:
             for nic in self.instance.nics or []
         ]
 
-    def _stage(self, failure: str, work: Callable[[Session], None]) -> None:
-        try:
-            with self.services.store.session() as session:
-                work(session)
-        except CloudError as error:
-            raise ServerApiError(INTERNAL_ERROR, f"{failure} {error.text}", row=error.row or "3.8") from error
-
     # The VM -------------------------------------------------------------------------------------------------------
 
     def _own_details(self) -> dict[str, str]:
@@ -129,67 +131,69 @@ class Registration:
             details["UEFI"] = self.instance.bootMode
         return details
 
-    def _add_vm(self, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> int:
+    def add_vm(self, session: Session, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> int:
+        """Write the VM with its details; returns its internal number, which its instance name holds."""
         plan, providers = self.plan, self.services.providers
-        with self.services.store.session() as session:
-            vm = VmInstance(
-                uuid=providers.ids.uuid(),
-                name=plan.host_name,
-                display_name=plan.display_name,
-                instance_name="",
-                state="Stopped",
-                power_state="PowerOff",
-                hypervisor_type=plan.cluster.hypervisor_type,
-                account_id=plan.owner.account_id,
-                domain_id=plan.owner.domain_id,
-                user_id=plan.owner.user_id,
-                zone_id=plan.zone_id,
-                template_id=plan.template_id,
-                guest_os_id=plan.guest_os_id,
-                service_offering_id=plan.offering.id,
-                cpu_number=size.cpu_number,
-                cpu_speed_mhz=size.cpu_speed_mhz,
-                memory_mb=size.memory_mb,
-                created=providers.utcnow(),
-                details=[VmDetail(name=name, value=value) for name, value in self._details(size, disks, nics).items()],
-            )
-            session.add(vm)
-            session.flush()
-            suffix = self.services.settings.get_text(INSTANCE_NAME_SETTING) or "VM"
-            vm.instance_name = f"i-{plan.owner.account_id}-{vm.id}-{suffix}"
-            return vm.id
+        values = {
+            "uuid": providers.ids.uuid(),
+            "name": plan.host_name,
+            "display_name": plan.display_name,
+            "instance_name": "",
+            "state": "Stopped",
+            "power_state": "PowerOff",
+            "hypervisor_type": plan.cluster.hypervisor_type,
+            "account_id": plan.owner.account_id,
+            "domain_id": plan.owner.domain_id,
+            "user_id": plan.owner.user_id,
+            "zone_id": plan.zone_id,
+            "template_id": plan.template_id,
+            "guest_os_id": plan.guest_os_id,
+            "service_offering_id": plan.offering.id,
+            "cpu_number": size.cpu_number,
+            "cpu_speed_mhz": size.cpu_speed_mhz,
+            "memory_mb": size.memory_mb,
+            "created": providers.utcnow(),
+        }
+        vm_id = add_row(session, VmInstance, values)
+        suffix = self.services.settings.get_text(INSTANCE_NAME_SETTING) or "VM"
+        session.connection().execute(
+            update(VmInstance).where(VmInstance.id == vm_id),
+            {"instance_name": f"i-{plan.owner.account_id}-{vm_id}-{suffix}"},
+        )
+        details = self._details(size, disks, nics)
+        add_rows(session, VmDetail, [{"vm_id": vm_id, "name": key, "value": text} for key, text in details.items()])
+        return vm_id
 
     # Volumes ------------------------------------------------------------------------------------------------------
 
     def _add_volumes(self, session: Session, vm_id: int, disks: Sequence[PlacedDisk]) -> None:
         now = self.services.providers.utcnow()
-        for device_id, placed in enumerate(disks):
-            is_root = device_id == 0
-            offering = placed.offering
-            session.add(
-                Volume(
-                    uuid=self.services.providers.ids.uuid(),
-                    name=f"ROOT-{vm_id}" if is_root else f"DATA-{vm_id}-{placed.disk.diskId}",
-                    volume_type="ROOT" if is_root else "DATADISK",
-                    state="Ready",
-                    account_id=self.plan.owner.account_id,
-                    domain_id=self.plan.owner.domain_id,
-                    zone_id=self.plan.zone_id,
-                    pool_id=placed.pool.id,
-                    vm_id=vm_id,
-                    disk_offering_id=offering.id if offering else None,
-                    template_id=self.plan.template_id if is_root else None,
-                    device_id=device_id,
-                    size_bytes=placed.size_bytes,
-                    path=placed.disk.fileBaseName,
-                    format="QCOW2",
-                    provisioning_type=offering.provisioning_type if offering else "thin",
-                    min_iops=self._iops("miniops") if is_root else None,
-                    max_iops=self._iops("maxiops") if is_root else None,
-                    created=now,
-                    attached=now,
-                )
-            )
+        rows = [
+            {
+                "uuid": self.services.providers.ids.uuid(),
+                "name": f"DATA-{vm_id}-{placed.disk.diskId}" if device_id else f"ROOT-{vm_id}",
+                "volume_type": "DATADISK" if device_id else "ROOT",
+                "state": "Ready",
+                "account_id": self.plan.owner.account_id,
+                "domain_id": self.plan.owner.domain_id,
+                "zone_id": self.plan.zone_id,
+                "pool_id": placed.pool.id,
+                "vm_id": vm_id,
+                "disk_offering_id": placed.offering.id if placed.offering else None,
+                "template_id": None if device_id else self.plan.template_id,
+                "device_id": device_id,
+                "size_bytes": placed.size_bytes,
+                "path": placed.disk.fileBaseName,
+                "format": "QCOW2",
+                "provisioning_type": placed.offering.provisioning_type if placed.offering else "thin",
+                "min_iops": None if device_id else self._iops("miniops"),
+                "max_iops": None if device_id else self._iops("maxiops"),
+                "created": now,
+                "attached": now,
+            }
+            for device_id, placed in enumerate(disks)
+        ]
+        add_rows(session, Volume, rows)
 
     def _iops(self, key: str) -> int | None:
         text = self.plan.details.get(key)
@@ -206,26 +210,24 @@ class Registration:
         for device_id, (nic, network, asked) in enumerate(nics):
             address = self._choose_address(session, network, asked)
             vlan_uri = f"vlan://{network.vlan}" if network.vlan else None
-            session.add(
-                Nic(
-                    uuid=self.services.providers.ids.uuid(),
-                    vm_id=vm_id,
-                    network_id=network.id,
-                    device_id=device_id,
-                    mac_address=self._choose_mac(session, network, nic),
-                    is_default=device_id == 0,
-                    ip4_address=address,
-                    gateway=network.gateway if address else None,
-                    netmask=network.netmask if address else None,
-                    broadcast_uri=vlan_uri,
-                    isolation_uri=vlan_uri,
-                    state="Reserved",
-                    strategy="Start",
-                    reservation_id=self.services.providers.ids.uuid(),
-                    created=self.services.providers.utcnow(),
-                )
-            )
-            session.flush()  # the next NIC must see this one's address and MAC
+            values = {
+                "uuid": self.services.providers.ids.uuid(),
+                "vm_id": vm_id,
+                "network_id": network.id,
+                "device_id": device_id,
+                "mac_address": self._choose_mac(session, network, nic),
+                "is_default": device_id == 0,
+                "ip4_address": address,
+                "gateway": network.gateway if address else None,
+                "netmask": network.netmask if address else None,
+                "broadcast_uri": vlan_uri,
+                "isolation_uri": vlan_uri,
+                "state": "Reserved",
+                "strategy": "Start",
+                "reservation_id": self.services.providers.ids.uuid(),
+                "created": self.services.providers.utcnow(),
+            }
+            add_row(session, Nic, values)  # one by one: the next NIC must see this one's address and MAC
 
     def _choose_address(self, session: Session, network: NetworkFacts, asked: str | None) -> str | None:
         if network.guest_type == "L2" or not asked:
@@ -266,80 +268,94 @@ class Registration:
 
     # Usage, and the way back ----------------------------------------------------------------------------------------
 
-    def _publish_usage(self, vm_id: int, size: Size) -> None:
-        with self.services.store.session() as session:
-            instance_name = session.get_one(VmInstance, vm_id).instance_name
-            try:
-                self.add_vm_usage(session, vm_id, size)
-                self._add_volume_usage(session, vm_id)
-                self.add_nic_usage(session, vm_id)
-            except CloudError as error:
-                raise ServerApiError(
-                    INTERNAL_ERROR,
-                    f"VM import failed for unmanaged vm {instance_name} during publishing usage records",
-                    row="3.8-9",
-                ) from error
+    def _publish_usage(self, session: Session, vm_id: int, size: Size) -> None:
+        try:
+            self.add_vm_usage(session, vm_id, size)
+            self._add_volume_usage(session, vm_id)
+            self.add_nic_usage(session, vm_id)
+        except CloudError as error:
+            instance_name = session.scalar(select(VmInstance.instance_name).where(VmInstance.id == vm_id))
+            raise ServerApiError(
+                INTERNAL_ERROR,
+                f"VM import failed for unmanaged vm {instance_name} during publishing usage records",
+                row="3.8-9",
+            ) from error
 
     def add_vm_usage(self, session: Session, vm_id: int, size: Size, type_: str = "VM.CREATE") -> None:
         """Record VM.CREATE, or VM.START for a VM that runs."""
-        vm = session.get_one(VmInstance, vm_id)
-        now = self.services.providers.utcnow()
         account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
         is_wrong = self.plan.offering.is_dynamic and self.services.quirks.is_faithful(USAGE_ZONE_OF_ACCOUNT)
-        session.add(
-            UsageEvent(
-                type=type_,
-                account_id=account_id,
-                zone_id=account_id if is_wrong else zone_id,  # upstream passes the account id here (import-vm 7, no. 8)
-                resource_id=vm_id,
-                resource_name=vm.name,
-                offering_id=self.plan.offering.id,
-                template_id=self.plan.template_id,
-                details=dict(size.details),
-                created=now,
-            )
-        )
+        values = {
+            "type": type_,
+            "account_id": account_id,
+            # upstream passes the account id here (import-vm 7, no. 8)
+            "zone_id": account_id if is_wrong else zone_id,
+            "resource_id": vm_id,
+            "resource_name": session.scalar(select(VmInstance.name).where(VmInstance.id == vm_id)),
+            "offering_id": self.plan.offering.id,
+            "template_id": self.plan.template_id,
+            "details": dict(size.details),
+            "created": self.services.providers.utcnow(),
+        }
+        add_rows(session, UsageEvent, [values])
 
     def _add_volume_usage(self, session: Session, vm_id: int) -> None:
-        now = self.services.providers.utcnow()
-        account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
-        for volume in session.scalars(select(Volume).where(Volume.vm_id == vm_id).order_by(Volume.device_id)):
-            session.add(
-                UsageEvent(
-                    type="VOLUME.CREATE",
-                    account_id=account_id,
-                    zone_id=zone_id,
-                    resource_id=volume.id,
-                    resource_name=volume.name,
-                    offering_id=volume.disk_offering_id,
-                    size_bytes=volume.size_bytes,
-                    created=now,
-                )
-            )
+        volumes = session.execute(
+            select(Volume.id, Volume.name, Volume.disk_offering_id, Volume.size_bytes)
+            .where(Volume.vm_id == vm_id)
+            .order_by(Volume.device_id)
+        )
+        rows = [
+            {
+                "type": "VOLUME.CREATE",
+                "account_id": self.plan.owner.account_id,
+                "zone_id": self.plan.zone_id,
+                "resource_id": volume.id,
+                "resource_name": volume.name,
+                "offering_id": volume.disk_offering_id,
+                "size_bytes": volume.size_bytes,
+                "created": self.services.providers.utcnow(),
+            }
+            for volume in volumes
+        ]
+        add_rows(session, UsageEvent, rows)
 
     def add_nic_usage(self, session: Session, vm_id: int) -> None:
         """Record NETWORK.OFFERING.ASSIGN for every NIC."""
-        now = self.services.providers.utcnow()
-        account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
-        for nic in session.scalars(select(Nic).where(Nic.vm_id == vm_id).order_by(Nic.device_id)):
-            session.add(
-                UsageEvent(
-                    type="NETWORK.OFFERING.ASSIGN",
-                    account_id=account_id,
-                    zone_id=zone_id,
-                    resource_id=vm_id,
-                    resource_name=str(nic.id),
-                    offering_id=nic.network.network_offering_id,
-                    size_bytes=1,
-                    created=now,
-                )
-            )
+        nics = session.execute(
+            select(Nic.id, Network.network_offering_id)
+            .join(Network, Network.id == Nic.network_id)
+            .where(Nic.vm_id == vm_id)
+            .order_by(Nic.device_id)
+        )
+        rows = [
+            {
+                "type": "NETWORK.OFFERING.ASSIGN",
+                "account_id": self.plan.owner.account_id,
+                "zone_id": self.plan.zone_id,
+                "resource_id": vm_id,
+                "resource_name": str(nic.id),
+                "offering_id": nic.network_offering_id,
+                "size_bytes": 1,
+                "created": self.services.providers.utcnow(),
+            }
+            for nic in nics
+        ]
+        add_rows(session, UsageEvent, rows)
 
     def _remove(self, vm_id: int) -> None:
         with self.services.store.session() as session:
             for model in (Nic, Volume, VmDetail):
                 session.execute(delete(model).where(model.vm_id == vm_id))
             session.execute(delete(VmInstance).where(VmInstance.id == vm_id))
+
+
+@contextmanager
+def _stage(failure: str) -> Iterator[None]:
+    try:
+        yield
+    except CloudError as error:
+        raise ServerApiError(INTERNAL_ERROR, f"{failure} {error.text}", row=error.row or "3.8") from error
 
 
 # What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
 from mgmt.errors import PARAM_ERROR, ServerApiError
@@ -19,6 +19,7 @@ from mgmt.inventory.listing import Window, equals_ignoring_case, page
 from mgmt.providers import Providers
 from mgmt.store.database import Store
 from mgmt.store.models import ImportVmTask, VmInstance
+from mgmt.store.rows import add_row
 
 
 class Step(Enum):
@@ -47,6 +48,7 @@ class TaskRecorder:
         self._store = store
         self._providers = providers
         self._task_id: int | None = None
+        self._created: datetime.datetime | None = None
 
     @property
     def exists(self) -> bool:
@@ -69,28 +71,27 @@ class TaskRecorder:
         """Make the record, in state Running and step CloningInstance."""
         now = self._providers.utcnow()
         with self._store.session() as session:
-            task = ImportVmTask(
-                uuid=self._providers.ids.uuid(),
-                zone_id=zone_id,
-                account_id=account_id,
-                user_id=user_id,
-                display_name=display_name,
-                vcenter=vcenter,
-                datacenter=datacenter,
-                source_vm_name=source_vm_name,
-                convert_host_id=convert_host.id,
-                import_host_id=import_host.id,
-                step=Step.CLONING.value,
-                state=RUNNING,
-                description=(
+            values = {
+                "uuid": self._providers.ids.uuid(),
+                "zone_id": zone_id,
+                "account_id": account_id,
+                "user_id": user_id,
+                "display_name": display_name,
+                "vcenter": vcenter,
+                "datacenter": datacenter,
+                "source_vm_name": source_vm_name,
+                "convert_host_id": convert_host.id,
+                "import_host_id": import_host.id,
+                "step": Step.CLONING.value,
+                "state": RUNNING,
+                "description": (
                     f"Cloning source instance: {source_vm_name} on vCenter: {vcenter} / datacenter: {datacenter}"
                 ),
-                created=now,
-                updated=now,
-            )
-            session.add(task)
-            session.flush()
-            self._task_id = task.id
+                "created": now,
+                "updated": now,
+            }
+            self._task_id = add_row(session, ImportVmTask, values)
+            self._created = now
 
     def converting(self, convert_host: HostFacts) -> None:
         """Step ConvertingInstance; the text is the same for VDDK and for a source that was not cloned."""
@@ -105,24 +106,25 @@ class TaskRecorder:
     def completed(self, vm_id: int) -> None:
         """The end: state and step Completed, the VM, and the duration in milliseconds."""
         now = self._providers.utcnow()
-        with self._store.session() as session:
-            task = session.get_one(ImportVmTask, self._task_id)
-            task.state, task.step = COMPLETED, Step.COMPLETED.value
-            task.description = f"Completed at {now:%Y-%m-%d %H:%M:%S} GMT"
-            task.vm_id = vm_id
-            task.duration_ms = int((now - task.created).total_seconds() * 1000)
-            task.updated = now
+        self._write(
+            state=COMPLETED,
+            step=Step.COMPLETED.value,
+            description=f"Completed at {now:%Y-%m-%d %H:%M:%S} GMT",
+            vm_id=vm_id,
+            duration_ms=int((now - self._created).total_seconds() * 1000) if self._created else None,
+            updated=now,
+        )
 
     def failed(self, text: str) -> None:
         """State Failed with the reason; the step stays."""
-        with self._store.session() as session:
-            task = session.get_one(ImportVmTask, self._task_id)
-            task.state, task.description, task.updated = FAILED, text, self._providers.utcnow()
+        self._write(state=FAILED, description=text, updated=self._providers.utcnow())
 
     def _update(self, step: Step, description: str) -> None:
+        self._write(step=step.value, description=description, updated=self._providers.utcnow())
+
+    def _write(self, **values: Any) -> None:
         with self._store.session() as session:
-            task = session.get_one(ImportVmTask, self._task_id)
-            task.step, task.description, task.updated = step.value, description, self._providers.utcnow()
+            session.connection().execute(update(ImportVmTask).where(ImportVmTask.id == self._task_id), values)
 
 
 def list_tasks(

@@ -15,6 +15,7 @@ from mgmt.inventory.scope import shown_domain_path
 from mgmt.providers import Providers
 from mgmt.store import models
 from mgmt.store.models import Account, Domain, Event, User
+from mgmt.store.rows import add_row
 
 # Resource type of an event -> the table whose row it names, and the column with the name that the event shows.
 _NAMED_RESOURCES: Mapping[str, tuple[type[models.Entity], str]] = {
@@ -78,24 +79,22 @@ def record_event(
     `state` is Created, Scheduled, Started or Completed; `level` INFO, WARN or ERROR. The name of the resource is taken
     from its row now, so that the event still shows it when the resource is gone.
     """
-    event = Event(
-        uuid=providers.ids.uuid(),
-        type=type,
-        level=level,
-        state=state,
-        description=description,
-        user_id=user_id,
-        account_id=account_id,
-        domain_id=domain_id,
-        resource_type=resource_type,
-        resource_uuid=resource_uuid,
-        resource_name=_resource_name(session, resource_type, resource_uuid),
-        start_id=start_id,
-        created=providers.utcnow(),
-    )
-    session.add(event)
-    session.flush()
-    return event.id
+    values = {
+        "uuid": providers.ids.uuid(),
+        "type": type,
+        "level": level,
+        "state": state,
+        "description": description,
+        "user_id": user_id,
+        "account_id": account_id,
+        "domain_id": domain_id,
+        "resource_type": resource_type,
+        "resource_uuid": resource_uuid,
+        "resource_name": _resource_name(session, resource_type, resource_uuid),
+        "start_id": start_id,
+        "created": providers.utcnow(),
+    }
+    return add_row(session, Event, values)
 
 
 def _resource_name(session: Session, resource_type: str | None, resource_uuid: str | None) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 T = TypeVar("T")
@@ -23,15 +24,21 @@ class Window(Protocol):
     def limit(self) -> int | None: ...
 
 
+@dataclass(frozen=True)
+class _Window:
+    offset: int
+    limit: int | None
+
+
+ONE: Window = _Window(0, 1)
+
+
 # Columns of any nullability and statements of any row take part: hence Any.
 TextColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 
-class Pages:
-    """A statement that is listed again and again: its window is made of parameters, so that it is built only once.
-
-    `statement` is as for `page`.
-    """
+class RowPages:
+    """A statement of plain columns that is listed again and again, built once; it carries the order."""
 
     def __init__(self, statement: Select[Any]) -> None:
         self.statement = statement
@@ -39,12 +46,24 @@ class Pages:
 
     def page(
         self, session: Session, conditions: Sequence[ColumnElement[bool]], paging: Window
-    ) -> tuple[list[Any], int]:
-        """As `page`, of the rows that meet `conditions`."""
-        if conditions or not paging.limit:
-            return page(session, self.statement.where(*conditions), paging)
-        rows = list(session.scalars(self._window, {"row_limit": paging.limit, "row_offset": paging.offset}).unique())
-        return rows, _total(session, self.statement, paging, len(rows))
+    ) -> tuple[Sequence[Row[Any]], int]:
+        """The rows that meet `conditions` in the window `paging`, and how many there are over all pages."""
+        if conditions:
+            return RowPages(self.statement.where(*conditions)).page(session, (), paging)
+        connection = session.connection()
+        if paging.limit == 0:
+            return [], self._count(connection)
+        if paging.limit is None:
+            rows = connection.execute(self.statement.offset(paging.offset) if paging.offset else self.statement).all()
+        else:
+            rows = connection.execute(self._window, {"row_limit": paging.limit, "row_offset": paging.offset}).all()
+        if _is_last_page(paging, len(rows)):
+            return rows, paging.offset + len(rows)
+        return rows, self._count(connection)
+
+    def _count(self, connection: Connection) -> int:
+        all_rows = self.statement.order_by(None).subquery()
+        return connection.execute(select(func.count()).select_from(all_rows)).scalar_one()
 
 
 def page(session: Session, statement: Select[T], paging: Window) -> tuple[list[T], int]:
@@ -65,8 +84,11 @@ def page(session: Session, statement: Select[T], paging: Window) -> tuple[list[T
 
 def _total(session: Session, statement: Select[Any], paging: Window, found: int) -> int:
     """How many rows there are over all pages when this page has `found`: counted only when the page does not tell."""
-    is_last_page = (found > 0 or paging.offset == 0) and (paging.limit is None or found < paging.limit)
-    return paging.offset + found if is_last_page else count(session, statement)
+    return paging.offset + found if _is_last_page(paging, found) else count(session, statement)
+
+
+def _is_last_page(paging: Window, found: int) -> bool:
+    return (found > 0 or paging.offset == 0) and (paging.limit is None or found < paging.limit)
 
 
 def count(session: Session, statement: Select[T]) -> int:

@@ -48,28 +48,34 @@ class PowerSync:
         self._journal = journal
         self._is_busy = is_busy
 
-    def report(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool = False) -> None:
+    def report(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool = False) -> bool:
         """A host's report: power state by instance name. May be called from any thread.
 
-        `is_out_of_band`: it came because a VM ended, so one that is missing gets no grace.
+        `is_out_of_band`: it came because a VM ended, so one that is missing gets no grace. True when it told nothing
+        new: it changed nothing, and the same report once more would not either.
         """
+        is_old = True
         with self._store.session() as session:
             reported = set()
             for vm in session.scalars(
                 select(VmInstance).where(VmInstance.instance_name.in_(states), VmInstance.removed.is_(None))
             ):
                 reported.add(vm.id)
-                self._seen(session, vm, host_id, states[vm.instance_name])
+                is_old &= not self._seen(session, vm, host_id, states[vm.instance_name])
             watched = select(VmInstance).where(
                 VmInstance.host_id == host_id, VmInstance.state.in_(_WATCHED), VmInstance.removed.is_(None)
             )
             for vm in session.scalars(watched):
                 if vm.id not in reported:
+                    is_old = False
                     self._missing(session, vm, host_id, has_grace=not is_out_of_band)
+        return is_old
 
-    def _seen(self, session: Session, vm: VmInstance, host_id: int, power_state: str) -> None:
-        if self._write(vm, host_id, power_state):
+    def _seen(self, session: Session, vm: VmInstance, host_id: int, power_state: str) -> bool:
+        is_written = self._write(vm, host_id, power_state)
+        if is_written:
             self._follow(session, vm)
+        return is_written
 
     def _missing(self, session: Session, vm: VmInstance, host_id: int, *, has_grace: bool) -> None:
         if vm.power_state_count >= MAX_SAME_REPORTS:  # not written for a while: how old it is cannot be told

@@ -44,7 +44,7 @@ def find_zones(
 ) -> tuple[Sequence[ZoneRow], int]:
     """The zones that the parameters of listZones ask for, and how many there are over all pages."""
     conditions = _zone_conditions(caller, params, wanted_ids)
-    rows = session.execute(_LIVE_ZONES.where(*conditions) if conditions else _LIVE_ZONES).all()
+    rows = session.connection().execute(_LIVE_ZONES.where(*conditions) if conditions else _LIVE_ZONES).all()
     end = None if window.limit is None else window.offset + window.limit
     return rows[window.offset : end], len(rows)
 

@@ -7,10 +7,10 @@ events around a command).
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
@@ -19,7 +19,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from mgmt.clock import Hold, making_current
 from mgmt.errors import CloudError, ServerApiError, ServerStoppingError
+from mgmt.jobs.backlog import Backlog
 from mgmt.jobs.ids import check_custom_job_id, job_id_taken
 from mgmt.jobs.states import JobSignal, JobState, Outcome, advance, cut_short, raised, returned
 from mgmt.observe.correlation import correlated, current_correlation_id
@@ -179,7 +181,7 @@ class JobRunner:
         self._redactor = redactor
         self._worker_count = workers
         self._expire_minutes = expire_minutes
-        self._queue: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._queue: Backlog[_Order] = Backlog(providers.clock)
         self._changed = threading.Condition()
         self._pending: set[str] = set()
         self._threads: list[threading.Thread] = []
@@ -282,13 +284,18 @@ class JobRunner:
     # Workers ------------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        hold: Hold | None = None
         while True:
-            order = self._queue.get()
+            order, hold = self._queue.take(hold)
             if order is None:
+                if hold is not None:
+                    hold.end()
                 return
             if self._is_stopping:
                 continue  # left pending: the next server ends it
-            with correlated(order.correlation_id):
+            if hold is not None:
+                hold.label = f"job {order.job_uuid} of {order.command}"
+            with correlated(order.correlation_id), making_current(hold) if hold is not None else nullcontext():
                 self._execute(order)
 
     def _execute(self, order: _Order) -> None:

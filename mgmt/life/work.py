@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from mgmt.clock import new_event
+from mgmt.providers import Clock, RealClock
 
 
 class VmWork:
     """The work on VMs that is under way or waits, by the VM's internal number."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or RealClock()
         self._guard = threading.Lock()
-        self._locks: dict[int, threading.Lock] = {}
-        self._pending: Counter[int] = Counter()
+        self._queues: dict[int, deque[threading.Event]] = {}
 
     @contextmanager
     def on(self, vm_id: int) -> Iterator[None]:
         """Wait until nothing else works on the VM and keep others from it."""
+        turn = new_event(self._clock)
         with self._guard:
-            lock = self._locks.setdefault(vm_id, threading.Lock())
-            self._pending[vm_id] += 1
+            queue = self._queues.setdefault(vm_id, deque())
+            queue.append(turn)
+            is_first = len(queue) == 1
         try:
-            with lock:
-                yield
+            if not is_first:
+                self._clock.wait(turn, None)
+            yield
         finally:
             with self._guard:
-                self._pending[vm_id] -= 1
-                if not self._pending[vm_id]:
-                    del self._pending[vm_id], self._locks[vm_id]
+                queue.remove(turn)
+                if queue:
+                    queue[0].set()
+                else:
+                    del self._queues[vm_id]
 
     def is_pending(self, vm_id: int) -> bool:
         """True while something works on the VM or waits to."""
         with self._guard:
-            return vm_id in self._pending
+            return vm_id in self._queues

@@ -53,13 +53,14 @@ class Store:
         self.display_url = _without_password(url)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         self._remove_files: weakref.finalize[[str, bool], Store] | None = None
+        self._memory_file: Path | None = None
         is_memory = self._is_sqlite and parsed.database in (None, "", ":memory:")
         if is_memory:
             folder = tempfile.mkdtemp(prefix="cloudstack-mock-db-")
             self._remove_files = weakref.finalize(self, shutil.rmtree, folder, True)
-            file = Path(folder) / "memory.db"
-            file.write_bytes(images.empty_image())
-            parsed = parsed.set(database=str(file))
+            self._memory_file = Path(folder) / "memory.db"
+            self._memory_file.write_bytes(images.empty_image())
+            parsed = parsed.set(database=str(self._memory_file))
         elif self._is_sqlite and not str(parsed.database).startswith("file:"):
             self._make_private(Path(str(parsed.database)))
         self._shares_key = is_memory and encryption_key is None
@@ -103,6 +104,7 @@ class Store:
     @property
     def engine(self) -> Engine:
         """The SQLAlchemy engine, for dumps and tests."""
+        self._is_untouched = False
         return self._engine
 
     @property
@@ -183,14 +185,16 @@ class Store:
 
     def image(self) -> bytes:
         """All that a memory database holds, for `load_image`."""
-        return images.image_of(self._engine)
+        return images.image_of(self.engine)
 
     def load_image(self, image: bytes) -> None:
-        """Replace all that a memory database holds by the content of `image`; no session may be open.
+        """Give a memory database that is untouched the content of `image`; raises RuntimeError for any other.
 
         Encrypted columns must be empty in it, or closed with this store's key.
         """
-        images.load_image(self._engine, image)
+        if self._memory_file is None or not self._is_untouched:
+            raise RuntimeError("only a memory database that nobody has used yet takes an image")
+        self._memory_file.write_bytes(image)  # no connection is open yet
         self._is_untouched = False
 
 

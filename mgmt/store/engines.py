@@ -89,8 +89,8 @@ def _prototype() -> Engine:
 def _configure_sqlite(engine: Engine, *, is_durable: bool) -> None:
     def configure(connection: Any, _record: object) -> None:  # Any: the driver's own connection object
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute(f"PRAGMA synchronous={'NORMAL' if is_durable else 'OFF'}")
+        cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
         # SQLite's own lower() knows ASCII only; names are compared without case in every alphabet.

@@ -1,4 +1,4 @@
-"""Images of SQLite databases: all that one holds, as bytes."""
+"""Images of SQLite databases: all that one holds, as the bytes of a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from mgmt.store.models import SCHEMA_VERSION, Base, SchemaVersion
 
 _FORMAT_VERSIONS = slice(18, 20)  # in an SQLite file's header
+_WAL = b"\x02\x02"
 
 
 def create_tables(connection: Connection) -> None:
@@ -33,19 +34,12 @@ def empty_image() -> bytes:
 
 
 def image_of(engine: Engine) -> bytes:
-    """What the SQLite database of `engine` holds."""
+    """What the SQLite database of `engine` holds, as the content of a file in WAL mode."""
     with engine.connect() as connection, closing(sqlite3.connect(":memory:")) as copy:
         _driver_connection(connection).backup(copy)
         content = bytearray(copy.serialize())
-    content[_FORMAT_VERSIONS] = b"\x01\x01"  # a WAL file's say so, and a database without files cannot have it
+    content[_FORMAT_VERSIONS] = _WAL  # nothing has to be written when the file is opened
     return bytes(content)
-
-
-def load_image(engine: Engine, image: bytes) -> None:
-    """Replace all that the SQLite database of `engine` holds; nobody else may be using it."""
-    with engine.connect() as connection, closing(sqlite3.connect(":memory:")) as source:
-        source.deserialize(image)
-        source.backup(_driver_connection(connection))
 
 
 def _driver_connection(connection: Connection) -> sqlite3.Connection:

@@ -55,7 +55,10 @@ Entry = dict[str, Any]
 
 # Stands in the rows until `complete_rows` puts the server's own time there.
 _NOT_YET = datetime(1970, 1, 1)
-_DATED_MODELS = (Account, User, Host, StoragePool, DiskOffering, ServiceOffering, Network, Template)
+_DATED_TABLES = tuple(
+    Base.metadata.tables[model.__tablename__]
+    for model in (Account, User, Host, StoragePool, DiskOffering, ServiceOffering, Network, Template)
+)
 
 
 def write_rows(session: Session, document: Document) -> None:
@@ -72,8 +75,8 @@ def complete_rows(session: Session, providers: Providers, document: Document, vc
     A datacenter with `vcenter: embedded` is added only with an address.
     """
     now = providers.utcnow().replace(microsecond=0)
-    for model in _DATED_MODELS:
-        session.execute(update(model.__table__).values(created=now))  # type: ignore[arg-type]  # a table, not a join
+    for table in _DATED_TABLES:
+        session.execute(update(table), {"created": now})
     for user in (user for account in document["accounts"] for user in account["users"]):
         if user["password"]:
             hashed = hash_password(user["password"], providers.random)

@@ -130,9 +130,9 @@ class Collector:
         version = ""
         seen: dict[str, Any] = {}
         while True:
-            update = self._link.call(
-                self._pc.WaitForUpdatesEx, version, _collector.WaitOptions(maxWaitSeconds=self._max_wait_s)
-            )
+            options = _collector.WaitOptions(maxWaitSeconds=self._max_wait_s)
+            with self._link.waiting():
+                update = self._link.call(self._pc.WaitForUpdatesEx, version, options)
             if update is None:
                 continue  # nothing new within the wait
             version = update.version

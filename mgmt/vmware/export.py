@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mgmt.clock import new_event
 from mgmt.errors import CloudError
 from mgmt.vmware.collector import Collector
 from mgmt.vmware.download import DownloadError, download
@@ -130,7 +131,7 @@ class Export:
             for index, item in enumerate(info.deviceUrl or ())
         ]
         written.extend(directory / source.file_name for source in sources)
-        stop = threading.Event()
+        stop = new_event(self._link.clock)
         context = contextvars.copy_context()  # the journal's entries belong to the import
         keeper = threading.Thread(
             target=context.run, args=(self._keep_alive, lease, stop), name="vcenter-lease-progress", daemon=True

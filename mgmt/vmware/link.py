@@ -8,10 +8,11 @@ import logging
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from xml.etree import ElementTree
 
+from mgmt.clock import lent
 from mgmt.observe.journal import Journal
 from mgmt.protocol.https import HttpsConnection, unverified_context
 from mgmt.providers import Clock
@@ -190,6 +191,10 @@ class VcenterLink:
     def cookie(self) -> str:
         """The session's cookie as a request carries it: name and value. It is a secret while the session lives."""
         return str(self.stub.cookie or "").partition(";")[0]
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """For a call that vCenter answers when something happens: one in this process then waits in our stead."""
+        return lent(self.clock, self.cookie.partition("=")[2].strip('"'))
 
     def login(self) -> None:
         """Authenticate the session; raises VcenterLoginError."""

@@ -84,9 +84,7 @@ def lab_of() -> type[Lab]:
     return Lab
 
 
-@pytest.fixture
-def start_lab() -> Iterator[Callable[..., Lab]]:
-    """Start a lab of one's own with changed settings; all are stopped at the end."""
+def _starter() -> Iterator[Callable[..., Lab]]:
     labs: list[Lab] = []
 
     def start(on_progress: Any = None, **changes: Any) -> Lab:
@@ -102,10 +100,23 @@ def start_lab() -> Iterator[Callable[..., Lab]]:
         lab.world.stop()
 
 
+@pytest.fixture
+def start_lab() -> Iterator[Callable[..., Lab]]:
+    """Start a lab of one's own with changed settings; all are stopped at the end."""
+    yield from _starter()
+
+
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """A lab that the tests of a module share."""
-    with World(Settings(port=0, agent_port=0, time_scale=FAST)) as world:
+def make_lab() -> Iterator[Callable[..., Lab]]:
+    """Start a lab for the tests of a module with changed settings; all are stopped after them."""
+    yield from _starter()
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab that the tests of a module share, with the settings that the module has in LAB_SETTINGS."""
+    changes = getattr(request.module, "LAB_SETTINGS", {})
+    with World(Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes))) as world:
         shared = Lab(world)
         yield shared
         shared.client.close()

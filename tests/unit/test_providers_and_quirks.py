@@ -110,6 +110,23 @@ def test_journal_keeps_entries_with_their_correlation_and_tells_listeners() -> N
     assert [entry.number for entry in journal.entries(kind="job", correlation_id="c2")] == [2]
 
 
+def test_what_a_journal_entry_holds_is_made_when_it_is_read() -> None:
+    """A value given as a function is made once, by the first reader; secrets that became known by then are masked."""
+    redactor = Redactor()
+    journal = Journal(FixedClock(), redactor)
+    made = []
+
+    def content() -> dict[str, str]:
+        made.append(1)
+        return {"text": "geheim123"}
+
+    entry = journal.record("agent", "ReadyCommand", content=content)
+    assert not made
+    redactor.register("geheim123")
+    assert entry.fields == {"content": {"text": MASK}} and entry.fields is entry.fields
+    assert made == [1] and "geheim123" not in repr(entry)
+
+
 def test_error_codes_on_the_call_and_in_a_job() -> None:
     """Each error class has CloudStack's code on the call and its code as the end of a job."""
     cases = [

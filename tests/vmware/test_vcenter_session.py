@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
@@ -341,6 +342,9 @@ class FakeLink:
     def call(self, method: Any, *args: Any) -> Any:
         return method(*args)
 
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
 
 def session_with(**content: Any) -> VcenterSession:
     return VcenterSession(FakeLink(**content), "vc", "dc", max_wait_s=1)  # type: ignore[arg-type]
@@ -413,7 +417,9 @@ def update(version: str, task: Any, **changes: Any) -> Any:
 
 
 def collector_of(fake: FakePropertyCollector) -> Collector:
-    return Collector(SimpleNamespace(content=SimpleNamespace(propertyCollector=fake), call=FakeLink().call))  # type: ignore[arg-type]
+    link = FakeLink()
+    link.content.propertyCollector = fake
+    return Collector(link)  # type: ignore[arg-type]
 
 
 def test_waiting_goes_on_until_the_task_ends() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from vcenter_sim import collector, faults, paths
 from vcenter_sim.collector import Selection
 from vcenter_sim.inventory import Managed
+from vcenter_sim.providers import new_event, wait_for
 from vcenter_sim.service import Context
 from vcenter_sim.types import DataObject, Reference, vmodl
 from vcenter_sim.updates import Filter
@@ -147,7 +147,7 @@ def _wait(context: Context, limit_s: float | None) -> DataObject | None:
     inventory, clock = context.inventory, context.inventory.clock
     feed = context.session.feed(context.this)
     deadline_s = None if limit_s is None else clock.monotonic() + limit_s
-    changed = threading.Event()
+    changed = new_event(clock)
     inventory.subscribe(changed)
     feed.waiting += 1
     try:
@@ -165,7 +165,7 @@ def _wait(context: Context, limit_s: float | None) -> DataObject | None:
             left_s = None if deadline_s is None else deadline_s - clock.monotonic()
             if left_s is not None and left_s <= 0:
                 return None
-            clock.wait(changed, left_s)
+            wait_for(clock, changed, left_s, on_behalf_of=context.session.cookie)
     finally:
         feed.waiting -= 1
         inventory.unsubscribe(changed)

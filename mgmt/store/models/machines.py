@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Integer, Text
+from sqlalchemy import ForeignKey, Index, Integer, Text, collate
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mgmt.store.models.accounts import Account, Domain, User
@@ -18,7 +18,7 @@ from mgmt.store.models.templates import GuestOs, Template
 class VmInstance(Entity, Base):
     __tablename__ = "vm_instance"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - a number is in instance names: never used twice
-    name: Mapped[str]  # the guest's host name; the API's `name`
+    name: Mapped[str] = mapped_column(index=True)  # the guest's host name; the API's `name`
     display_name: Mapped[str | None]
     instance_name: Mapped[str]
     state: Mapped[str] = mapped_column(default="Stopped")
@@ -117,3 +117,7 @@ class Nic(Entity, Base):
     created: Mapped[datetime]
     removed: Mapped[datetime | None]
     network: Mapped[Network] = relationship()
+
+
+# MAC addresses are looked up ignoring case.
+Index("ix_nics_mac_address", collate(Nic.mac_address, "NOCASE")).ddl_if(dialect="sqlite")

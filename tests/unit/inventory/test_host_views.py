@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from mgmt.inventory.capacity import MIB, allocated_by_pool, usage_by_host
-from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_text, host_view, possible_events
+from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_row, host_text, host_view, possible_events
 from mgmt.inventory.listing import ByIds
 from mgmt.providers import Providers
 from mgmt.store.database import Store
@@ -49,9 +49,9 @@ def store():
 def test_the_load_that_the_agent_reported(store):
     """With figures of the agent a host shows CPU, load, memory and network; whole KB, two decimals."""
     with store.session() as session:
-        host = session.get_one(Host, 1)
-        facts = gather_facts(session, [host], stats={1: Stats()})
-        view = host_view(host, facts, ("stats",))
+        row = host_row(session, session.get_one(Host, 1))
+        facts = gather_facts(session, [row], stats={1: Stats()})
+        view = host_view(row, facts, ("stats",))
     assert (view["cpuused"], view["cpuloadaverage"], view["memoryused"]) == ("3.46%", 0.4, 1024)
     assert (view["networkkbsread"], view["networkkbswrite"]) == (12, 8)
 
@@ -72,7 +72,9 @@ def test_a_host_outside_clusters_and_kvm(store):
     )
     with store.session() as session:
         host.zone = session.get_one(Host, 1).zone
-        view = host_view(host, HostFacts())
+        session.add(host)
+        session.flush()
+        view = host_view(host_row(session, host), HostFacts())
         session.rollback()
     assert {view[key] for key in ("podid", "podname", "clusterid", "clustername", "managementserverid")} == {None}
     assert not {"details", "memorytotal", "cpuused", "encryptionsupported"} & set(view)

@@ -1,0 +1,137 @@
+"""Imports on the automatic clock, all in this process: the server, its hosts, its vCenter and the caller.
+
+Run by tests/bench/run.py, `python tests/bench/virtual.py COUNT`; prints its figures as JSON. Each VM is removed after its
+import: pools have an end.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mgmt.cli.client import ApiClient
+from mgmt.config import Settings
+from mgmt.embedded import World
+
+TIMEOUT_SETTING = "convert.vmware.instance.to.kvm.timeout"
+FOURTEEN_HOURS_SCALE = 1138.5 / (14 * 3600)  # what web01 takes by the model, stretched to fourteen hours
+
+
+def import_parameters(client: ApiClient, ready: dict[str, Any], name: str) -> dict[str, Any]:
+    """What an import of a VM of the lab by VDDK needs."""
+    datacenter = client.call("listVmwareDcs", zoneid=ready["zone_id"])["VMwareDC"][0]["id"]
+    network = client.call("listNetworks", listall=True, type="L2")["network"][0]["id"]
+    data_offering = client.call("listDiskOfferings", name="Custom Disk")["diskoffering"][0]["id"]
+    listed = client.call("listVmwareDcVms", existingvcenterid=datacenter)["unmanagedinstance"]
+    vm = next(vm for vm in listed if vm["name"] == name)
+    source = client.call("listVmwareDcVms", existingvcenterid=datacenter, hostname=vm["hostname"], instancename=name)[
+        "unmanagedinstance"
+    ][0]
+    parameters: dict[str, Any] = {
+        "name": name,
+        "zoneid": ready["zone_id"],
+        "clusterid": ready["cluster_id"],
+        "hypervisor": "KVM",
+        "importsource": "vmware",
+        "existingvcenterid": datacenter,
+        "serviceofferingid": client.call("listServiceOfferings", name="Medium Instance")["serviceoffering"][0]["id"],
+        "forced": True,
+    }
+    for index, nic in enumerate(source["nic"]):
+        parameters |= {f"nicnetworklist[{index}].nic": nic["id"], f"nicnetworklist[{index}].network": network}
+    for index, disk in enumerate(source["disk"][1:]):
+        parameters |= {
+            f"datadiskofferinglist[{index}].disk": disk["id"],
+            f"datadiskofferinglist[{index}].diskOffering": data_offering,
+        }
+    return parameters
+
+
+class Bench:
+    """A world and a caller who waits for jobs without asking again and again."""
+
+    def __init__(self, world: World) -> None:
+        ready = world.ready()
+        self.world = world
+        self.client = ApiClient(str(ready["api"]), str(ready["api_key"]), str(ready["secret_key"]))
+        self.parameters = import_parameters(self.client, ready, "web01")
+
+    def job(self, command: str, parameters: dict[str, Any]) -> Any:
+        """The result of a job; stops the program when it fails."""
+        job = self.client.call(command, **parameters)["jobid"]
+        self.world.clock.run_until(job)
+        answer = self.client.call("queryAsyncJobResult", jobid=job)
+        if answer["jobstatus"] != 1:
+            raise SystemExit(f"{command} failed: {answer['jobresult'].get('errortext')}")
+        return answer["jobresult"]
+
+    def import_once(self, name: str) -> str:
+        """Import the VM under a name of its own; its id."""
+        result = self.job("importVm", self.parameters | {"hostname": name, "displayname": name})
+        return str(result["virtualmachine"]["id"])
+
+    def remove(self, vm_id: str) -> None:
+        """Remove the VM with its disks."""
+        volumes = self.client.call("listVolumes", virtualmachineid=vm_id, listall=True)["volume"]
+        data = [volume["id"] for volume in volumes if volume["type"] == "DATADISK"]
+        self.job("destroyVirtualMachine", {"id": vm_id, "expunge": True, "volumeids": ",".join(data)})
+
+
+def many(count: int) -> dict[str, float]:
+    """Figures of `count` imports, one after the other."""
+    with World(Settings(port=0, agent_port=0, clock="automatic")) as world:
+        bench = Bench(world)
+        bench.remove(bench.import_once("warm"))
+        gc.collect()
+        import_cpu_s = import_wall_s = 0.0
+        begun_s, began = time.process_time(), time.perf_counter()
+        virtual_s = world.clock.monotonic()
+        for number in range(count):
+            cpu_s, wall_s = time.process_time(), time.perf_counter()
+            vm_id = bench.import_once(f"bench-{number}")
+            import_cpu_s += time.process_time() - cpu_s
+            import_wall_s += time.perf_counter() - wall_s
+            bench.remove(vm_id)
+        figures = {
+            "imports": count,
+            "wall_s": time.perf_counter() - began,
+            "cpu_s": time.process_time() - begun_s,
+            "import_cpu_s": import_cpu_s,
+            "import_wall_s": import_wall_s,
+            "virtual_s": world.clock.monotonic() - virtual_s,
+            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        bench.client.close()
+    return figures
+
+
+def fourteen_hours(runs: int) -> dict[str, float]:
+    """The fastest of some imports that take fourteen hours by the world's clock."""
+    settings = Settings(port=0, agent_port=0, clock="automatic", time_scale=FOURTEEN_HOURS_SCALE)
+    with World(settings) as world:
+        bench = Bench(world)
+        # The model is stretched, so that its limits have to be: a day, for the conversion and for all commands.
+        bench.client.call("updateConfiguration", name=TIMEOUT_SETTING, value="24")
+        bench.client.call("updateConfiguration", name="wait", value=str(24 * 3600))
+        bench.remove(bench.import_once("warm"))
+        wall_s, cpu_s, virtual_s = [], [], []
+        for number in range(runs):
+            begun_s, began, world_s = time.process_time(), time.perf_counter(), world.clock.monotonic()
+            vm_id = bench.import_once(f"long-{number}")
+            wall_s.append(time.perf_counter() - began)
+            cpu_s.append(time.process_time() - begun_s)
+            virtual_s.append(world.clock.monotonic() - world_s)
+            bench.remove(vm_id)
+        bench.client.close()
+    return {"wall_s": min(wall_s), "cpu_s": min(cpu_s), "virtual_s": max(virtual_s)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(fourteen_hours(10) if sys.argv[1] == "fourteen" else many(int(sys.argv[1]))))
