@@ -43,6 +43,7 @@ class ManagementServer:
     seed: Seed
     http: HttpServer
     agents: AgentManager
+    left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
     def api_url(self) -> str:
@@ -54,6 +55,7 @@ class ManagementServer:
         """Accept agents, run jobs and answer HTTP requests."""
         with self.services.store.session() as session:
             release_all(session)  # what a killed server's imports had claimed of resource limits
+        self.services.leaks.take_stock(self.left_since)
         self.services.cleanups.load()
         self.agents.start()
         self.services.jobs.start()

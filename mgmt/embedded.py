@@ -74,6 +74,7 @@ class World:
         self._on_progress = on_progress
         self._own_work_dir: Path | None = None
         self._server: ManagementServer | None = None
+        self._first_mark: object = None
 
     @property
     def server(self) -> ManagementServer:
@@ -114,6 +115,7 @@ class World:
         self._server.start()
         if self.settings.agents == "embedded" and files.agents_file is not None:
             self._start_agents(files.agents_file)
+        self._first_mark = self._server.services.leaks.surroundings.mark()
 
     # The simulators are imported when they are wanted: a server without them starts in half the time.
 
@@ -187,6 +189,7 @@ class World:
         staging = _FleetStaging(self) if self.fleet is not None else None
         self._server = create_server(changed, self.providers, vcenter_address=self._vcenter_address(), staging=staging)
         self._server.services.leaks.surroundings = self._surroundings()
+        self._server.left_since = self._first_mark
         self._server.start()
         if self.fleet is None:
             return

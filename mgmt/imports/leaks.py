@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 KEPT_IMPORTS = 1000
 SERVER = "management server"
+EARLIER_IMPORT = "an import of an earlier server"
 THREAD = "thread"
 UNSEEN_HOSTS = (
     "Hosts whose agents are processes of their own: their files, mounts, password files and programs cannot be seen"
@@ -157,6 +158,22 @@ class LeakWatch:
             yield watched
         finally:
             self._end()
+
+    def take_stock(self, mark: object = None) -> None:
+        """At a start: what imports of an earlier server left in the records, and since `mark` around them.
+
+        VMs are not looked at: whether an import that was cut short wanted one cannot be told any more.
+        """
+        with self._lock:
+            with self._store.session() as session:
+                found = records_left(session, {})
+            self._marks = found.marks
+            self.surroundings.settle(found.file_names)
+            things = [Thing(row.kind, RECORDS, row.name) for row in found.rows if row.kind != "vm"]
+            if mark is not None:
+                things += self.surroundings.since(mark)
+            for thing in things:
+                self._add(thing, [WatchedImport("", EARLIER_IMPORT)])
 
     def report(self, job_uuid: str | None = None) -> Report:
         """The leaks that are there now, those of one import with `job_uuid`, the oldest first."""

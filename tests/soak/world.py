@@ -489,12 +489,15 @@ class SoakWorld:
         if self._tracebacks.found:
             raise SoakFailure("\n".join(self._tracebacks.found))
 
+    def leaks(self) -> list[str]:
+        """The leak report's lines."""
+        report = self.call("listImportLeaks") or {}
+        return [f"{leak['kind']} {leak['name']} on {leak['place']}" for leak in report["importleaks"]["leak"]]
+
     def check(self) -> None:
         """What must hold at rest."""
         self.look()
-        report = self.call("listImportLeaks") or {}
-        leaks = report["importleaks"]["leak"]
-        problems = [f"leak: {leak['kind']} {leak['name']} on {leak['place']}" for leak in leaks]
+        problems = [f"leak: {leak}" for leak in self.leaks()]
         running = self.get("listImportVmTasks", "importvmtask", zoneid=self._zone, tasksfilter="running")
         problems += [f"task of {task['displayname']} stays Running" for task in running]
         if self.vcenter.inventory.vm_names != self._vcenter_vms:
@@ -571,14 +574,4 @@ class SoakWorld:
         self.check()
 
 
-def summary(soak: SoakWorld) -> dict[str, Any]:
-    """The counts, for a report."""
-    return {
-        "steps": soak.steps,
-        "imports": dict(soak.imports),
-        "restarts": soak.restarts,
-        "failures": dict(soak.failures.most_common()),
-    }
-
-
-__all__ = ["HOSTS", "POOLS", "SETTINGS", "VMWARE_VMS", "SoakFailure", "SoakWorld", "summary"]
+__all__ = ["HOSTS", "POOLS", "SETTINGS", "VMWARE_VMS", "SoakFailure", "SoakWorld"]
