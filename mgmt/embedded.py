@@ -200,9 +200,7 @@ class World:
             raise StartError("not all embedded hosts connected to the restarted server")
 
     def _surroundings(self) -> EmbeddedSurroundings:
-        return EmbeddedSurroundings(
-            lambda: self.fleet, lambda: self.vcenter, external_agents=self.settings.agents != "embedded"
-        )
+        return EmbeddedSurroundings(lambda: self.fleet, lambda: self.vcenter)
 
     def stop(self) -> None:
         """End everything; safe to call twice and after a failed start."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from mgmt.imports.leaks import UNSEEN_HOSTS, UNSEEN_VCENTERS, Thing
+from mgmt.imports.leaks import Thing
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet
@@ -21,12 +21,9 @@ _Mark = tuple[frozenset[str], frozenset[str], frozenset[Thing]]
 class EmbeddedSurroundings:
     """The embedded hosts and vCenter of one world; `fleet` and `vcenter` give None while they do not run."""
 
-    def __init__(
-        self, fleet: Callable[[], Fleet | None], vcenter: Callable[[], VcenterSim | None], *, external_agents: bool
-    ) -> None:
+    def __init__(self, fleet: Callable[[], Fleet | None], vcenter: Callable[[], VcenterSim | None]) -> None:
         self._fleet = fleet
         self._vcenter = vcenter
-        self._external_agents = external_agents
 
     def mark(self) -> object:
         """What is there now."""
@@ -56,14 +53,15 @@ class EmbeddedSurroundings:
         if fleet is not None and file_names:
             fleet.settle(file_names)
 
-    def unseen(self) -> list[str]:
-        """What is not embedded here."""
-        notes = []
-        if self._fleet() is None or self._external_agents:
-            notes.append(UNSEEN_HOSTS)
-        if self._vcenter() is None:
-            notes.append(UNSEEN_VCENTERS)
-        return notes
+    def sees_host(self, name: str) -> bool:
+        """Whether the host is one of the embedded ones."""
+        fleet = self._fleet()
+        return fleet is not None and any(member.name == name for member in fleet.agents)
+
+    def sees_vcenter(self, address: str) -> bool:
+        """Whether the vCenter is the embedded one."""
+        vcenter = self._vcenter()
+        return vcenter is not None and address == "{}:{}".format(*vcenter.address)
 
     @property
     def _vcenter_name(self) -> str:

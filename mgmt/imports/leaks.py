@@ -17,10 +17,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from sqlalchemy import select
+
 from mgmt.imports.leakrecords import RECORDS, records_left
 from mgmt.imports.undo import NotUndone
 from mgmt.providers import Providers
 from mgmt.store.database import Store
+from mgmt.store.models import Host, ImportVmTask
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +31,10 @@ KEPT_IMPORTS = 1000
 SERVER = "management server"
 EARLIER_IMPORT = "an import of an earlier server"
 THREAD = "thread"
-UNSEEN_HOSTS = (
-    "Hosts whose agents are processes of their own: their files, mounts, password files and programs cannot be seen"
-)
+UNSEEN_HOSTS = "files, mounts, password files and programs cannot be seen, for its agent is a process of its own"
 UNSEEN_VCENTERS = (
-    "vCenters: clones and leases cannot be seen, for nothing there says who made them; of its own clones this server "
-    "knows those that it could not destroy"
+    "clones and leases cannot be seen, for nothing there says who made them; of its own clones this server knows those "
+    "that it could not destroy"
 )
 OWN_THREADS = ("vcenter-lease-progress", "vcenter-download")
 
@@ -65,8 +66,12 @@ class Surroundings(Protocol):
         """Files with these names belong to volumes."""
         ...
 
-    def unseen(self) -> list[str]:
-        """What cannot be looked at, in sentences."""
+    def sees_host(self, name: str) -> bool:
+        """Whether what is on that host is told by `since`."""
+        ...
+
+    def sees_vcenter(self, address: str) -> bool:
+        """Whether what is in that vCenter is told by `since`."""
         ...
 
 
@@ -85,8 +90,11 @@ class NoSurroundings:
     def settle(self, file_names: Collection[str]) -> None:
         return None
 
-    def unseen(self) -> list[str]:
-        return [UNSEEN_HOSTS, UNSEEN_VCENTERS]
+    def sees_host(self, name: str) -> bool:
+        return False
+
+    def sees_vcenter(self, address: str) -> bool:
+        return False
 
 
 @dataclass
@@ -178,9 +186,22 @@ class LeakWatch:
     def report(self, job_uuid: str | None = None) -> Report:
         """The leaks that are there now, those of one import with `job_uuid`, the oldest first."""
         with self._lock:
-            self._look_again()
+            unseen = self._unseen()
+            self._look_again(all_is_seen=not unseen)
             leaks = [leak for leak in self._leaks.values() if job_uuid is None or job_uuid in leak.job_uuids]
-            return Report(leaks, self._compared, self._running, self.surroundings.unseen())
+            return Report(leaks, self._compared, self._running, unseen)
+
+    def _unseen(self) -> list[str]:
+        """What cannot be looked at of the hosts that are there and of the vCenters that imports came from."""
+        around = self.surroundings
+        with self._store.session() as session:
+            hosts = session.scalars(select(Host.name).where(Host.removed.is_(None), Host.status == "Up"))
+            notes = [f"host {name}: {UNSEEN_HOSTS}" for name in sorted(hosts) if not around.sees_host(name)]
+            vcenters = session.scalars(select(ImportVmTask.vcenter).distinct())
+            for address in sorted(address for address in vcenters if address is not None):
+                if not around.sees_vcenter(address):
+                    notes.append(f"vCenter {address}: {UNSEEN_VCENTERS}")
+        return notes
 
     # Comparing ----------------------------------------------------------------------------------------------------
 
@@ -231,7 +252,7 @@ class LeakWatch:
 
     # Looking again ------------------------------------------------------------------------------------------------
 
-    def _look_again(self) -> None:
+    def _look_again(self, *, all_is_seen: bool) -> None:
         if not self._leaks:
             return
         with self._store.session() as session:
@@ -243,7 +264,7 @@ class LeakWatch:
         left |= self.surroundings.still_there(outside)
         for thing in [thing for thing, leak in self._leaks.items() if thing not in left and not leak.is_told]:
             del self._leaks[thing]
-        if not self.surroundings.unseen():  # all is seen: what was told and is not there has gone by itself
+        if all_is_seen:  # what was told and is not there has gone by itself
             jobs = {job for leak in self._leaks.values() if not leak.is_told for job in leak.job_uuids}
             for thing, leak in list(self._leaks.items()):
                 if leak.is_told and not jobs.intersection(leak.job_uuids):

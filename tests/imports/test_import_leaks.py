@@ -57,8 +57,11 @@ class Around:
     def settle(self, file_names: Collection[str]) -> None:
         self.settled.update(file_names)
 
-    def unseen(self) -> list[str]:
-        return []
+    def sees_host(self, name: str) -> bool:
+        return True
+
+    def sees_vcenter(self, address: str) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -195,6 +198,37 @@ def test_a_host_that_is_away_cleans_up_when_it_is_back(world: Any, wait_until: A
     assert not cleanups.is_waiting()
 
 
+def test_what_waits_for_a_host_survives_a_restart(world: Any, wait_until: Any) -> None:
+    """The next server knows it and sends it; when the host goes again it waits on."""
+    command = DeleteCommand()
+    world.agents.script(DeleteCommand, *[AgentUnavailableError("gone")] * 2, Answer(result=True))
+    with pytest.raises(CloudError):
+        cleanups_of(world).send(7, "delete x", command)
+    done: list[str] = []
+    after = cleanups_of(world, done.append)
+    after.load()
+    for sent in (2, 3):
+        after.host_up(7)
+        wait_until(lambda sent=sent: len(world.agents.commands(DeleteCommand)) == sent, "the command")
+        after.join(5)
+    assert (done, after.is_waiting(), world.rows(models.HostCleanup)) == (["delete x"], False, [])
+
+
+def test_a_host_that_comes_up_meanwhile_cleans_up(world: Any, wait_until: Any) -> None:
+    """It is not forgotten when it came Up between the failed command and the note of it."""
+    cleanups = cleanups_of(world)
+
+    def come_up(command: Any) -> Answer:
+        cleanups.host_up(7)
+        raise AgentUnavailableError("gone")
+
+    world.agents.script(DeleteCommand, come_up, Answer(result=True))
+    with pytest.raises(CloudError):
+        cleanups.send(7, "delete x", DeleteCommand())
+    wait_until(lambda: not cleanups.is_waiting(), "the clean-up")
+    assert len(world.agents.commands(DeleteCommand)) == 2
+
+
 def test_a_host_that_cannot_clean_up_says_why(world: Any) -> None:
     """A false answer is the reason, and nothing waits."""
     cleanups = cleanups_of(world)
@@ -212,7 +246,8 @@ def test_a_good_import_leaves_nothing(world: Any, watch: LeakWatch) -> None:
     assert watched_run(world, watch) is None
     report = watch.report()
     assert (list(report.leaks), report.compared, report.running) == ([], 1, 0)
-    assert list(report.unseen) == [UNSEEN_HOSTS, UNSEEN_VCENTERS]
+    hosts = [f"host {name}: {UNSEEN_HOSTS}" for name in ("K1", "K2", "K3", "K4")]
+    assert list(report.unseen) == [*hosts, f"vCenter vc1: {UNSEEN_VCENTERS}"]
 
 
 @both_ways

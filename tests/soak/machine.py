@@ -19,6 +19,8 @@ MOST_VMS = 8
 hosts = st.sampled_from(HOSTS)
 pools = st.sampled_from(tuple(POOLS))
 numbers = st.integers(0, 7)
+vmware_vms = st.sampled_from(VMWARE_VMS)
+paths = st.sampled_from(("vddk", "host", "server"))
 VM_COMMANDS = (
     "startVirtualMachine",
     "stopVirtualMachine",
@@ -44,16 +46,27 @@ class Operators(RuleBasedStateMachine):
 
     # Imports; those that are not waited for run on under the next steps
 
+    @rule(vm=vmware_vms, path=paths, wait=st.booleans())
+    def import_from_vmware(self, vm: str, path: str, wait: bool) -> None:
+        self._step().import_vmware(vm, path, None, None, "", wait=wait)
+
+    @rule(vm=vmware_vms, path=paths, pool=pools, wait=st.booleans())
+    def import_into_pool(self, vm: str, path: str, pool: str, wait: bool) -> None:
+        self._step().import_vmware(vm, path, pool, None, "", wait=wait)
+
+    @rule(vm=vmware_vms, path=paths, host=hosts, wait=st.booleans())
+    def import_on_host(self, vm: str, path: str, host: str, wait: bool) -> None:
+        self._step().import_vmware(vm, path, None, host, "", wait=wait)
+
     @rule(
-        vm=st.sampled_from(VMWARE_VMS),
-        path=st.sampled_from(("vddk", "vddk", "host", "server")),
+        vm=vmware_vms,
+        path=paths,
         pool=st.one_of(st.none(), pools),
-        host=st.one_of(st.none(), hosts),
-        fault=st.sampled_from(("", "", "", "mac", "nic", "disk", "pool", "record", "tool")),
+        fault=st.sampled_from(("mac", "nic", "disk", "pool", "record", "tool")),
         wait=st.booleans(),
     )
-    def import_vmware(self, vm: str, path: str, pool: str | None, host: str | None, fault: str, wait: bool) -> None:
-        self._step().import_vmware(vm, path, pool, host, fault, wait=wait)
+    def import_with_fault(self, vm: str, path: str, pool: str | None, fault: str, wait: bool) -> None:
+        self._step().import_vmware(vm, path, pool, None, fault, wait=wait)
 
     @rule(fault=st.sampled_from(("", "", "name", "password")), wait=st.booleans())
     def import_external(self, fault: str, wait: bool) -> None:

@@ -46,6 +46,7 @@ SETTINGS = {
     "threads.on.kvm.host.to.import.vmware.vm.files": ("0", "2"),
     "threads.on.ms.to.import.vmware.vm.files": ("0", "1", "3"),
     "convert.vmware.instance.to.kvm.extra.params.allowed": ("true", "true", "false"),
+    "convert.vmware.instance.to.kvm.extra.params.allowed.list": ("bogus", ""),
     "instance.name": ("VM", "SOAK"),
 }
 GIB = 1024**3
