@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
-from agent_sim.host import Domain, HostDescription, generated_hosts
+from agent_sim.execution import Ending
+from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.ledger import MOUNT, Holding, Ledger
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 _STOP_LIMIT_S = 2.0
 _CALL_LIMIT_S = 10.0
+_TURNS_TO_WAKE = 3
 _WORKER_THREADS = 16
 
 
@@ -153,6 +155,23 @@ class Fleet:
         """
         self._call(self._member(name).end_domain(domain, how))
 
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
+        """End what the host with that guid does for a command, which CloudStack's agents cannot be told to.
+
+        `log_id` is `logid` of the command's context, `command` the name of its class. The tool is killed, what it
+        wrote is removed, and the agent answers with a failure; what has not begun never will. `goes on` when no such
+        agent runs.
+        """
+        member = self._find(guid)
+
+        async def end() -> Ending:
+            ending: Ending = "goes on" if member is None else member.end_command(log_id, command)
+            for _ in range(_TURNS_TO_WAKE):  # the ended work is in hand again before the caller's ends
+                await asyncio.sleep(0)
+            return ending
+
+        return self._call(end())
+
     def agent(self, name: str) -> Member:
         """The agent of host `name`; raises FleetError for an unknown name."""
         return self._member(name)
@@ -175,6 +194,10 @@ class Fleet:
         """The real directory of an NFS export."""
         return NfsServers(self.work_dir / "exports").directory(server, path)
 
+    def has_host(self, guid: str) -> bool:
+        """Whether a host with that guid is in the fleet."""
+        return self._find(guid) is not None
+
     # -- what is there
 
     def holdings(self) -> list[Holding]:
@@ -191,6 +214,10 @@ class Fleet:
         self._ledger.settle(file_names)
 
     # -- inside
+
+    def _find(self, guid: str) -> Member | None:
+        wanted = guid.removesuffix(f"-{RESOURCE_NAME}")
+        return next((item for item in self._members.values() if item.hypervisor.host.guid == wanted), None)
 
     def _member(self, name: str) -> Member:
         try:

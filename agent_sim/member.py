@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
 from agent_sim.commands.lost import take_back
+from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
@@ -21,6 +23,10 @@ from mgmt.protocol.link import LinkError, TlsLink
 from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
+
+ENDABLE = frozenset({"ConvertInstanceCommand", "ImportConvertedInstanceCommand", "CopyRemoteVolumeCommand"})
+"""What takes long, and can be ended from beside the wire."""
+_KEPT_KEYS = 64
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
 
@@ -60,6 +66,9 @@ class Member:
         self._pools: list[MeasuredPool] = []
         self._timer: Timer | None = None
         self._wire: _Wire | None = None
+        self._executions: dict[tuple[str, str], Execution] = {}
+        self._unwanted: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
+        self._done: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
         self._workers = asyncio.Semaphore(hypervisor.host.properties.workers)
         self._agent = self._new_agent()
 
@@ -344,8 +353,52 @@ class Member:
         if agent is self._agent:
             self._perform(agent.answered(execute, answers))
 
-    async def _run_command(self, command: Command) -> Answer:
+    def end_command(self, log_id: str, command: str) -> Ending:
+        """End the work on the command of that class name and log id, or refuse it when its turn comes.
+
+        An agent that does not run, or was stopped by a signal, goes on as it is.
+        """
+        if self._agent.phase is not Phase.RUNNING or self._is_frozen:
+            return "goes on"
+        key = (log_id, command)
+        execution = self._executions.get(key)
+        if execution is not None:
+            execution.end()
+        elif command in ENDABLE and key not in self._done:
+            self._unwanted.append(key)
+            return "never begins"
+        return "ends"  # what cannot be ended takes no time that is worth it
+
+    async def _run_endable(self, command: Command, name: str) -> Answer:
+        execution = Execution(command.contextMap.get("logid", ""), name)
+        key = (execution.log_id, name)
+        if key in self._unwanted:
+            self._unwanted.remove(key)
+            return Answer(result=False, details=ENDED_TEXT)
+
+        async def work() -> Answer:
+            set_current(execution)
+            return await answer_command(self.hypervisor, command)
+
+        task = asyncio.get_running_loop().create_task(work())
+        execution.task = task
+        self._executions[key] = execution
         try:
+            return await task
+        except asyncio.CancelledError:
+            if not execution.is_ended:
+                raise
+            await execution.clean_up()
+            return Answer(result=False, details=ENDED_TEXT)
+        finally:
+            del self._executions[key]
+            self._done.append(key)
+
+    async def _run_command(self, command: Command) -> Answer:
+        name = simple_name(command)
+        try:
+            if name in ENDABLE:
+                return await self._run_endable(command, name)
             return await answer_command(self.hypervisor, command)
         except Exception as error:
             logger.exception("%s: %s failed", self.name, simple_name(command))

@@ -13,6 +13,8 @@ from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.services import Services
 from mgmt.config import Settings
+from mgmt.imports.ports import HostControl
+from mgmt.imports.queue import ImportQueue, import_limits
 from mgmt.imports.staging import MountedStaging, NoStaging, StagingArea
 from mgmt.inventory.limits import release_all
 from mgmt.inventory.power_sync import PowerSync
@@ -80,11 +82,13 @@ def create_server(
     *,
     vcenter_address: str | None = None,
     staging: StagingArea | None = None,
+    host_control: HostControl | None = None,
 ) -> ManagementServer:
     """A management server that holds its ports but does not answer yet.
 
     `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one; `staging` is where the
-    server reaches NFS storage, by default what the setting `nfs_root` says. Raises PortTakenError,
+    server reaches NFS storage, by default what the setting `nfs_root` says; `host_control` is what it can do with hosts
+    beside the agent wire, by default nothing. Raises PortTakenError,
     mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
     """
     providers = providers or Providers()
@@ -95,10 +99,13 @@ def create_server(
     if staging is None:
         staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
-        return _wire(settings, providers, redactor, journal, store, vcenter_address, staging)
+        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging)
     except BaseException:
         store.close()
         raise
+    if host_control is not None:
+        server.services.host_control = host_control
+    return server
 
 
 def _wire(
@@ -114,7 +121,9 @@ def _wire(
     world = seed(store, settings.seed, vcenter_address=vcenter_address)
     for secret in world.secrets:
         redactor.register(secret)
-    global_settings = GlobalSettings(store)
+    global_settings = GlobalSettings(store, extensions=settings.extensions)
+    import_queue = ImportQueue(import_limits(global_settings))
+    global_settings.on_change.append(import_queue.refresh)
     _require_free(settings.host, settings.port, "port", "the HTTP API")
     _require_free(settings.host, settings.agent_port, "agent-port", "agents")
     agents = AgentManager(
@@ -149,6 +158,8 @@ def _wire(
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         staging=staging,
+        import_queue=import_queue,
+        has_extensions=settings.extensions,
         vm_work=VmWork(providers.clock),
         cloudstack_version=profile.version,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import Settings
+from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
 from mgmt.providers import Providers
 from mgmt.store.seeding import read_seed
@@ -47,6 +48,28 @@ class _FleetStaging:
             raise not_mounted(nfs_host, path, str(error)) from error
         found.mkdir(parents=True, exist_ok=True)
         return found
+
+
+class _FleetControl:
+    """The embedded hosts beside the agent wire."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
+        """End what a host does for a command; see `Fleet.end_command`."""
+        from agent_sim.fleet import FleetError
+
+        if self._world.fleet is None:
+            return "goes on"
+        try:
+            return self._world.fleet.end_command(guid, log_id, command)
+        except FleetError:  # it stops
+            return "goes on"
+
+    def reports_progress(self, guid: str) -> bool:
+        """Embedded hosts tell how far they are."""
+        return self._world.fleet is not None and self._world.fleet.has_host(guid)
 
 
 class StartError(RuntimeError):
@@ -110,6 +133,7 @@ class World:
             self.providers,
             vcenter_address=self._vcenter_address(),
             staging=_FleetStaging(self) if embedded_agents else None,
+            host_control=_FleetControl(self) if embedded_agents else None,
         )
         self._server.services.leaks.surroundings = self._surroundings()
         self._server.start()
@@ -156,6 +180,14 @@ class World:
             hosts = load_hosts(hosts_file, self._variables())
         except HostFileError as error:
             raise StartError(str(error)) from error
+
+        def follow(event: ProgressEvent) -> None:
+            services.imports.reported(
+                event.log_id, event.tool, event.disk_index, event.disk_count, event.bytes_done, event.bytes_total
+            )
+            if self._on_progress is not None:
+                self._on_progress(event)
+
         self.fleet = Fleet(
             hosts,
             connect=self.server.agents.address,
@@ -163,7 +195,7 @@ class World:
             time_scale=self.settings.time_scale,
             clock=self.clock.virtual,
             on_pings_passed=self.server.agents.pings_passed,
-            on_progress=self._on_progress,
+            on_progress=follow,
             on_tool_run=record_tool_run,
             repaired=services.quirks.absent,
         )

@@ -90,6 +90,10 @@ class OperationTimedOutError(CloudError):
     cserrorcode = 4560
 
 
+class CommandAbandonedError(CloudError):
+    """Nobody waits for a host's answer any more: the import that asked was cancelled. Ours, not upstream's."""
+
+
 class ServerStoppingError(Exception):
     """This server is being stopped; whoever waits for an agent is let go.
 

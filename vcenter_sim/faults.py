@@ -97,6 +97,11 @@ def invalid_state() -> Fault:
     return vim.fault.InvalidState(msg="The operation is not allowed in the current state.")
 
 
+def not_cancelable() -> Fault:
+    """The answer to the cancellation of a task that cannot be cancelled."""
+    return vmodl.fault.NotSupported(msg="The operation is not supported on the object.")
+
+
 def timed_out() -> Fault:
     """The fault of a lease whose client was not heard of for too long."""
     return vim.fault.Timedout(msg="Operation timed out.")

@@ -137,12 +137,14 @@ class Tasks:
         *,
         duration_s: float,
         steps: tuple[int, ...] = (25, 50, 75),
+        cancelable: bool = False,
     ) -> Reference:
         """A task that reports each of `steps` (percent) over `duration_s`, then does `work` under the lock.
 
         What `work` returns is the task's result; a fault that it raises becomes the task's error.
         """
         task = self._add(method, entity, user)
+        task["info"].cancelable = cancelable
         pause_s = duration_s / (len(steps) + 1)
         self._scheduler.after(0, lambda: self._advance(task, list(steps), pause_s, work))
         return task.ref
@@ -154,6 +156,18 @@ class Tasks:
             task["info"].state = "running"
             task["info"].startTime = utc(self._inventory.clock)
             return task
+
+    def cancel(self, task: Managed) -> None:
+        """End a task before its work is done; raises NotSupported, or InvalidState for one that has ended."""
+        with self._inventory.lock:
+            info = task["info"]
+            if info.completeTime is not None:
+                raise faults.invalid_state()
+            if not info.cancelable:
+                raise faults.not_cancelable()
+            info.cancelled = True
+            info.progress = None
+            self.close(task, faults.request_canceled())
 
     def close(self, task: Managed, fault: Fault | None = None) -> None:
         """End a task of `open`, in `fault` when one is given; does nothing for one that has ended."""
@@ -195,6 +209,8 @@ class Tasks:
     def _advance(self, task: Managed, steps: list[int], pause_s: float, work: Callable[[], Any]) -> None:
         with self._inventory.lock:
             info = task["info"]
+            if info.completeTime is not None:
+                return  # cancelled
             if info.state == "queued":
                 info.state = "running"
                 info.startTime = utc(self._inventory.clock)

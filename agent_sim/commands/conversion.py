@@ -23,6 +23,7 @@ from agent_sim.defects import (
     VDDK_READS_ORIGINAL,
 )
 from agent_sim.errors import AgentFailure
+from agent_sim.execution import current_execution
 from agent_sim.hypervisor import PASSWORD_FILE_PREFIX, Hypervisor
 from agent_sim.ledger import FOLDER, PASSWORD_FILE
 from agent_sim.storage import Pool
@@ -98,6 +99,7 @@ class _Conversion:
     source: RemoteInstanceTO
     pool: Pool
     uuid: str
+    export_folder: str | None = None
 
     @property
     def limit_s(self) -> float:
@@ -111,6 +113,15 @@ class _Conversion:
     @property
     def original_name(self) -> str:
         return self.command.originalVMName or self.name
+
+    def remove_files(self) -> None:
+        """What a conversion that is ended from outside leaves nothing of: its files, and the mount that it made."""
+        for path in self.pool.directory.glob(f"{self.uuid}*"):
+            path.unlink(missing_ok=True)
+        if self.export_folder is not None:
+            shutil.rmtree(self.hypervisor.files.real(self.export_folder), ignore_errors=True)
+        if isinstance(self.command.conversionTemporaryLocation, NfsTO):
+            self.hypervisor.storage.release(self.pool)
 
     def is_repaired(self, defect: str) -> bool:
         """True when the host's agent is without that defect of CloudStack's."""
@@ -155,6 +166,9 @@ async def convert(hypervisor: Hypervisor, command: ConvertInstanceCommand) -> An
         return Answer(result=False, details=text)
     pool = open_temporary_pool(hypervisor, command.conversionTemporaryLocation)
     conversion = _Conversion(hypervisor, command, source, pool, hypervisor.ids.uuid())
+    execution = current_execution()
+    if execution is not None:
+        execution.on_end(conversion.remove_files)
     answer: Answer | None = None
     try:
         answer = await _by_path(conversion)
@@ -182,7 +196,7 @@ async def _export_and_convert(conversion: _Conversion) -> Answer:
     if blank(conversion.source.vcenterHost) or blank(name):
         return Answer(result=False, details=f"Couldn't export OVA for the VM {name}, due to empty url")
     folder = conversion.hypervisor.ids.uuid()
-    target_dir = f"{pool.target}/{folder}/"
+    target_dir = conversion.export_folder = f"{pool.target}/{folder}/"
     real_dir = conversion.hypervisor.files.real(target_dir)
     conversion.hypervisor.bench.note_file(real_dir, FOLDER, target_dir)
     real_dir.mkdir(parents=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from agent_sim.commands.base import API, HandlerTable, open_temporary_pool, remove_converted, remove_xml
 from agent_sim.defects import DOMAIN_XML_LEFT, TEMPORARY_MOUNT_LEFT
 from agent_sim.errors import AgentFailure
+from agent_sim.execution import current_execution
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import Pool
 from agent_sim.toolchain.arguments import copy_argv
@@ -181,6 +182,9 @@ async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool, number
     name = hypervisor.ids.uuid()
     path = f"{pool.target}/{name}"
     finished = False
+    execution = current_execution()
+    if execution is not None:
+        execution.on_end(lambda: hypervisor.files.real(path).unlink(missing_ok=True))
     try:
         invocation = Invocation.of(copy_argv(disk.path, path), vm=vm, limit_s=_COPY_LIMIT_S, disk=number)
         outcome = await hypervisor.toolchain.run(invocation)

@@ -13,6 +13,7 @@ from agent_sim.commands.base import API, CHECKED_POOL_TYPES, HandlerTable
 from agent_sim.commands.volumes import image_details
 from agent_sim.defects import REMOTE_COPY_LEFT
 from agent_sim.errors import AgentFailure
+from agent_sim.execution import current_execution
 from agent_sim.host import Domain
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.ledger import FILE
@@ -85,6 +86,9 @@ async def copy_remote_volume(hypervisor: Hypervisor, command: CopyRemoteVolumeCo
         return Answer(result=False, details=text)
     name = hypervisor.ids.uuid()
     made: list[Path] = []
+    execution = current_execution()
+    if execution is not None:
+        execution.on_end(lambda: _remove(made))
     done = False
     try:
         pool = hypervisor.storage.find(filer.uuid or "")
@@ -94,8 +98,7 @@ async def copy_remote_volume(hypervisor: Hypervisor, command: CopyRemoteVolumeCo
         return Answer(result=False, details=f"Failed to copy volume due to: {error}")
     finally:
         if not done:
-            for path in made:
-                path.unlink(missing_ok=True)
+            _remove(made)
     return CopyRemoteVolumeAnswer(
         result=True,
         details="",
@@ -104,6 +107,11 @@ async def copy_remote_volume(hypervisor: Hypervisor, command: CopyRemoteVolumeCo
         size=image.virtual_size_bytes,
         volumeDetails=image_details(image) | {"IS_LOCKED": "false"},
     )
+
+
+def _remove(files: list[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
 
 
 async def _copy(

@@ -49,15 +49,18 @@ async def _transfer(run: Run, machine: SourceMachine, target: str, threads: int)
     if pool is not None and size > await bench.blocking(pool.available_bytes):
         raise ToolFailure("Error: File I/O failed: No space left on device", "Completed with errors")
     run.say(f"Writing OVF package: {folder}/{machine.name}.ovf")
+    count = len(machine.disks)
+    for number, disk in enumerate(machine.disks, start=1):
+        run.progress("Exporting disks", disk=number, disks=count, bytes_total=disk.allocated_bytes)
     with bench.streams.stream(machine.esxi_host):
         for number, disk in enumerate(machine.disks, start=1):
             for step in range(1, _STEPS + 1):
                 rate = bench.model.export_rate(threads, bench.streams.count(machine.esxi_host))
                 await run.advance(disk.allocated_bytes / _STEPS / rate)
                 run.progress(
-                    f"Exporting disk {number}/{len(machine.disks)}",
+                    f"Exporting disk {number}/{count}",
                     disk=number,
-                    disks=len(machine.disks),
+                    disks=count,
                     bytes_done=disk.allocated_bytes * step // _STEPS,
                     bytes_total=disk.allocated_bytes,
                 )

@@ -81,7 +81,10 @@ class ToolRun:
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """Where a run stands. `phase` is the tool's stage line; bytes are of the disk `disk_index` (from 1; 0: no disk)."""
+    """Where a run stands. `phase` is the tool's stage line; bytes are of the disk `disk_index` (from 1; 0: no disk).
+
+    `log_id` is what the server wrote into the context of the command that the tool runs for.
+    """
 
     host: str
     vm: str
@@ -92,6 +95,7 @@ class ProgressEvent:
     bytes_done: int
     bytes_total: int
     elapsed_s: float
+    log_id: str = ""
 
 
 ProgressListener = Callable[[ProgressEvent], None]

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from agent_sim.execution import current_execution
 from agent_sim.host import HostDescription
 from agent_sim.ledger import Ledger
 from agent_sim.providers import Timers
@@ -68,7 +69,11 @@ class Bench:
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in a worker thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.executor, partial(function, *args, **kwargs))
+        thread = self.executor.submit(partial(function, *args, **kwargs))
+        execution = current_execution()
+        if execution is not None:
+            execution.thread = thread
+        return await asyncio.wrap_future(thread)
 
     async def room(self, pool: Pool) -> int:
         """Bytes that are free in the pool; in a worker thread where its files must be counted first."""
@@ -113,6 +118,8 @@ class Run:
         self.lines: list[str] = []
         self.environment = dict(invocation.environment)
         self.shell_splice = False
+        execution = current_execution()
+        self._log_id = execution.log_id if execution is not None else ""
 
     async def advance(self, duration_s: float) -> None:
         """Let model time pass, waiting for the scaled part of it."""
@@ -154,6 +161,7 @@ class Run:
                 bytes_done,
                 bytes_total,
                 self.elapsed_s,
+                self._log_id,
             )
             self.bench.on_progress(event)
 

@@ -227,6 +227,7 @@ async def inspect_source(run: Run, machine: SourceMachine, options: V2vOptions) 
 
 async def copy_disks(run: Run, machine: SourceMachine, options: V2vOptions, *, from_ova: bool) -> None:
     """Copy the disks one after the other, as virt-v2v does without `--parallel`."""
+    _announce(run, machine)
     for index, disk in enumerate(machine.disks):
         if from_ova:
             await _copy(run, machine, index, disk, options, from_ova=True)
@@ -234,6 +235,13 @@ async def copy_disks(run: Run, machine: SourceMachine, options: V2vOptions, *, f
         with run.bench.streams.stream(machine.esxi_host):
             await run.advance(run.bench.model.extent_query_s(disk.capacity_bytes))
             await _copy(run, machine, index, disk, options, from_ova=False)
+
+
+def _announce(run: Run, machine: SourceMachine) -> None:
+    """Tell the sizes of all disks before the first one is copied."""
+    count = len(machine.disks)
+    for number, disk in enumerate(machine.disks, start=1):
+        run.progress("Copying disks", disk=number, disks=count, bytes_total=disk.allocated_bytes)
 
 
 async def _copy(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +22,8 @@ from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
 from mgmt.agents.states import Event, Status
-from mgmt.clock import current_hold, hold
-from mgmt.errors import AgentUnavailableError, ServerStoppingError
+from mgmt.clock import Hold, current_hold, hold
+from mgmt.errors import AgentUnavailableError, CommandAbandonedError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
 from mgmt.protocol.records import Answer, Command
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
 STOP_TIMEOUT_S = 5.0
+KEPT_ABANDONED = 64
+ABANDONED_TEXT = "Nobody waits for the answer any more"
 
 # Gets a host's number, the power states by instance name of a ping and whether it came out of turn, because a VM ended;
 # in a thread that may use the database. Answers whether the report told nothing new (mgmt.inventory.power_sync).
@@ -82,6 +86,8 @@ class AgentManager:
         self._is_stopping = False
         self._changed = threading.Condition()
         self._up: dict[int, str] = {}
+        self._waiting: dict[int, tuple[concurrent.futures.Future[list[Answer]], Hold | None]] = {}
+        self._abandoned: deque[Command] = deque(maxlen=KEPT_ABANDONED)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -144,8 +150,8 @@ class AgentManager:
         """The answer of host `host_id` to `command`.
 
         `wait_s` overrides the command's `wait`; 0 means the global setting `wait`. Raises AgentUnavailableError when
-        there is no link or it is lost, OperationTimedOutError when no answer comes in time, and ServerStoppingError
-        when this server is stopped meanwhile.
+        there is no link or it is lost, OperationTimedOutError when no answer comes in time, CommandAbandonedError
+        after `abandon`, and ServerStoppingError when this server is stopped meanwhile.
         """
         return self.send_all(host_id, [command], stop_on_error=True, wait_s=wait_s)[0]
 
@@ -162,18 +168,24 @@ class AgentManager:
 
         def submit() -> None:
             assert self._hub is not None
+            if result.done():  # abandoned before it began
+                return
             try:
                 answers = self._hub.core.submit(
                     host_id, commands, wait_s=wait_s, stop_on_error=stop_on_error, correlation_id=correlation_id
                 )
             except Exception as error:  # it belongs to the caller's thread
-                result.set_exception(error)
+                if not result.done():
+                    result.set_exception(error)
             else:
                 answers.add_done_callback(done)
                 if mine is not None:
                     mine.park()
 
         def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
+            if result.done():  # nobody waits for it any more
+                answers.exception()
+                return
             if mine is not None:
                 mine.resume()
             error = answers.exception()
@@ -182,9 +194,12 @@ class AgentManager:
             else:
                 result.set_result(list(answers.result()))
 
+        self._waiting[id(commands[0])] = (result, mine)
         try:
             if self._loop is None:
                 raise NotAttachedError(host_id)
+            if any(command is commands[0] for command in self._abandoned):
+                raise CommandAbandonedError(ABANDONED_TEXT)
             try:
                 self._loop.call_soon_threadsafe(submit)
             except RuntimeError:  # the loop has just ended
@@ -194,6 +209,28 @@ class AgentManager:
             if self._is_stopping:
                 raise ServerStoppingError("the server is being stopped") from None
             raise self._unavailable(host_id) if isinstance(error, NotAttachedError) else error from None
+        finally:
+            del self._waiting[id(commands[0])]
+
+    def abandon(self, command: Command) -> None:
+        """Let the `send` of this very command raise CommandAbandonedError; the host's answer is then nobody's.
+
+        The host is not told: CloudStack's agents have no command for it.
+        """
+        self._abandoned.append(command)  # its `send` may be about to begin
+        waiting = self._waiting.get(id(command))
+        if waiting is None or self._loop is None:
+            return
+        result, work = waiting
+
+        def give_up() -> None:
+            if not result.done():
+                if work is not None:
+                    work.resume()
+                result.set_exception(CommandAbandonedError(ABANDONED_TEXT))
+
+        with contextlib.suppress(RuntimeError):  # the loop has just ended, and so does the wait
+            self._loop.call_soon_threadsafe(give_up)
 
     def pings_passed(self, guid: str, states: Mapping[str, str], last_s: float) -> bool:
         """Take the pings of a host of this process as received, the last one at `last_s` of the clock's `monotonic`.

@@ -1,7 +1,4 @@
-"""The WSGI application: moves bytes between HTTP and the dispatcher.
-
-API requests are taken in front of Flask, whose contexts, routing and response objects would double what a short one
-costs; everything else is a Flask view.
+"""The WSGI application: one Flask view that moves bytes between HTTP and the dispatcher.
 
 Upstream: client/.../ServerDaemon.java and Jetty (paths, methods, compression), ApiServlet.java (headers).
 """
@@ -9,20 +6,16 @@ Upstream: client/.../ServerDaemon.java and Jetty (paths, methods, compression), 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
 
 from mgmt.api import pages
-from mgmt.api.dispatch import ApiRequest, Dispatcher
+from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
 from mgmt.commands.services import Services
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MIN_COMPRESSED_BYTES = 32
 CONTEXT = "/client"
@@ -57,32 +50,21 @@ def create_wsgi(services: Services, *, session_timeout_s: float = DEFAULT_IDLE_T
     app.extensions["dispatcher"] = dispatcher
 
     def view(path: str = "") -> Response:
-        return _respond()
+        return _respond(dispatcher)
 
     for rule in ("/", "/<path:path>"):
         app.add_url_rule(rule, view_func=view, methods=_METHODS, provide_automatic_options=False)
-    app.wsgi_app = _api_first(dispatcher, app.wsgi_app)  # type: ignore[assignment,method-assign]  # as Flask says
     return app
 
 
-def _api_first(dispatcher: Dispatcher, rest: WSGIApplication) -> WSGIApplication:
-    """The application that answers API requests and leaves the others to `rest`."""
-
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if (path == API_PATH or path.startswith(API_PATH + "/")) and environ["REQUEST_METHOD"] in _ANSWERED_METHODS:
-            return _api(dispatcher, environ, start_response)
-        return rest(environ, start_response)
-
-    return application
-
-
-def _respond() -> Response:
+def _respond(dispatcher: Dispatcher) -> Response:
     environ = request.environ
     method: str = environ["REQUEST_METHOD"]
     path: str = environ["PATH_INFO"]
     if method not in _ANSWERED_METHODS:
         return _other_method(method)
+    if path == API_PATH or path.startswith(API_PATH + "/"):
+        return _api(dispatcher, method, path)
     if path == CONTEXT:
         return _redirect(302, CONTEXT + "/")
     if path == CONTEXT + "/":
@@ -92,34 +74,34 @@ def _respond() -> Response:
     return _redirect(301, CONTEXT + path)
 
 
-def _api(dispatcher: Dispatcher, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    method: str = environ["REQUEST_METHOD"]
-    path: str = environ["PATH_INFO"]
+def _api(dispatcher: Dispatcher, method: str, path: str) -> Response:
+    environ = request.environ
     query: str = environ.get("QUERY_STRING", "")
     if len(path) + len(query) > MAX_QUERY_LENGTH:
-        return _html_error(414, path)(environ, start_response)
+        return _html_error(414, path)
     form = None
     if method == "POST" and is_form(environ.get("CONTENT_TYPE", "")):
         # waitress has read the whole body and knows its length, also that of a chunked one
         if int(environ.get("CONTENT_LENGTH") or 0) > MAX_FORM_BYTES:
-            cause = "java.lang.IllegalStateException: Form is larger than max length 1048576"
-            return _html_error(404, path, cause)(environ, start_response)
+            return _html_error(404, path, "java.lang.IllegalStateException: Form is larger than max length 1048576")
         form = environ["wsgi.input"].read()
     try:
         parameters = parse(query, form)
     except UndecodableError as error:
-        return _html_error(404, path, f"java.lang.IllegalArgumentException: {error}")(environ, start_response)
+        return _html_error(404, path, f"java.lang.IllegalArgumentException: {error}")
     answer = dispatcher.handle(ApiRequest(method, parameters, cookies(environ.get("HTTP_COOKIE", ""))))
-    headers = [("Content-Type", answer.content_type), *answer.headers, *_SECURITY_HEADERS]
+    return _api_response(answer, method, environ.get("HTTP_ACCEPT_ENCODING", ""))
+
+
+def _api_response(answer: ApiAnswer, method: str, accepted: str) -> Response:
+    headers = Headers([("Content-Type", answer.content_type), *answer.headers, *_SECURITY_HEADERS])
     body = answer.body
     if answer.status == 200 and method != "HEAD":
-        headers.append(_VARY)
-        if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "") and len(body) >= MIN_COMPRESSED_BYTES:
-            headers.append(("Content-Encoding", "gzip"))
+        headers.add(*_VARY)
+        if "gzip" in accepted and len(body) >= MIN_COMPRESSED_BYTES:
+            headers.add("Content-Encoding", "gzip")
             body = zlib.compress(body, 1, wbits=31)
-    headers.append(("Content-Length", str(len(body))))
-    start_response(_status_line(answer.status), headers)
-    return [] if method == "HEAD" else [body]
+    return Response(body, _status_line(answer.status), headers)
 
 
 def _status_line(status: int) -> str:

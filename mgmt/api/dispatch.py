@@ -22,7 +22,7 @@ from mgmt.api.sessions import COOKIE_AND_PARAMETER, SessionTable, session_key_is
 from mgmt.api.signature import expires_at, is_right
 from mgmt.api.web_session import KEY_COOKIE, CallSession
 from mgmt.clock import working
-from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result
+from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result, at_once
 from mgmt.commands.services import Services
 from mgmt.errors import (
     ACCOUNT_ERROR,
@@ -232,7 +232,7 @@ class Dispatcher:
                 session=session,
                 web=work.session,
             )
-            result = declaration.handler(call, Bound(raw, frozenset(raw)))
+            result = at_once(declaration.handler(call, Bound(raw, frozenset(raw))))
         return self._result_answer(work, declaration, result)
 
     # What is done -------------------------------------------------------------------------------------------------
@@ -248,13 +248,14 @@ class Dispatcher:
             caller=caller,
             command=declaration.name,
             correlation_id=work.correlation_id,
+            received_s=self._services.providers.clock.monotonic(),
         )
         if declaration.is_async:
             return self._start_job(work, declaration, binder, raw, call)
         with self._services.store.session() as session:
             call.session = session
             bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
-            result = declaration.handler(call, bound)
+            result = at_once(declaration.handler(call, bound))
         return self._result_answer(work, declaration, result)
 
     def _start_job(

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from mgmt.api.render import job_content
-from mgmt.commands.declaration import Bound, Call, Declaration
+from mgmt.commands.declaration import Bound, Call, Declaration, Result
 from mgmt.inventory.events import RESOURCE_TYPES, record_event
 from mgmt.inventory.lookup import uuids_of
+from mgmt.jobs.waiting import Work
 
 
 def submit_job(declaration: Declaration, call: Call, bound: Bound, *, custom_job_uuid: str | None) -> str:
     """Queue the command and return the job's UUID; raises what `JobRunner.submit` raises."""
 
-    def run(job_uuid: str) -> Mapping[str, Any]:
+    def run(job_uuid: str) -> Mapping[str, Any] | Work[Mapping[str, Any]]:
         result = declaration.handler(replace(call, session=None, job_uuid=job_uuid), bound)
+        if isinstance(result, Generator):
+            return contents(result)
         return job_content(result, declaration.object_name)
+
+    def contents(work: Work[Result]) -> Work[Mapping[str, Any]]:
+        return job_content((yield from work), declaration.object_name)
 
     bound.instance_uuid = _instance_uuid(declaration, call, bound)
     shown = declaration

@@ -12,7 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mgmt.cli.client import ApiCallError, ApiClient
+from mgmt.cli.import_bars import ImportBars
 from mgmt.cli.profiles import client_for
+
+INTERRUPTED = 130  # what shells make of an interrupt
 
 
 @click.command()
@@ -38,7 +41,8 @@ def api(
 ) -> None:
     """Send COMMAND with KEY=VALUE parameters, wait for its job and print the answer as JSON.
 
-    On a terminal an import shows its steps while it runs. An error answer goes to standard error, with exit status 1.
+    On a terminal an import shows its step and, from a server with --extensions, each disk's progress; an interrupt
+    leaves it running and tells how to cancel it. An error answer goes to standard error, with exit status 1.
     """
     sent = _parameters(parameters)
     client = client_for(profile=profile, ready_file=ready_file, url=url, api_key=api_key, secret_key=secret_key)
@@ -85,27 +89,33 @@ def _parameters(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def _run_with_progress(client: ApiClient, command: str, parameters: dict[str, str]) -> Any:
-    """Run `command` with a bar; an import's bar follows the step that listImportVmTasks shows for it."""
-    progress = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
-    )
-    with progress:
-        bar = progress.add_task(command, total=None)
-
-        def show_step() -> None:
-            task = _import_task(client, parameters) if command == "importVm" else None
-            if task is not None:
-                done, _, total = task["step"].removeprefix("[").partition("]")[0].partition("/")
-                progress.update(bar, completed=int(done) - 1, total=int(total), description=task["description"])
-
-        return client.run(command, parameters, on_poll=show_step)
+    """Run `command` with a bar; an import has one for each disk where the server has extensions."""
+    console = Console(stderr=True)
+    if command == "importVm":
+        return _run_import(client, parameters, console)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        progress.add_task(command, total=None)
+        return client.run(command, parameters)
 
 
-def _import_task(client: ApiClient, parameters: dict[str, str]) -> dict[str, Any] | None:
+def _run_import(client: ApiClient, parameters: dict[str, str], console: Console) -> Any:
+    jobs: list[str] = []
+    bars = ImportBars(client, parameters, console)
     try:
-        answer = client.call("listImportVmTasks", zoneid=parameters.get("zoneid"), tasksfilter="running")
-    except ApiCallError:
-        return None  # an older server: the bar then just moves
-    wanted = parameters.get("name")
-    tasks = [task for task in answer.get("importvmtask", []) if task.get("sourcevmname") == wanted]
-    return tasks[0] if tasks else None
+        with bars:
+            return client.run("importVm", parameters, on_poll=bars.follow, on_job=jobs.append)
+    except KeyboardInterrupt:
+        for job_id in jobs:
+            _tell_what_goes_on(job_id, can_cancel=bars.can_cancel)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _tell_what_goes_on(job_id: str, *, can_cancel: bool) -> None:
+    click.echo(f"The import goes on, as job {job_id}. To see how it ends:", err=True)
+    click.echo(f"  cloudstack-mock api queryAsyncJobResult jobid={job_id}", err=True)
+    if can_cancel:
+        click.echo("To cancel it and undo what it made:", err=True)
+        click.echo(f"  cloudstack-mock api cancelImportVm id={job_id}", err=True)
+    else:
+        click.echo("CloudStack cannot cancel an import; a server with --extensions can.", err=True)

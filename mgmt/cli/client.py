@@ -83,15 +83,18 @@ class ApiClient:
         parameters: Mapping[str, object],
         *,
         poll_interval_s: float = 0.5,
-        on_poll: Callable[[], None] | None = None,
+        on_poll: Callable[[str], None] | None = None,
+        on_job: Callable[[str], None] | None = None,
     ) -> Any:
         """As `send`, and the job's result when the command is asynchronous; raises ApiCallError for a failed job.
 
-        `on_poll` is called after each look at a job that still runs.
+        `on_job` is called once the job is known, `on_poll` after each look at it while it runs, both with its id.
         """
         content = self.send(command, parameters)
         if not (isinstance(content, dict) and "jobid" in content and set(content) <= {"jobid", "id"}):
             return content
+        if on_job is not None:
+            on_job(str(content["jobid"]))
         while True:
             job = self.call("queryAsyncJobResult", jobid=content["jobid"])
             if job["jobstatus"] == 1:
@@ -102,7 +105,7 @@ class ApiClient:
                     f"{result.get('errorcode')}: {result.get('errortext')}", result, job_id=str(content["jobid"])
                 )
             if on_poll is not None:
-                on_poll()
+                on_poll(str(content["jobid"]))
             self.clock.sleep(poll_interval_s)
 
 

@@ -35,6 +35,7 @@ MODULES: tuple[str, ...] = (
     "templates",
     "vmware",
     "imports",
+    "import_control",
     "vm_life",
     "vm_records",
     "volume_life",

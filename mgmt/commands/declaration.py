@@ -5,11 +5,12 @@ One declaration per command: validation, listApis, the CLI's help and the covera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mgmt.commands.fields import Params, Response
+from mgmt.jobs.waiting import Work
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -105,6 +106,7 @@ class Call:
     correlation_id: str
     session: Session | None = None
     job_uuid: str | None = None
+    received_s: float = 0.0  # when the request came, of the server's monotonic clock
     web: WebSession | None = None
 
     @property
@@ -150,7 +152,16 @@ class Success:
 
 
 Result = Listing | Item | Fields | Success
-Handler = Callable[[Call, Bound], Result]
+# An async command may also give work that ends in its result and needs no thread while it waits.
+Handler = Callable[[Call, Bound], Result | Work[Result]]
+
+
+def at_once(outcome: Result | Work[Result]) -> Result:
+    """The result of a sync command, which never waits."""
+    assert not isinstance(outcome, Generator), "only an async command may wait"
+    return outcome
+
+
 Precheck = Callable[[Call, Bound], None]
 Create = Callable[[Call, Bound], str]
 H = TypeVar("H", bound=Handler)

@@ -10,20 +10,24 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
-from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, command
+from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, Result, command
 from mgmt.commands.fields import Boolean, ListParams, MapParam, Out, Params, Response, Str, Uuid
 from mgmt.commands.responses.user_vm import UserVmResponse
 from mgmt.commands.unmanaged_view import UnmanagedInstanceResponse, unmanaged_instance_view
 from mgmt.errors import CloudError, InvalidParameterValueError
+from mgmt.imports.control import ImportControl, Phase
+from mgmt.imports.controlled import log_id_of
 from mgmt.imports.dryrun import DryRun
 from mgmt.imports.owners import check_account
 from mgmt.imports.pipeline import EVENT_TYPE, ImportPipeline
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import ImportRequest
+from mgmt.imports.running import extended_view
 from mgmt.imports.tasks import list_tasks, task_views
 from mgmt.imports.trace import Trace
 from mgmt.imports.unmanaged import list_unmanaged
 from mgmt.inventory.vms import vm_load_options, vm_view
+from mgmt.jobs.waiting import Work, begun
 from mgmt.quirks import TASK_ID_MISSING
 from mgmt.store.models import VmInstance
 
@@ -155,6 +159,8 @@ def import_services(call: Call) -> ImportServices:
         vcenters=services.vcenters,
         staging=services.staging,
         cleanups=services.cleanups,
+        host_control=services.host_control,
+        import_queue=services.import_queue,
     )
 
 
@@ -187,17 +193,33 @@ def check_owner(call: Call, bound: Bound) -> None:
     ),
     precheck=check_owner,
 )
-def import_vm(call: Call, bound: Bound) -> Item:
+def import_vm(call: Call, bound: Bound) -> Result | Work[Result]:
     """Run the import and show the new VM; a dry run shows an `importplan` instead."""
+    return begun(_import(call, bound))
+
+
+def _import(call: Call, bound: Bound) -> Work[Result]:
     services, request, trace = import_services(call), _request(bound), Trace()
+    control = ImportControl(
+        request.name,
+        call.job_uuid or "",
+        log_id=log_id_of(call.correlation_id),
+        order=call.received_s,
+        clock=services.providers.clock,
+    )
     if call.job_uuid is not None:
         call.services.import_traces.keep(call.job_uuid, trace)
+        call.services.imports.begin(control)
     if bound["dryrun"]:
-        return Item(DryRun(services, request, call.caller, trace).run(), object_name="importplan")
-    pipeline = ImportPipeline(services, request, call.caller, trace)
+        try:
+            control.commit()
+            return Item(DryRun(services, request, call.caller, trace).run(), object_name="importplan")
+        finally:
+            control.end(Phase.COMPLETED)
+    pipeline = ImportPipeline(services, request, call.caller, trace, control)
     with call.services.leaks.watching(call.job_uuid or "", request.name) as watched:
         try:
-            vm_id = watched.vm_id = pipeline.run()
+            vm_id = watched.vm_id = yield from pipeline.work()
         except CloudError as error:
             if not trace.decisions or trace.decisions[-1].row != error.row:
                 trace.note("check", error.row or "-", {}, f"refused: {error.text}")
@@ -230,8 +252,13 @@ def list_import_vm_tasks(call: Call, bound: Bound) -> Listing:
         convert_host_id=bound["convertinstancehostid"],
         tasks_filter=bound["tasksfilter"],
     )
-    show_id = not call.services.quirks.is_faithful(TASK_ID_MISSING)
-    return Listing(task_views(call.db, tasks, call.services.providers.utcnow(), show_id=show_id), count)
+    is_extended = call.services.has_extensions
+    show_id = is_extended or not call.services.quirks.is_faithful(TASK_ID_MISSING)
+    views = task_views(call.db, tasks, call.services.providers.utcnow(), show_id=show_id)
+    if is_extended:
+        for view in views:
+            view |= extended_view(call.services.imports.find(view["id"]), call.services.import_queue)
+    return Listing(views, count)
 
 
 @command(

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from mgmt.imports.archive import TraceArchive
 from mgmt.imports.cleanup import HostCleanups
 from mgmt.imports.leaks import LeakWatch
+from mgmt.imports.ports import HostControl, NoHostControl
+from mgmt.imports.queue import ImportQueue
+from mgmt.imports.running import RunningImports
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.life.work import VmWork
 
@@ -45,6 +48,10 @@ class Services:
     staging: StagingArea = field(default_factory=NoStaging)
     vm_work: VmWork = field(default_factory=VmWork)
     import_traces: TraceArchive = field(default_factory=TraceArchive)
+    imports: RunningImports = field(default_factory=RunningImports)
+    import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))
+    has_extensions: bool = False
+    host_control: HostControl = field(default_factory=NoHostControl)
     leaks: LeakWatch = field(init=False)
     cleanups: HostCleanups = field(init=False)
 

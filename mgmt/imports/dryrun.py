@@ -14,20 +14,20 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import INTERNAL_ERROR, CloudError, ServerApiError
 from mgmt.imports.checks import VMWARE, Plan, VmwarePlan, check_source, resolve, resolve_vmware
-from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
-from mgmt.imports.offerings import check_numbers
+from mgmt.imports.networks import check_before_conversion
 from mgmt.imports.pipeline import THREADS_SETTING
 from mgmt.imports.placement import choose_hosts, place
 from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.prediction import predicted_s
+from mgmt.imports.preflight import guest_nics, needed, nic_rules
 from mgmt.imports.request import ImportRequest, Requester
 from mgmt.imports.source import Minimum, decide_source, is_windows, wrapped
 from mgmt.imports.trace import Trace
 from mgmt.inventory.limits import CPU, MEMORY, USER_VM, reserve
 from mgmt.observe.redaction import Redactor
 from mgmt.vmware.errors import VcenterError
-from mgmt.vmware.records import POWER_OFF, SourceVm
+from mgmt.vmware.records import SourceVm
 
 
 @dataclass
@@ -96,24 +96,11 @@ class DryRun:
 
     def _check_source(self, plan: Plan, vm: SourceVm) -> None:
         """The limits and the network checks of steps 27 and 29."""
-        offering = plan.offering
-        if offering.is_dynamic or vm.power_state != POWER_OFF:
-            numbers = (vm.cpu_cores, vm.memory_mb)
-        else:
-            numbers = (offering.cpu_number, offering.memory_mb)
-        cpus, memory_mb = check_numbers(*numbers, vm.name or "")
-        rules = NicRules(
-            zone_id=plan.zone_id,
-            owner=plan.owner,
-            host_name=plan.host_name,
-            networks=plan.nic_networks,
-            addresses=plan.nic_addresses,
-            forced=self.request.forced,
-        )
-        nics = [GuestNic(nic.nic_id, nic.mac_address, nic.adapter_type, nic.ip_addresses) for nic in vm.nics]
+        cpus, memory_mb = needed(plan, vm)
+        rules = nic_rules(plan, forced=self.request.forced)
         with self._reading() as session:
             reserve(session, plan.owner.account_id, {USER_VM: 1, CPU: cpus, MEMORY: memory_mb})
-            check_before_conversion(session, vm.name or "", nics, rules)
+            check_before_conversion(session, vm.name or "", guest_nics(vm), rules)
 
     def _commands(self, vm: SourceVm, convert_host: str, import_host: str) -> list[str]:
         checks = ["CheckConvertInstanceCommand"] * (2 if is_windows(vm) else 1)

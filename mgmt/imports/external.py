@@ -6,6 +6,7 @@ Upstream: UnmanagedVMsManagerImpl.importUnmanagedInstanceFromExternalKvm (getRem
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from mgmt.errors import (
     INTERNAL_ERROR,
@@ -23,6 +24,7 @@ from mgmt.imports.disks import DiskRules, split_disks
 from mgmt.imports.facts import PoolFacts
 from mgmt.imports.kvmrecords import NewDisk
 from mgmt.imports.kvmsource import KvmImport, as_internal
+from mgmt.imports.leftovers import remove_file
 from mgmt.imports.networks import GuestNic, place_nics
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
@@ -159,9 +161,13 @@ class ExternalImport:
 
     def _undo_copy(self, host_id: int, pool: PoolFacts, image: Image) -> None:
         services = self._job.services
+        what = f"delete the copied disk {image.file_name} from {pool.name}"
+        if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
+            remove = partial(remove_file, services, host_id, pool, image.file_name)
+            self._job.undo.add(what, remove, when_cancelled=True)
+            return
         command = volume_file(services.store, pool.uuid, image.file_name)
-        if command is not None and not services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
-            what = f"delete the copied disk {image.file_name} in pool {pool.uuid}"
+        if command is not None:
             self._job.undo.add(what, lambda: services.cleanups.send(host_id, what, command))
 
 

@@ -28,7 +28,7 @@ NO_DESTINATION_ROW = "5.3-11"
 class KvmImport:
     """One import from a KVM source: its request, the plan that the common checks made, and its clean-up list.
 
-    `step` makes a named journal entry of what is done inside it.
+    `step` makes a named journal entry of what is done inside it; `commit` is called before usage is charged.
     """
 
     services: ImportServices
@@ -36,6 +36,7 @@ class KvmImport:
     plan: Plan
     undo: UndoList
     step: Callable[[str], AbstractContextManager[None]]
+    commit: Callable[[], None]
 
     @property
     def records(self) -> KvmRecords:
@@ -86,6 +87,7 @@ class KvmImport:
         try:
             with self.services.store.session() as session:
                 registration.add_nics(session, vm_id, nics)
+                self.commit()
                 registration.add_vm_usage(session, vm_id, size_of(self.records))
                 registration.add_nic_usage(session, vm_id)
         except CloudError as error:

@@ -164,7 +164,12 @@ class LeakWatch:
             self._running += 1
         try:
             yield watched
-        finally:
+        except GeneratorExit:  # the server has stopped while the import waited for its turn
+            raise
+        except BaseException:
+            self._end()
+            raise
+        else:
             self._end()
 
     def take_stock(self, mark: object = None) -> None:

@@ -155,15 +155,10 @@ def check_permission(session: Session, network: NetworkFacts, owner: Owner) -> N
 
 
 def _has_host_name(session: Session, network_id: int, host_name: str) -> bool:
-    statement = (
-        select(VmInstance.id)
-        .join(Nic, Nic.vm_id == VmInstance.id)
-        .where(
-            VmInstance.name == host_name,
-            VmInstance.removed.is_(None),
-            Nic.network_id == network_id,
-            Nic.removed.is_(None),
-        )
+    # From the name to its NICs, not from the network's NICs to their names: there may be thousands of those.
+    nic = select(Nic.id).where(Nic.vm_id == VmInstance.id, Nic.network_id == network_id, Nic.removed.is_(None))
+    statement = select(VmInstance.id).where(
+        VmInstance.name == host_name, VmInstance.removed.is_(None), nic.correlate(VmInstance).exists()
     )
     return session.scalar(statement.limit(1)) is not None
 

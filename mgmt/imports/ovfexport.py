@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from mgmt.errors import CloudRuntimeError
 from mgmt.imports.facts import ImageStoreFacts, PoolFacts
 from mgmt.imports.pools import NFS
 from mgmt.imports.ports import ImportServices
+from mgmt.imports.progress import ProgressBoard, Stage
 from mgmt.imports.undo import UndoList
 from mgmt.quirks import EXPORT_ERROR_TEXT, EXPORT_LOST_DISK
 from mgmt.vmware.connector import VcenterCredentials
@@ -45,6 +47,7 @@ class OvfExport:
     undo: UndoList
     credentials: VcenterCredentials
     location: PoolFacts | ImageStoreFacts
+    progress: ProgressBoard
 
     def run(self, vm_name: str) -> str:
         """Export the VM; returns the name of the directory in the temporary location, which goes at the import's end.
@@ -59,6 +62,7 @@ class OvfExport:
             threads=services.settings.get_int(THREADS_SETTING) or 0,
             hide_errors=services.quirks.is_faithful(EXPORT_ERROR_TEXT),
             lose_disks=services.quirks.is_faithful(EXPORT_LOST_DISK),
+            on_disk=partial(self.progress.report, Stage.DOWNLOAD),
         )
         try:
             with services.vcenters.connect(self.credentials) as session:

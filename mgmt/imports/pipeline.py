@@ -35,26 +35,31 @@ from mgmt.imports.checks import (
     resolve_vmware,
 )
 from mgmt.imports.cleanup import converted_files, volume_file
+from mgmt.imports.control import ImportCancelledError, ImportControl, Phase
+from mgmt.imports.controlled import controlled
 from mgmt.imports.conversion import Conversion, sanitise
 from mgmt.imports.disks import DiskRules, check_mappings
 from mgmt.imports.external import ExternalImport
 from mgmt.imports.facts import HostFacts, ImageStoreFacts, PoolFacts
 from mgmt.imports.images import LocalImport, SharedImport
 from mgmt.imports.kvmsource import KvmImport, KvmSource
-from mgmt.imports.networks import GuestNic, NicRules, check_before_conversion
-from mgmt.imports.offerings import check_numbers
+from mgmt.imports.leftovers import remove_converted, remove_imported
+from mgmt.imports.networks import NicRules, check_before_conversion
 from mgmt.imports.ovfexport import OvfExport
 from mgmt.imports.placement import choose_hosts, place
 from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
+from mgmt.imports.preflight import guest_nics, needed, nic_rules
 from mgmt.imports.registration import Registration
 from mgmt.imports.request import ImportRequest, Requester
-from mgmt.imports.source import Minimum, Source, decide_source, is_windows, wrapped
+from mgmt.imports.source import Minimum, Source, is_windows
+from mgmt.imports.sourcing import SourceFinder
 from mgmt.imports.tasks import TaskRecorder
 from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.inventory.events import record_event
 from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
+from mgmt.jobs.waiting import Work, run_blocking
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import (
@@ -68,8 +73,6 @@ from mgmt.quirks import (
 )
 from mgmt.store import models
 from mgmt.vmware.connector import VcenterCredentials
-from mgmt.vmware.errors import VcenterError
-from mgmt.vmware.records import POWER_OFF
 
 logger = logging.getLogger(__name__)
 
@@ -93,14 +96,16 @@ CLOUD_RUNTIME_ERRORS = (CloudRuntimeError, InvalidParameterValueError, Permissio
 
 @dataclass
 class ImportPipeline:
-    """One run of importVm. `run` returns the VM's internal number; it may be called once."""
+    """One run of importVm; `work` or `run` may be called once. `control` is how others watch and cancel it."""
 
     services: ImportServices
     request: ImportRequest
     requester: Requester
     trace: Trace = field(default_factory=Trace)
+    control: ImportControl = field(default_factory=ImportControl)
 
     def __post_init__(self) -> None:
+        self.services = controlled(self.services, self.control)
         self.task = TaskRecorder(self.services.store, self.services.providers)
         # Texts for callers lose this import's own secrets only. The server's redactor knows every secret, a login's
         # password like `password` among them, and would tear holes into CloudStack's sentences.
@@ -111,20 +116,36 @@ class ImportPipeline:
     # The frame ----------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Import the VM; raises a CloudError with CloudStack's text and, where a table row fired, its id."""
+        """As `work`, in one go: the calling thread waits when the import has to."""
+        return run_blocking(self.work())
+
+    def work(self) -> Work[int]:
+        """Import the VM and return its internal number; yields when it has to wait for its turn.
+
+        Raises a CloudError with CloudStack's text and, where a table row fired, its id.
+        """
         self._keep_secret(self.request.password)
+        ended = Phase.FAILED
         try:
-            return self._run()
+            vm_id = yield from self._run()
+            ended = Phase.COMPLETED
+            return vm_id
+        except ImportCancelledError:
+            ended = Phase.CANCELLED
+            raise
         except CloudError as error:
             error.text = self._redactor.text(error.text)
             error.args = (error.text,)
             raise
+        finally:
+            self.control.end(ended)
+            self.control.leave_queue()
 
     def _keep_secret(self, secret: str | None) -> None:
         self.services.redactor.register(secret)
         self._redactor.register(secret)
 
-    def _run(self) -> int:
+    def _run(self) -> Work[int]:
         with self._step("check source"):
             source = check_source(self.request, self.services, self.trace)
         if source in KVM_SOURCES:
@@ -138,7 +159,7 @@ class ImportPipeline:
             with self.services.store.session() as session:
                 vmware = resolve_vmware(session, plan, self.request, self.services, self.trace)
             self._keep_secret(vmware.credentials.password)
-        vm_id = self._import_from_vmware(plan, vmware)
+        vm_id = yield from self._import_from_vmware(plan, vmware)
         self._event(plan, "Completed", "INFO", vm_id)
         return vm_id
 
@@ -147,13 +168,20 @@ class ImportPipeline:
             plan = check_kvm_source(session, self.request, self.requester, self.services)
         failed = True
         try:
-            vm_id = KVM_IMPORTS[source](KvmImport(self.services, self.request, plan, self.undo, self._step)).run()
+            vm_id = KVM_IMPORTS[source](
+                KvmImport(self.services, self.request, plan, self.undo, self._step, self.control.commit)
+            ).run()
             failed = False
             return vm_id
         except ServerStoppingError:
             self._stopped()
             raise
+        except CloudError as error:
+            if self.control.fail():
+                raise self._cancelled() from error
+            raise
         finally:
+            self.control.fail()
             self.undo.run(failed=failed)
 
     def _stopped(self) -> None:
@@ -175,6 +203,7 @@ class ImportPipeline:
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
         journal = self.services.journal
+        self.control.begin(name)
         journal.record("import", name, state="started")
         seen = len(self.trace.decisions)
 
@@ -191,25 +220,40 @@ class ImportPipeline:
             raise
         journal.record("import", name, state="done", decisions=decisions())
 
-    def _import_from_vmware(self, plan: Plan, vmware: VmwarePlan) -> int:
+    def _import_from_vmware(self, plan: Plan, vmware: VmwarePlan) -> Work[int]:
         failed = True
         try:
-            vm_id = self._try_block(plan, vmware)
+            vm_id = yield from self._try_block(plan, vmware)
             failed = False
             return vm_id
         except ServerStoppingError:
             self._stopped()
             raise
-        except CLOUD_RUNTIME_ERRORS as error:
-            raise self._handled(plan, error) from error
         except CloudError as error:
+            if self.control.fail():
+                raise self._cancelled(plan) from error
+            if isinstance(error, CLOUD_RUNTIME_ERRORS):
+                raise self._handled(plan, error) from error
             # Upstream's handler lets other failures pass (import-vm 4.1): the task stays Running.
             if self.task.exists and not self.services.quirks.is_faithful(TASK_LEFT_RUNNING):
                 self.task.failed(self._redactor.text(error.text))
             raise
         finally:
+            self.control.fail()
             self.undo.run(failed=failed)
             self._release_claims()
+
+    def _cancelled(self, plan: Plan | None = None) -> ImportCancelledError:
+        """Unmake all that a cancelled import made, then say so in its task and events; returns the job's error."""
+        left = self.undo.run(failed=True, cancelled=True)
+        self._release_claims()
+        text = self._redactor.text(". ".join((self.control.cancelled_text, *self.control.notes, *left)))
+        logger.warning("%s", text)
+        if self.task.exists:
+            self.task.failed(text)
+        if plan is not None:
+            self._event(plan, "Completed", "ERROR")
+        return ImportCancelledError(text)
 
     def _handled(self, plan: Plan, error: CloudError) -> CloudError:
         """What the failure handler makes of a CloudRuntimeException of the try block."""
@@ -226,8 +270,8 @@ class ImportPipeline:
 
     def _release_claims(self) -> None:
         with self.services.store.session() as session:
-            for claim in self._claims:
-                release(session, claim)
+            while self._claims:
+                release(session, self._claims.pop())
 
     def _event(self, plan: Plan, state: str, level: str, vm_id: int | None = None) -> None:
         with self.services.store.session() as session:
@@ -249,7 +293,7 @@ class ImportPipeline:
 
     # The try block ------------------------------------------------------------------------------------------------
 
-    def _try_block(self, plan: Plan, vmware: VmwarePlan) -> int:
+    def _try_block(self, plan: Plan, vmware: VmwarePlan) -> Work[int]:
         with self._step("choose hosts"):
             convert_host, import_host = choose_hosts(self.services, self.request, plan.cluster, self.trace)
         conversion = Conversion(
@@ -270,21 +314,25 @@ class ImportPipeline:
                 self.services, self.request, plan.cluster, vmware, (convert_host, import_host), self.trace
             )
         self._create_task(plan, vmware.credentials, convert_host, import_host)
-        source = self._find_source(plan, vmware)
+        finder = SourceFinder(
+            self.services, self.request.name, vmware.credentials, self.undo, self.control, self.trace, self._step
+        )
+        source = yield from finder.run(Minimum.of(plan.offering), (convert_host, import_host))
         with self._step("reserve limits"):
             self._reserve(plan, source)
         with self._step("check guest"):
             if is_windows(source.vm):
                 conversion.check_host(windows=True)
         with self._step("network checks"):
-            nic_rules = self._check_networks(plan, source)
+            rules = self._check_networks(plan, source)
             if not self.services.quirks.is_faithful(LATE_DISK_MAPPING_CHECK):
                 check_mappings(source.disk_ids(), self._disk_rules(plan, vmware))
         self.task.converting(convert_host)
         ovf_directory = None
         if not export_on_host:
             with self._step("export"):
-                ovf_directory = OvfExport(self.services, self.undo, vmware.credentials, location).run(source.name)
+                export = OvfExport(self.services, self.undo, vmware.credentials, location, self.control.progress)
+                ovf_directory = export.run(source.name)
         timeout_s = self.services.settings.get_int(TIMEOUT_SETTING) * 3600
         with self._step("convert"):
             convert_uuid = conversion.convert(
@@ -296,7 +344,7 @@ class ImportPipeline:
                 extra_params=self.request.extraparams,
                 ovf_directory=ovf_directory,
             )
-        self._undo_conversion(convert_host, location, convert_uuid)
+        self._undo_conversion(convert_host, location, convert_uuid, len(source.vm.disks))
         with self._step("import"):
             converted = conversion.import_converted(
                 source,
@@ -312,19 +360,33 @@ class ImportPipeline:
         with self._step("sanitise"):
             instance = sanitise(converted, source)
             self.task.importing(import_host)
-        return self._register(plan, vmware, nic_rules, instance)
+        return self._register(plan, vmware, rules, instance)
 
-    def _undo_conversion(self, host: HostFacts, location: PoolFacts | ImageStoreFacts, convert_uuid: str) -> None:
+    # Upstream leaves what hosts wrote after a failure. A cancelled import does not, with whatever agents there are.
+
+    def _undo_conversion(
+        self, host: HostFacts, location: PoolFacts | ImageStoreFacts, convert_uuid: str, disks: int
+    ) -> None:
         services = self.services
+        what = f"remove the converted files {convert_uuid} from {location.name}"
         if services.quirks.is_faithful(CONVERTED_FILES_LEFT):
+            self.undo.add(
+                what,
+                lambda: remove_converted(services, host.id, location, convert_uuid, disks),
+                when_cancelled=True,
+            )
             return
-        what = f"delete the converted files {convert_uuid} in {location.name}"
         command = converted_files(location, convert_uuid)
         self.undo.add(what, lambda: services.cleanups.send(host.id, what, command))
 
     def _undo_disks(self, host: HostFacts, converted: UnmanagedInstanceTO) -> None:
         services = self.services
         if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
+            self.undo.add(
+                "delete the imported disks",
+                lambda: remove_imported(services, host.id, converted.disks or []),
+                when_cancelled=True,
+            )
             return
         for disk in converted.disks or []:
             command = volume_file(services.store, disk.datastoreName or "", disk.fileBaseName or "")
@@ -339,7 +401,7 @@ class ImportPipeline:
     def _create_task(
         self, plan: Plan, credentials: VcenterCredentials, convert_host: HostFacts, import_host: HostFacts
     ) -> None:
-        self.task.create(
+        self.control.task_uuid = self.task.create(
             zone_id=plan.zone_id,
             account_id=plan.owner.account_id,
             user_id=plan.owner.user_id,
@@ -351,50 +413,12 @@ class ImportPipeline:
             import_host=import_host,
         )
 
-    def _find_source(self, plan: Plan, vmware: VmwarePlan) -> Source:
-        name, credentials = self.request.name, vmware.credentials
-        try:
-            with self.services.vcenters.connect(credentials) as session:
-                with self._step("find source"):
-                    vm, must_clone = decide_source(session, name, credentials, Minimum.of(plan.offering), self.trace)
-                if not must_clone:
-                    return Source(vm, is_clone=False)
-                with self._step("clone"):
-                    clone_name = self.services.providers.ids.uuid()
-                    # Recorded before the work: a clone that was made but could not be placed must go as well.
-                    self.undo.add(
-                        f"destroy clone {clone_name} in VMware datacenter {credentials.host}:{credentials.datacenter}",
-                        lambda: self._destroy_clone(clone_name, credentials),
-                        always=True,
-                    )
-                    return Source(session.clone_vm(vm, clone_name), is_clone=True)
-        except VcenterError as error:
-            raise wrapped(error, name, credentials) from error
-
-    def _destroy_clone(self, clone_name: str, credentials: VcenterCredentials) -> None:
-        try:
-            with self.services.vcenters.connect(credentials) as session:
-                session.destroy_vm(clone_name)
-        except VcenterError as error:
-            logger.warning(
-                "Could not properly remove the cloned instance %s from VMware datacenter %s:%s",
-                clone_name,
-                credentials.host,
-                credentials.datacenter,
-            )
-            raise CloudRuntimeError(error.text) from error
-
     def _reserve(self, plan: Plan, source: Source) -> None:
-        offering, vm = plan.offering, source.vm
-        if offering.is_dynamic or vm.power_state != POWER_OFF:
-            numbers = (vm.cpu_cores, vm.memory_mb)
-        else:
-            numbers = (offering.cpu_number, offering.memory_mb)
-        cpus, memory = check_numbers(*numbers, source.name)
+        cpus, memory_mb = needed(plan, source.vm)
         owner = plan.owner
         try:
             with self.services.store.session() as session:
-                claim = reserve(session, owner.account_id, {USER_VM: 1, CPU: cpus, MEMORY: memory})
+                claim = reserve(session, owner.account_id, {USER_VM: 1, CPU: cpus, MEMORY: memory_mb})
         except ResourceAllocationError as error:
             # A checked exception upstream: it goes past the failure handler, so the task stays Running (import-vm 4.1).
             raise ImportLimitError(
@@ -403,24 +427,17 @@ class ImportPipeline:
         self._claims.append(claim)
 
     def _check_networks(self, plan: Plan, source: Source) -> NicRules:
-        rules = NicRules(
-            zone_id=plan.zone_id,
-            owner=plan.owner,
-            host_name=plan.host_name,
-            networks=plan.nic_networks,
-            addresses=plan.nic_addresses,
-            forced=self.request.forced,
-        )
-        nics = [GuestNic(nic.nic_id, nic.mac_address, nic.adapter_type, nic.ip_addresses) for nic in source.vm.nics]
+        rules = nic_rules(plan, forced=self.request.forced)
         with self.services.store.session() as session:
-            check_before_conversion(session, source.name, nics, rules)
+            check_before_conversion(session, source.name, guest_nics(source.vm), rules)
         return rules
 
-    def _register(self, plan: Plan, vmware: VmwarePlan, nic_rules: NicRules, instance: UnmanagedInstanceTO) -> int:
+    def _register(self, plan: Plan, vmware: VmwarePlan, rules: NicRules, instance: UnmanagedInstanceTO) -> int:
         with self._step("register"):
-            vm_id = Registration(self.services, plan, vmware.offerings, nic_rules, instance, self._claims).register(
-                self.undo
+            registration = Registration(
+                self.services, plan, vmware.offerings, rules, instance, self._claims, self.control.commit
             )
+            vm_id = registration.register(self.undo)
             self.task.completed(vm_id)
         return vm_id
 

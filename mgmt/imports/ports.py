@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from mgmt.errors import CloudRuntimeError
+from mgmt.imports.queue import ImportQueue
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.observe.journal import Journal
@@ -28,8 +29,38 @@ class Agents(Protocol):
     """The agent edge (`mgmt.agents.manager.AgentManager`)."""
 
     def send(self, host_id: int, command: Command, *, wait_s: int | None = None) -> Answer:
-        """The host's answer; raises AgentUnavailableError or OperationTimedOutError."""
+        """The host's answer; raises AgentUnavailableError, OperationTimedOutError and CommandAbandonedError."""
         ...
+
+    def abandon(self, command: Command) -> None:
+        """Let the `send` of this very command raise CommandAbandonedError; the host is not told."""
+        ...
+
+
+Ending = Literal["ends", "never begins", "goes on"]
+"""What becomes of a command that is to end: its answer comes soon, there will be none, the host cannot be told."""
+
+
+class HostControl(Protocol):
+    """What hosts do beside the agent wire: CloudStack's protocol can neither stop a conversion nor watch it."""
+
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
+        """End what host `guid` does for the command of that class name and log id."""
+        ...
+
+    def reports_progress(self, guid: str) -> bool:
+        """True when the host tells how far its copies are."""
+        ...
+
+
+class NoHostControl:
+    """Hosts that are reached by the agent wire alone."""
+
+    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
+        return "goes on"
+
+    def reports_progress(self, guid: str) -> bool:
+        return False
 
 
 class Cleanups(Protocol):
@@ -58,6 +89,10 @@ class VcenterSession(Protocol):
 
     def export_vm(self, name: str, directory: Callable[[], Path], stem: str, rules: ExportRules) -> None: ...
 
+    def cancel(self) -> None:
+        """End the clone, the export or the wait that another thread is in; it raises VcenterError."""
+        ...
+
 
 class Vcenters(Protocol):
     """What opens vCenter sessions (`mgmt.vmware.connector.VcenterConnector`)."""
@@ -79,3 +114,5 @@ class ImportServices:
     vcenters: Vcenters
     staging: StagingArea = field(default_factory=NoStaging)
     cleanups: Cleanups = field(default_factory=NoCleanups)
+    host_control: HostControl = field(default_factory=NoHostControl)
+    import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))

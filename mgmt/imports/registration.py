@@ -8,7 +8,7 @@ NetworkOrchestrator.importNic.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -38,9 +38,13 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 PlacedNic = tuple[GuestNic, NetworkFacts, str | None]
 
 
+def _go_on() -> None:
+    """Nothing that could still stop the import."""
+
+
 @dataclass(frozen=True)
 class Registration:
-    """One VM to be recorded."""
+    """One VM to be recorded. `commit` is called before usage is charged and may still raise."""
 
     services: ImportServices
     plan: Plan
@@ -48,6 +52,7 @@ class Registration:
     nic_rules: NicRules
     instance: UnmanagedInstanceTO
     claims: list[tuple[int, ...]]
+    commit: Callable[[], None] = _go_on
 
     def register(self, undo: UndoList) -> int:
         """Write all records and return the VM's internal number.
@@ -80,6 +85,7 @@ class Registration:
             self._add_volumes(session, vm_id, disks)
         with _stage(f"Failed to import NICs while importing vm: {name}."):
             self.add_nics(session, vm_id, nics)
+        self.commit()
         self._publish_usage(session, vm_id, size)
 
     def _place_disks(self) -> list[PlacedDisk]:

@@ -67,8 +67,8 @@ class TaskRecorder:
         source_vm_name: str,
         convert_host: HostFacts,
         import_host: HostFacts,
-    ) -> None:
-        """Make the record, in state Running and step CloningInstance."""
+    ) -> str:
+        """Make the record, in state Running and step CloningInstance; returns its UUID."""
         now = self._providers.utcnow()
         with self._store.session() as session:
             values = {
@@ -92,6 +92,7 @@ class TaskRecorder:
             }
             self._task_id = add_row(session, ImportVmTask, values)
             self._created = now
+            return str(values["uuid"])
 
     def converting(self, convert_host: HostFacts) -> None:
         """Step ConvertingInstance; the text is the same for VDDK and for a source that was not cloned."""

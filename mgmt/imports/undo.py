@@ -14,11 +14,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Undo:
-    """One entry: what it does in words, the work, and whether it runs after success too."""
+    """One entry: what it does in words, the work, and when it runs: after a failure, always, or when cancelled only."""
 
     what: str
     run: Callable[[], None]
     always: bool
+    when_cancelled: bool
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,12 @@ class UndoList:
         self._entries: list[Undo] = []
         self.not_undone: list[NotUndone] = []
 
-    def add(self, what: str, run: Callable[[], None], *, always: bool = False) -> None:
-        """Record how to unmake something; with `always` it is unmade after success as well."""
-        self._entries.append(Undo(what, run, always))
+    def add(self, what: str, run: Callable[[], None], *, always: bool = False, when_cancelled: bool = False) -> None:
+        """Record how to unmake something; with `always` it is unmade after success as well.
+
+        With `when_cancelled` it is unmade when the import is cancelled, and left after a failure, as upstream does.
+        """
+        self._entries.append(Undo(what, run, always, when_cancelled))
 
     def forget(self) -> None:
         """Unmake nothing: what a management server that went away leaves behind, stays."""
@@ -53,14 +57,18 @@ class UndoList:
         """Forget what only a failure would unmake: upstream leaves it there."""
         self._entries = [entry for entry in self._entries if entry.always]
 
-    def run(self, *, failed: bool) -> None:
-        """Unmake in reverse order; after a success only what is marked `always`."""
+    def run(self, *, failed: bool, cancelled: bool = False) -> list[str]:
+        """Unmake in reverse order; after a success only what is marked `always`. Returns what could not be unmade."""
+        left = []
         for entry in reversed(self._entries):
-            if entry.always or failed:
-                self._run(entry)
+            if entry.always or (failed and (cancelled or not entry.when_cancelled)):
+                reason = self._run(entry)
+                if reason is not None:
+                    left.append(f"could not {entry.what}: {reason}")
         self._entries.clear()
+        return left
 
-    def _run(self, entry: Undo) -> None:
+    def _run(self, entry: Undo) -> str | None:
         try:
             entry.run()
         except Exception as error:  # whatever went wrong, the other entries must have their turn
@@ -68,5 +76,6 @@ class UndoList:
             self.not_undone.append(NotUndone(entry.what, reason))
             logger.warning("clean-up: could not %s: %s", entry.what, reason)
             self._journal.record("import", "clean up", what=entry.what, state="failed", reason=reason)
-            return
+            return reason
         self._journal.record("import", "clean up", what=entry.what, state="done")
+        return None

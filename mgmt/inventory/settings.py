@@ -6,7 +6,7 @@ One `GlobalSettings` per server. A change is visible to all threads once the ses
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
@@ -25,10 +25,14 @@ class UnknownSettingError(KeyError):
 
 
 class GlobalSettings:
-    """The settings of one server, read from `store` when it is made."""
+    """The settings of one server, read from `store` when it is made.
 
-    def __init__(self, store: Store) -> None:
-        self.definitions: Mapping[str, SettingDefinition] = all_definitions()
+    With `extensions` there are settings that CloudStack does not have. What is in `on_change` is called after a change.
+    """
+
+    def __init__(self, store: Store, *, extensions: bool = False) -> None:
+        self.definitions: Mapping[str, SettingDefinition] = all_definitions(extensions=extensions)
+        self.on_change: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._values: dict[_Key, str | None] = {}
         self.reload(store)
@@ -113,6 +117,8 @@ class GlobalSettings:
     def _publish(self, session: Session) -> None:
         with self._lock:
             self._values = {**self._values, **session.info.pop("pending_settings", {})}
+        for changed in self.on_change:
+            changed()
 
 
 def _forget(session: Session) -> None:

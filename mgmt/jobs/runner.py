@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
@@ -22,8 +22,10 @@ from sqlalchemy.orm import Session
 from mgmt.clock import Hold, making_current
 from mgmt.errors import CloudError, ServerApiError, ServerStoppingError
 from mgmt.jobs.backlog import Backlog
+from mgmt.jobs.events import EventRecorder, JobCaller, JobCommand, JobEvents
 from mgmt.jobs.ids import check_custom_job_id, job_id_taken
 from mgmt.jobs.states import JobSignal, JobState, Outcome, advance, cut_short, raised, returned
+from mgmt.jobs.waiting import Work
 from mgmt.observe.correlation import correlated, current_correlation_id
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -40,117 +42,7 @@ SERVICE_UNAVAILABLE = 503
 SHUTDOWN_TEXT = "Maintenance or Shutdown has been initiated on this management server. Can not accept new jobs"
 
 B = TypeVar("B", contravariant=True)
-
-
-class JobEventSpec(Protocol[B]):
-    """The framework's events of a command (`mgmt.commands.declaration.EventSpec`)."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def scheduled(self) -> Callable[[B], str]: ...
-    @property
-    def gerund(self) -> str: ...
-    @property
-    def resource_type(self) -> str | None: ...
-
-
-class JobCommand(Protocol[B]):
-    """What a job needs to know of its command (`mgmt.commands.declaration.Declaration` has it)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def java_class(self) -> str: ...
-    @property
-    def job_instance_type(self) -> str | None: ...
-    @property
-    def event(self) -> JobEventSpec[B] | None: ...
-
-
-class JobCaller(Protocol):
-    """Whose job it is (`mgmt.commands.declaration.Caller` has it)."""
-
-    @property
-    def user_id(self) -> int: ...
-    @property
-    def account_id(self) -> int: ...
-    @property
-    def domain_id(self) -> int: ...
-
-
-class EventRecorder(Protocol):
-    """`mgmt.inventory.events.record_event`: writes an event and returns its internal number."""
-
-    def __call__(
-        self,
-        session: Session,
-        providers: Providers,
-        *,
-        type: str,
-        level: str,
-        state: str,
-        description: str,
-        user_id: int,
-        account_id: int,
-        domain_id: int,
-        resource_type: str | None = None,
-        resource_uuid: str | None = None,
-        start_id: int | None = None,
-    ) -> int: ...
-
-
-class _Events:
-    """The events of one job; does nothing for a command that has none."""
-
-    def __init__(
-        self,
-        providers: Providers,
-        spec: JobEventSpec[Any] | None,
-        record: EventRecorder | None,
-        caller: JobCaller,
-        instance_uuid: str | None,
-    ) -> None:
-        self._providers = providers
-        self._spec = spec if record is not None else None
-        self._record = record
-        self._caller = caller
-        self._instance_uuid = instance_uuid
-        self._start_id: int | None = None
-
-    def scheduled(self, session: Session, bound: object) -> None:
-        if self._spec is not None:
-            self._start_id = self._write(session, "INFO", "Scheduled", self._spec.scheduled(bound))
-
-    def started(self, session: Session) -> None:
-        if self._spec is not None and self._spec.gerund:
-            gerund = self._spec.gerund
-            self._write(session, "INFO", "Started", gerund[:1].upper() + gerund[1:])
-
-    def ended(self, session: Session, state: JobState) -> None:
-        if self._spec is None or not self._spec.gerund:
-            return
-        if state is JobState.SUCCEEDED:
-            self._write(session, "INFO", "Completed", f"Successfully completed {self._spec.gerund}")
-        else:
-            self._write(session, "ERROR", "Completed", f"Error while {self._spec.gerund}")
-
-    def _write(self, session: Session, level: str, state: str, description: str) -> int:
-        assert self._spec is not None and self._record is not None
-        return self._record(
-            session,
-            self._providers,
-            type=self._spec.type,
-            level=level,
-            state=state,
-            description=description,
-            user_id=self._caller.user_id,
-            account_id=self._caller.account_id,
-            domain_id=self._caller.domain_id,
-            resource_type=self._spec.resource_type,
-            resource_uuid=self._instance_uuid,
-            start_id=self._start_id,
-        )
+JobResult = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -158,8 +50,9 @@ class _Order:
     job_uuid: str
     command: str
     correlation_id: str
-    run: Callable[[str], Mapping[str, Any]]
-    events: _Events
+    run: Callable[[str], JobResult | Work[JobResult]]
+    events: JobEvents
+    work: Work[JobResult] | None = None  # of a job that has begun and waits
 
 
 class JobRunner:
@@ -187,6 +80,7 @@ class JobRunner:
         self._threads: list[threading.Thread] = []
         self._is_stopping = False
         self._is_abandoned = False
+        self._suspended: dict[str, _Order] = {}
         self._last_purge: float | None = None
 
     def start(self) -> None:
@@ -200,10 +94,15 @@ class JobRunner:
     def stop(self, timeout_s: float) -> None:
         """Take no more jobs and give running ones `timeout_s` seconds to end.
 
-        A job that has not ended by then stays pending in the store, and the next server ends it as failed.
+        A job that has not ended by then, or waits without a thread, stays pending in the store, and the next server
+        ends it as failed.
         """
         with self._changed:
             self._is_stopping = True
+            suspended = list(self._suspended.values())
+            self._suspended.clear()
+        for order in suspended:
+            self._cut_short(order)
         for _ in self._threads:
             self._queue.put(None)
         deadline = self._providers.clock.monotonic() + timeout_s
@@ -227,16 +126,16 @@ class JobRunner:
         bound: B,
         *,
         custom_job_uuid: str | None = None,
-        run: Callable[[str], Mapping[str, Any]],
+        run: Callable[[str], JobResult | Work[JobResult]],
         record_event: EventRecorder | None = None,
         instance_uuid: str | None = None,
     ) -> str:
         """Write a pending job, queue it and return its UUID.
 
-        `run` gets that UUID on a worker thread and returns the `jobresult`; what it raises ends the job as
-        `mgmt.jobs.states.raised` says. `instance_uuid` is the entity that the job acts on. Raises
-        InvalidParameterValueError for a custom id that is no UUID or is taken, ServerApiError 503 while the server
-        stops.
+        `run` gets that UUID on a worker thread and returns the `jobresult`, or work that does so and gives the thread
+        back while it waits; what it raises ends the job as `mgmt.jobs.states.raised` says. `instance_uuid` is the
+        entity that the job acts on. Raises InvalidParameterValueError for a custom id that is no UUID or is taken,
+        ServerApiError 503 while the server stops.
         """
         if self._is_stopping:
             raise ServerApiError(SERVICE_UNAVAILABLE, SHUTDOWN_TEXT)
@@ -244,7 +143,7 @@ class JobRunner:
         if custom_job_uuid is not None:
             job_uuid = check_custom_job_id(custom_job_uuid)
         correlation_id = current_correlation_id() or self._providers.ids.uuid()
-        events = _Events(self._providers, declaration.event, record_event, caller, instance_uuid)
+        events = JobEvents(self._providers, declaration.event, record_event, caller, instance_uuid)
         try:
             with self._store.session() as session:
                 if custom_job_uuid is not None and _find(session, job_uuid) is not None:
@@ -292,6 +191,7 @@ class JobRunner:
                     hold.end()
                 return
             if self._is_stopping:
+                self._cut_short(order)
                 continue  # left pending: the next server ends it
             if hold is not None:
                 hold.label = f"job {order.job_uuid} of {order.command}"
@@ -301,9 +201,10 @@ class JobRunner:
     def _execute(self, order: _Order) -> None:
         self._journal.record("job", order.command, job=order.job_uuid, state="running")
         try:
-            with self._store.session() as session:
-                order.events.started(session)
-            outcome = returned(order.run(order.job_uuid))
+            result = self._advance(order)
+            if result is None:
+                return
+            outcome = returned(result)
         except ServerStoppingError:
             logger.warning("job %s of %s was cut short by the stop and is left pending", order.job_uuid, order.command)
             return
@@ -314,6 +215,50 @@ class JobRunner:
             self._finish(order, outcome)
         except Exception:
             logger.exception("job %s of %s ended but its end could not be written", order.job_uuid, order.command)
+
+    def _advance(self, order: _Order) -> JobResult | None:
+        """The job's result; None for one that waits now and is queued again when its wait is over."""
+        work = order.work
+        if work is None:
+            with self._store.session() as session:
+                order.events.started(session)
+            begun = order.run(order.job_uuid)
+            if not isinstance(begun, Generator):
+                return begun
+            work = begun
+        try:
+            wait = next(work)
+        except StopIteration as end:
+            result: JobResult = end.value
+            return result
+        suspended = replace(order, work=work)
+        with self._changed:
+            is_kept = not self._is_stopping
+            if is_kept:
+                self._suspended[order.job_uuid] = suspended
+        if not is_kept:
+            self._cut_short(suspended)
+            return None
+        self._journal.record("job", order.command, job=order.job_uuid, state="waiting")
+        wait.on_ready(lambda: self._resume(order.job_uuid))
+        return None
+
+    def _resume(self, job_uuid: str) -> None:
+        with self._changed:
+            order = self._suspended.pop(job_uuid, None)
+        if order is not None:
+            self._queue.put(order)
+
+    def _cut_short(self, order: _Order) -> None:
+        """Tell work that waits that the server stops, so that it unmakes nothing on its way out."""
+        if order.work is None:
+            return
+        try:
+            order.work.throw(ServerStoppingError("the server is being stopped"))
+        except (ServerStoppingError, StopIteration):
+            logger.warning("job %s of %s waited at the stop and is left pending", order.job_uuid, order.command)
+        except Exception:
+            logger.exception("job %s of %s could not be cut short", order.job_uuid, order.command)
 
     def _log_failure(self, order: _Order, error: Exception) -> None:
         # Through the redactor: exceptions of libraries may quote what they were given.

@@ -30,6 +30,9 @@ class Entry:
     _unmasked: Mapping[str, object] = field(repr=False)
     _redactor: Redactor = field(repr=False)
 
+    def __repr__(self) -> str:
+        return f"Entry({self.number}, {self.kind}, {self.name}, {self.correlation_id}, {self.fields})"
+
     @cached_property
     def fields(self) -> Mapping[str, object]:
         """What is known of it, made when somebody looks: most entries are never read."""

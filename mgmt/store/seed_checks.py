@@ -117,7 +117,7 @@ def _no_such(target: str, value: str, known: set[str]) -> str:
 
 
 def _settings(settings: Mapping[str, str]) -> Iterator[Problem]:
-    definitions = all_definitions()
+    definitions = all_definitions(extensions=True)
     for name, value in settings.items():
         definition = definitions.get(name)
         if definition is None:

@@ -297,6 +297,15 @@ _SCOPES: dict[str, tuple[str, ...]] = {
     "enable.dynamic.scale.vm": ("Zone",),
     "enable.additional.vm.configuration": ("Account", "Domain"),
 }
+_EXTENSIONS = """
+[Miscellaneous / Others / cloudstack-mock]
+cloudstackmock.import.limit.per.vcenter | 0 | integer
+    How many imports may be under way for one vCenter; the others wait. 0: any number
+cloudstackmock.import.limit.per.esxi.host | 0 | integer
+    How many imports may be under way for one ESXi host; the others wait. 0: any number
+cloudstackmock.import.limit.per.kvm.host | 0 | integer
+    How many imports may be under way for one KVM host, converting or importing; the others wait. 0: any number
+"""
 _OPTIONS: dict[str, str] = {
     "api.sessionkey.cookie.samesite": "Lax,Strict,NoneAndSecure,Null",
     "api.sessionkey.check.locations": "CookieOrParameter,ParameterOnly,CookieAndParameter",
@@ -323,9 +332,11 @@ _CSV = frozenset(
 )
 
 
-def all_definitions() -> dict[str, SettingDefinition]:
-    """Every definition by name, in the order of names."""
+def all_definitions(*, extensions: bool = False) -> dict[str, SettingDefinition]:
+    """Every definition by name, in the order of names; `extensions` are those that CloudStack does not have."""
     definitions = [*_parsed(_DYNAMIC, is_dynamic=True), *_parsed(_STATIC, is_dynamic=False)]
+    if extensions:
+        definitions += _parsed(_EXTENSIONS, is_dynamic=True)
     return {definition.name: definition for definition in sorted(definitions, key=lambda each: each.name)}
 
 

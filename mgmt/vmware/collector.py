@@ -101,12 +101,14 @@ class Collector:
     def wait_for_task(self, task: Any) -> None:
         """Return when `task` has succeeded; raises VcenterTaskError with the fault's message when it fails.
 
-        There is no bound: a clone takes as long as it takes, and each poll is bounded by the link's time-out.
+        There is no bound: a clone takes as long as it takes, and each poll is bounded by the link's time-out. A
+        cancellation cancels the task.
         """
         states = (vim.TaskInfo.State.success, vim.TaskInfo.State.error)
-        seen = self.wait_until(
-            task, vim.Task, ["info.state", "info.error"], lambda seen: seen.get("info.state") in states
-        )
+        with self._link.cancellation.ending_with(lambda: self._link.call(task.CancelTask)):
+            seen = self.wait_until(
+                task, vim.Task, ["info.state", "info.error"], lambda seen: seen.get("info.state") in states
+            )
         if seen["info.state"] == vim.TaskInfo.State.success:
             return
         fault = seen.get("info.error")

@@ -6,9 +6,11 @@ such connection through warning filters that belong to the whole process.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
-from collections.abc import Callable
+import socket
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from mgmt.protocol.https import unverified_context
@@ -22,7 +24,13 @@ class DownloadError(VcenterError):
     """A file did not come, or not whole; the words are those of Java's HttpURLConnection."""
 
 
-def download(link: VcenterLink, url: str, path: Path, on_bytes: Callable[[int], None]) -> int:
+class OnBytes(Protocol):
+    """Is told of each piece of a file, and how long the file will be when its server says so."""
+
+    def __call__(self, size_bytes: int, expected_bytes: int | None = None) -> None: ...
+
+
+def download(link: VcenterLink, url: str, path: Path, on_bytes: OnBytes) -> int:
     """Save `url` at `path` and return its size in bytes; `on_bytes` is told of each piece. Raises DownloadError."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
@@ -34,7 +42,9 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: Callable[[int], 
     try:
         target = quote(parts.path, safe="/%") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers={"Cookie": link.cookie, "Connection": "close"})
-        with connection.getresponse() as response:  # closing the connection would leave its socket open
+        wire = connection.sock  # the response takes it over
+        # closing the connection would leave its socket open: the response is what has to be closed
+        with link.cancellation.ending_with(lambda: _cut(wire)), connection.getresponse() as response:
             if response.status != http.HTTPStatus.OK:
                 raise DownloadError(f"Server returned HTTP response code: {response.status} for URL: {url}")
             return _save(response, path, on_bytes)
@@ -49,14 +59,22 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: Callable[[int], 
         link.recorder.end("GET", started, outcome)
 
 
-def _save(response: http.client.HTTPResponse, path: Path, on_bytes: Callable[[int], None]) -> int:
+def _cut(wire: socket.socket | None) -> None:
+    if wire is not None:
+        with contextlib.suppress(OSError):  # it has ended by itself
+            # not the TLS socket's own method: it would have the reader go on with what is encrypted
+            socket.socket.shutdown(wire, socket.SHUT_RDWR)
+
+
+def _save(response: http.client.HTTPResponse, path: Path, on_bytes: OnBytes) -> int:
     expected = response.length  # None for an answer of unknown length
+    on_bytes(0, expected)
     size = 0
     with path.open("wb") as file:
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             size += len(chunk)
-            on_bytes(len(chunk))
+            on_bytes(len(chunk), expected)
     if expected is not None and size != expected:
         raise DownloadError(f"Premature EOF: {size} of {expected} bytes of {path.name} came")
     return size

@@ -12,9 +12,10 @@ import hashlib
 import ipaddress
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class ExportRules:
     threads: int = 0
     hide_errors: bool = False
     lose_disks: bool = False
+    on_disk: Callable[[int, int, int, int | None], None] | None = None
+    """Told of the downloads: a disk's number from 1, how many disks there are, bytes that came, and how many come."""
 
 
 def thread_count(setting: int, files: int) -> int:
@@ -62,6 +65,7 @@ class _Source:
     key: str
     url: str
     file_name: str
+    disk: int  # its number from 1; 0 for what is no disk
 
 
 class Export:
@@ -74,6 +78,8 @@ class Export:
         self._rules = rules
         self._lock = threading.Lock()
         self._bytes_done = 0
+        self._disk_count = 0
+        self._bytes_of: dict[int, int] = {}
         self._total_bytes = 1
         self._broken = threading.Event()
 
@@ -126,10 +132,13 @@ class Export:
             raise _HiddenError("The export lease names no files", shown=FAILED_TEXT)
         self._total_bytes = max(1, info.totalDiskCapacityInKB * 1024)
         address = self._management_address(host)
-        sources = [
-            _Source(item.key, item.url.replace("*", address, 1), f"{stem}-disk{index}{_extension(item.url)}")
-            for index, item in enumerate(info.deviceUrl or ())
-        ]
+        sources: list[_Source] = []
+        for index, item in enumerate(info.deviceUrl or ()):
+            file_name = f"{stem}-disk{index}{_extension(item.url)}"
+            if item.disk:
+                self._disk_count += 1
+            number = self._disk_count if item.disk else 0
+            sources.append(_Source(item.key, item.url.replace("*", address, 1), file_name, number))
         written.extend(directory / source.file_name for source in sources)
         stop = new_event(self._link.clock)
         context = contextvars.copy_context()  # the journal's entries belong to the import
@@ -204,17 +213,25 @@ class Export:
         return self._rules.lose_disks and isinstance(error, DownloadError | OSError)
 
     def _fetch(self, source: _Source, directory: Path) -> int:
+        cancellation = self._link.cancellation
+        cancellation.check()
         if self._broken.is_set() and not self._rules.lose_disks:
             raise _NotBegunError(f"{source.file_name} was not downloaded, as another file failed")
         try:
-            return download(self._link, source.url, directory / source.file_name, self._count)
+            size = download(self._link, source.url, directory / source.file_name, partial(self._count, source.disk))
+            cancellation.check()
+            return size
         except BaseException:
             self._broken.set()
+            cancellation.check()  # else the disk might pass for a lost one
             raise
 
-    def _count(self, size_bytes: int) -> None:
+    def _count(self, disk: int, size_bytes: int, expected_bytes: int | None = None) -> None:
         with self._lock:
             self._bytes_done += size_bytes
+            done = self._bytes_of[disk] = self._bytes_of.get(disk, 0) + size_bytes
+        if self._rules.on_disk is not None and disk:
+            self._rules.on_disk(disk, self._disk_count, done, expected_bytes)
 
     def _check_sums(self, lease: Any, sources: Sequence[_Source], directory: Path) -> None:
         """Compare the files with the sums that vCenter gives; a vCenter without a manifest is believed."""

@@ -16,6 +16,7 @@ from mgmt.clock import lent
 from mgmt.observe.journal import Journal
 from mgmt.protocol.https import HttpsConnection, unverified_context
 from mgmt.providers import Clock
+from mgmt.vmware.cancelling import Cancellation
 from mgmt.vmware.errors import (
     VcenterError,
     VcenterFaultError,
@@ -179,6 +180,7 @@ class VcenterLink:
         self.clock = clock
         self._connections = connections
         self.timeout_s = timeout_s
+        self.cancellation = Cancellation()
         self._username = username
         self._password = password
 

@@ -43,7 +43,7 @@ _USER_VM_INTERNAL_NAME = re.compile(r"i-[0-9]+-[0-9]+-")
 
 
 class VcenterSession:
-    """One logged-in session for one datacenter; made by `VcenterConnector.connect`, used by one thread.
+    """One logged-in session for one datacenter; made by `VcenterConnector.connect`. All but `cancel` is for one thread.
 
     Every method may raise VcenterError: unreachable, refused, `Unable to find VMware datacenter ...`.
     """
@@ -53,6 +53,10 @@ class VcenterSession:
         self.datacenter = datacenter
         self._link = link
         self._collector = Collector(link, max_wait_s=max_wait_s)
+
+    def cancel(self) -> None:
+        """End the clone or the export that the session's thread is in: it raises VcenterError, or is done first."""
+        self._link.cancellation.cancel()
 
     # Looking up ---------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Imports on the automatic clock, all in this process: the server, its hosts, its vCenter and the caller.
 
-Run by tests/bench/run.py, `python tests/bench/virtual.py COUNT`; prints its figures as JSON. Each VM is removed after its
-import: pools have an end.
+Run by tests/bench/run.py, `python tests/bench/virtual.py COUNT`; prints its figures as JSON. Each VM is removed after
+its import: pools have an end.
 """
 
 from __future__ import annotations

@@ -71,6 +71,10 @@ class Lab:
         vm: dict[str, Any] = result["virtualmachine"]
         return vm
 
+    def journal(self, kind: str) -> list[Any]:
+        """What the server has noted of that kind until now."""
+        return list(self.world.server.services.journal.entries(kind=kind))
+
     def tasks(self, state: str = "all") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.client.call("listImportVmTasks", zoneid=self.zone_id, tasksfilter=state).get(
             "importvmtask", []

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from mgmt.cli import main
 
@@ -56,12 +56,24 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def said(*words: str, **environment: str) -> tuple[int, str]:
-    """Exit status and output of a command that ends by itself, run in this process: one of its own costs seconds."""
+def run_here(*words: str, **environment: str) -> Result:
+    """A command that ends by itself, run in this process: one of its own costs seconds."""
     ours = {name: None for name in os.environ if name.startswith("CLOUDSTACK_MOCK_")}
     result = CliRunner().invoke(main, words, prog_name="cloudstack-mock", env=ours | environment)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def said(*words: str, **environment: str) -> tuple[int, str]:
+    """Exit status and everything written."""
+    result = run_here(*words, **environment)
     return result.exit_code, result.output
+
+
+def said_apart(*words: str, **environment: str) -> tuple[int, str, str]:
+    """Exit status, output and errors."""
+    result = run_here(*words, **environment)
+    return result.exit_code, result.stdout, result.stderr
 
 
 def ready_of(process: subprocess.Popen[str], file: Path, wait_until: Callable[..., Any]) -> dict[str, Any]:
@@ -93,7 +105,7 @@ def test_serve_writes_the_ready_file_and_ends_cleanly(
     assert (code, err) == (0, "")
     assert json.loads(out)["count"] == 3
 
-    code, out, err = ended(start("api", "listVirtualMachines", "zoneid=no-such", "--ready-file", str(file)))
+    code, out, err = said_apart("api", "listVirtualMachines", "zoneid=no-such", "--ready-file", str(file))
     assert (code, out) == (1, "")
     assert json.loads(err)["errorcode"] == 431
     profile = tmp_path / "config" / "cloudstack-mock"
@@ -102,9 +114,9 @@ def test_serve_writes_the_ready_file_and_ends_cleanly(
         f'[lab]\nurl = "{ready["api"]}"\napi_key = "{ready["api_key"]}"\nsecret_key = "{ready["secret_key"]}"\n'
     )
     home = str(tmp_path / "config")
-    code, out, err = ended(start("api", "listZones", "--profile", "lab", XDG_CONFIG_HOME=home))
+    code, out, err = said_apart("api", "listZones", "--profile", "lab", XDG_CONFIG_HOME=home)
     assert (code, json.loads(out)["count"]) == (0, 1)
-    code, out, err = ended(start("api", "listZones", "--profile", "other", XDG_CONFIG_HOME=home))
+    code, out, err = said_apart("api", "listZones", "--profile", "other", XDG_CONFIG_HOME=home)
     assert code == 2
     assert "there is no profile 'other'" in err
 
@@ -125,7 +137,7 @@ def test_a_taken_port_is_named() -> None:
             ("--agent-port", "agents"),
             ("--vcenter-port", "the vCenter"),
         ):
-            options = {"--port": "0", "--agent-port": "0", "--vcenter-port": "0"} | {option: port}
+            options = {"--port": "0", "--agent-port": "0", "--vcenter-port": "0", "--agents": "none"} | {option: port}
             code, err = said("serve", *(word for pair in options.items() for word in pair))
             assert code == 1
             assert f"port {port} on 127.0.0.1, wanted for {purpose}, cannot be used" in err
@@ -185,21 +197,19 @@ def test_agents_and_vcenter_run_on_their_own(start: Start, wait_until: Callable[
     assert match
 
     def up() -> bool:
-        code, out, _ = ended(start("api", "listHosts", "type=Routing", "state=Up", "--ready-file", str(file)))
+        code, out, _ = said_apart("api", "listHosts", "type=Routing", "state=Up", "--ready-file", str(file))
         return code == 0 and json.loads(out).get("count") == 3
 
     wait_until(up, "the agents are Up", 40)
-    code, out, err = ended(
-        start(
-            "api",
-            "listVmwareDcVms",
-            f"vcenter={match[1]}",
-            "datacentername=lab-dc",
-            "username=administrator@vsphere.local",
-            "password=VMware1!lab",
-            "--ready-file",
-            str(file),
-        )
+    code, out, err = said_apart(
+        "api",
+        "listVmwareDcVms",
+        f"vcenter={match[1]}",
+        "datacentername=lab-dc",
+        "username=administrator@vsphere.local",
+        "password=VMware1!lab",
+        "--ready-file",
+        str(file),
     )
     assert (code, err) == (0, "")
     assert json.loads(out)["count"] >= 12
@@ -241,9 +251,9 @@ def test_api_without_a_server_says_so(start: Start) -> None:
     assert "geheim" not in err
 
 
-def test_demo_shows_the_main_job(start: Start) -> None:
+def test_demo_shows_the_main_job() -> None:
     """The demo ends with status 0 and has shown hosts, vCenter VMs, progress, commands and imported VMs."""
-    code, out, err = ended(start("demo", "--time-scale", "1000000"))
+    code, out, err = said_apart("demo", "--time-scale", "1000000")
     assert (code, err) == (0, "")
     for text in (
         "VDDK version", "VMs in vCenter", "importVm web01 by VDDK", "importVm db01 by OVF export",
@@ -262,9 +272,9 @@ def test_doctor_lists_what_is_there() -> None:
         assert name in out
 
 
-def test_help_names_every_command(start: Start) -> None:
+def test_help_names_every_command() -> None:
     """`--help` lists the six commands."""
-    code, out, _ = ended(start("--help"))
+    code, out = said("--help")
     assert code == 0
     for name in ("serve", "demo", "agents", "vcenter", "api", "doctor"):
         assert re.search(rf"^  {name}\s", out, re.MULTILINE)

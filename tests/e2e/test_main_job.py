@@ -61,22 +61,22 @@ def test_import_by_vddk(start_lab: Any) -> None:
     assert lab.tasks("failed") == lab.tasks("running") == []
 
 
-def test_import_by_ovf(start_lab: Any) -> None:
+def test_import_by_ovf(lab: Any) -> None:
     """With usevddk=false the host exports the OVF itself, and the VM comes out the same."""
-    lab = start_lab()
+    before = len(lab.journal("tool"))
     vm = lab.import_vm("db01", usevddk=False)
     assert vm["state"] == "Stopped"
-    runs = [entry.fields["argv"] for entry in lab.world.server.services.journal.entries(kind="tool")]
+    runs = [entry.fields["argv"] for entry in lab.journal("tool")[before:]]
     assert any(argv[0] == "ovftool" for argv in runs)
     assert any(argv[:5] == ["virt-v2v", "--root", "first", "-i", "ova"] for argv in runs)
     assert not any("vddk" in " ".join(argv) for argv in runs if argv[0] == "virt-v2v")
 
 
-def test_vddk_run_has_the_real_command_line(start_lab: Any) -> None:
+def test_vddk_run_has_the_real_command_line(lab: Any) -> None:
     """The converting host runs virt-v2v with the vpx address, the password file, the library and a thumbprint."""
-    lab = start_lab()
-    lab.import_vm("web01")
-    lines = [" ".join(e.fields["argv"]) for e in lab.world.server.services.journal.entries(kind="tool")]
+    before = len(lab.journal("tool"))
+    lab.import_vm("web01", hostname="web01-by-vddk")
+    lines = [" ".join(e.fields["argv"]) for e in lab.journal("tool")[before:]]
     line = next(line for line in lines if "-it vddk" in line)
     host, port = lab.world.vcenter.address
     assert f"-ic 'vpx://administrator%40vsphere.local@{host}:{port}/lab-dc/" in line
@@ -88,9 +88,9 @@ def test_vddk_run_has_the_real_command_line(start_lab: Any) -> None:
     assert "-of qcow2 -on " in line
 
 
-def test_running_linux_vm_is_cloned_and_the_clone_is_gone(start_lab: Any) -> None:
+def test_running_linux_vm_is_cloned_and_the_clone_is_gone(lab: Any) -> None:
     """A running Linux VM is imported through a clone, which is destroyed afterwards."""
-    lab = start_lab()
+    calls_before = len(lab.journal("vcenter"))
     before = {
         vm["name"]
         for vm in lab.client.call("listVmwareDcVms", existingvcenterid=lab.datacenter_id())["unmanagedinstance"]
@@ -102,17 +102,16 @@ def test_running_linux_vm_is_cloned_and_the_clone_is_gone(start_lab: Any) -> Non
         for vm in lab.client.call("listVmwareDcVms", existingvcenterid=lab.datacenter_id())["unmanagedinstance"]
     }
     assert after == before
-    calls = [entry.name for entry in lab.world.server.services.journal.entries(kind="vcenter")]
+    calls = [entry.name for entry in lab.journal("vcenter")[calls_before:]]
     assert "CloneVM_Task" in calls
     assert "Destroy_Task" in calls
 
 
-@pytest.mark.parametrize("name", ["web 01 + cache", "büro-süd-ä1"])
-def test_names_with_blanks_plus_and_umlauts_are_found(start_lab: Any, name: str) -> None:
+@pytest.mark.parametrize(("name", "hostname"), [("web 01 + cache", "renamed"), ("büro-süd-ä1", "renamed-too")])
+def test_names_with_blanks_plus_and_umlauts_are_found(lab: Any, name: str, hostname: str) -> None:
     """A VM whose name needs encoding everywhere is imported by OVF, with a host name of its own."""
-    lab = start_lab()
-    vm = lab.import_vm(name, usevddk=False, hostname="renamed", displayname=name)
-    assert (vm["name"], vm["displayname"], vm["state"]) == ("renamed", name, "Stopped")
+    vm = lab.import_vm(name, usevddk=False, hostname=hostname, displayname=name)
+    assert (vm["name"], vm["displayname"], vm["state"]) == (hostname, name, "Stopped")
 
 
 def failed(lab: Any, name: str = "web01", **changes: Any) -> tuple[int, str]:

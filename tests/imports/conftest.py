@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +39,7 @@ from mgmt.store import models
 from mgmt.store.database import Store
 from mgmt.vmware.errors import VmNotFoundError
 from mgmt.vmware.records import POWER_OFF, POWER_ON, SourceDisk, SourceNic, SourceVm
+from tests.shared_store import SharedStore, share_store
 
 GIB = 1024**3
 NOW = datetime(2026, 11, 23, 1, 48, 44)
@@ -85,6 +85,7 @@ class Agents:
     sent: list[tuple[int, Command]] = field(default_factory=list)
     scripts: dict[type[Command], list[Any]] = field(default_factory=dict)
     defaults: dict[type[Command], Callable[[Command], Answer]] = field(default_factory=dict)
+    abandoned: list[Command] = field(default_factory=list)
 
     def script(self, command: type[Command], *answers: Any) -> None:
         self.scripts.setdefault(command, []).extend(answers)
@@ -96,6 +97,9 @@ class Agents:
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, Answer) else answer(command)
+
+    def abandon(self, command: Command) -> None:
+        self.abandoned.append(command)
 
     def commands(self, kind: type[Command]) -> list[Any]:
         return [command for _, command in self.sent if isinstance(command, kind)]
@@ -111,6 +115,7 @@ class Vcenter:
     exports: list[tuple[str, Path, Any]] = field(default_factory=list)
     credentials: list[Any] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
+    cancels: int = 0
 
     @contextmanager
     def connect(self, credentials: Any) -> Iterator[Vcenter]:
@@ -121,6 +126,9 @@ class Vcenter:
     def _fail(self, method: str) -> None:
         if method in self.failures:
             raise self.failures.pop(method)
+
+    def cancel(self) -> None:
+        self.cancels += 1
 
     def find_vm(self, name: str) -> SourceVm | None:
         self._fail("find_vm")
@@ -530,44 +538,36 @@ def _entities() -> Iterator[tuple[Any, Any]]:
             yield mapper.class_, mapper.class_.uuid
 
 
-@dataclass(frozen=True)
-class SharedStore:
-    """One database for all tests (its compiled statements stay), and the state it is set back to before each."""
-
-    store: Store
-    start: sqlite3.Connection
-    start_ids: dict[str, tuple[Any, int]]
-
-    def reset(self) -> None:
-        """Put the world back as it was made."""
-        with closing(self.store.engine.raw_connection()) as connection:
-            self.start.backup(connection.driver_connection)
-
-
-@pytest.fixture(scope="session")
-def shared_store() -> Iterator[SharedStore]:
-    """The database with the world in it."""
-    store = Store("sqlite://", Providers())
+def _furnish(store: Store) -> None:
     with store.session() as session:
         for row in _rows():
             session.add(row)
             session.flush()
         local = session.scalars(select(models.StoragePool).where(models.StoragePool.name == "L1")).one()
         local.host_id = session.scalars(select(models.Host.id).where(models.Host.name == "K1")).one()
-        start_ids = {
+
+
+@pytest.fixture(scope="session")
+def shared_store() -> Iterator[SharedStore]:
+    """The database with the world in it."""
+    with share_store(_furnish) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def start_ids(shared_store: SharedStore) -> dict[str, tuple[Any, int]]:
+    """Model and number of every entity that is there at first, by uuid."""
+    shared_store.reset()
+    with shared_store.store.session() as session:
+        return {
             uuid: (model, number)
             for model, column in _entities()
             for uuid, number in session.execute(select(column, model.id))
         }
-    with closing(sqlite3.connect(":memory:")) as start:
-        with closing(store.engine.raw_connection()) as connection:
-            connection.driver_connection.backup(start)
-        yield SharedStore(store, start, start_ids)
-    store.close()
 
 
 @pytest.fixture
-def world(shared_store: SharedStore) -> World:
+def world(shared_store: SharedStore, start_ids: dict[str, tuple[Any, int]]) -> World:
     """A world as it was made; hosts answer well and vCenter has web01."""
     shared_store.reset()
     clock = ManualClock()
@@ -586,7 +586,7 @@ def world(shared_store: SharedStore) -> World:
         agents=agents,
         vcenters=vcenter,
     )
-    made = World(services, agents, vcenter, clock, shared_store.start_ids)
+    made = World(services, agents, vcenter, clock, start_ids)
     agents.defaults = {
         CheckConvertInstanceCommand: lambda _: CheckConvertInstanceAnswer(result=True, ovfExportSupported=True),
         ConvertInstanceCommand: lambda _: ConvertInstanceAnswer(result=True, temporaryConvertUuid=CONVERT_UUID),

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from mgmt.errors import AgentUnavailableError, CloudError
+from mgmt.imports.control import ImportCancelledError, ImportControl
 from mgmt.imports.diskimages import RemoteHost
 from mgmt.imports.external import list_remote_vms
+from mgmt.imports.pipeline import ImportPipeline
 from mgmt.protocol.commands import (
     CheckVolumeAnswer,
     CheckVolumeCommand,
     CopyRemoteVolumeAnswer,
     CopyRemoteVolumeCommand,
+    DeleteCommand,
     GetRemoteVmsAnswer,
     GetRemoteVmsCommand,
     UnmanagedDisk,
@@ -128,6 +131,25 @@ def test_external_import(hosts: Any) -> None:
     ]
     assert hosts.rows(models.ResourceReservation) == []
     assert SECRET not in hosts.journal_text()
+
+
+def test_external_import_cancelled(hosts: Any) -> None:
+    """An import that is cancelled while its second disk is copied takes back records, claims and the first disk."""
+    vm = remote_vm(disks=2)
+    hosts.agents.defaults[GetRemoteVmsCommand] = lambda _: remote_answer(vm)
+    hosts.agents.defaults[DeleteCommand] = lambda _: Answer(result=True)
+    control = ImportControl("rv1")
+
+    def cancelled(command: Any) -> Answer:
+        control.cancel("root")
+        return CopyRemoteVolumeAnswer(result=False, details="ended")
+
+    hosts.agents.script(CopyRemoteVolumeCommand, hosts.agents.defaults[CopyRemoteVolumeCommand], cancelled)
+    request = hosts.request(**external(datadiskofferinglist={"0": {"disk": "1", "diskOffering": "d2"}}))
+    with pytest.raises(ImportCancelledError, match="The import of VM rv1 was cancelled by root at step: copy disks"):
+        ImportPipeline(hosts.services, request, hosts.requester(), control=control).run()
+    hosts.assert_no_records()
+    assert len(hosts.agents.commands(DeleteCommand)) == 1
 
 
 def test_external_data_disk_and_image_path(hosts: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ def tasks(world: Any, paging: Paging | None = None, **changes: Any) -> tuple[lis
     }
     caller = Caller(2, "", "admin", 2, "", "admin", 1, 1, "", "/", "Admin")
     with world.services.store.session() as session:
-        call = Call(world.services, caller, "listImportVmTasks", "c", session=session)
+        services = SimpleNamespace(**vars(world.services), has_extensions=False)
+        call = Call(services, caller, "listImportVmTasks", "c", session=session)
         listing = list_import_vm_tasks.handler(call, Bound(bound, paging=paging))
     return [dict(item) for item in listing.items], listing.count  # type: ignore[union-attr]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,10 +103,12 @@ def finish() -> Callable[[Any], Any]:
 
     def finish(task: Any, timeout_s: float = 5.0) -> Any:
         deadline = time.monotonic() + timeout_s
+        pause = threading.Event()
         while time.monotonic() < deadline:
             info = task.info
             if info.state in ("success", "error"):
                 return info
+            pause.wait(0.005)
         raise AssertionError(f"{task} did not end within {timeout_s} s")
 
     return finish

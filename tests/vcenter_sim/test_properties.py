@@ -419,13 +419,15 @@ def test_waiting_ends_after_the_time_asked_for(lab_client: Any, vm_named: Any) -
     ],
 )
 def test_a_wait_without_limit_can_be_ended(
-    vcenter: VcenterSim, client: Any, vm_named: Any, ending: str, fault: type[Exception]
+    vcenter: VcenterSim, client: Any, vm_named: Any, finish: Any, ending: str, fault: type[Exception]
 ) -> None:
     """CancelWaitForUpdates, the end of the session and the server's stop each end a wait."""
     collector = client.RetrieveContent().propertyCollector
-    filter_ = state_filter(collector, vm_named(client, "web01").PowerOnVM_Task())
+    task = vm_named(client, "web01").PowerOnVM_Task()
+    filter_ = state_filter(collector, task)
+    finish(task)
     version = ""
-    while (update := collector.WaitForUpdatesEx(version, Collector.WaitOptions(maxWaitSeconds=1))) is not None:
+    while (update := collector.WaitForUpdatesEx(version, Collector.WaitOptions(maxWaitSeconds=0))) is not None:
         version = update.version
     caught: list[BaseException] = []
 

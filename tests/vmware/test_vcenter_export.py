@@ -15,7 +15,7 @@ from mgmt.observe.redaction import Redactor
 from mgmt.providers import Providers, RealClock
 from mgmt.vmware import export as export_module
 from mgmt.vmware.connector import VcenterConnector
-from mgmt.vmware.download import DownloadError, download
+from mgmt.vmware.download import DownloadError, OnBytes, download
 from mgmt.vmware.errors import VcenterError, VmNotFoundError
 from mgmt.vmware.export import FAILED_TEXT, ExportRules, thread_count
 from mgmt.vmware.sdk import vim
@@ -243,7 +243,7 @@ def test_progress_keeps_the_lease_while_files_come(
     settings: Any = type("Settings", (), {"get_int": lambda self, name: 30})()
     connector = VcenterConnector(Providers(clock=clock), settings, journal, Redactor())
 
-    def slow(link: Any, url: str, path: Path, on_bytes: Callable[[int], None]) -> int:
+    def slow(link: Any, url: str, path: Path, on_bytes: OnBytes) -> int:
         on_bytes(10**18)
         wait_until(
             lambda: [entry.name for entry in journal.entries()].count("HttpNfcLeaseProgress") >= 3, "progress is told"
@@ -263,7 +263,7 @@ def test_a_lease_that_ends_under_the_download(
 ) -> None:
     """When vCenter takes the lease back the export fails, and the refused abort is no second failure."""
 
-    def ending(link: Any, url: str, path: Path, on_bytes: Callable[[int], None]) -> int:
+    def ending(link: Any, url: str, path: Path, on_bytes: OnBytes) -> int:
         lease = next(lab.sim.inventory.of_kind(vim.HttpNfcLease))
         with lab.sim.inventory.lock:
             lab.sim.exports.abort(lease, None)
@@ -277,13 +277,15 @@ def test_a_lease_that_ends_under_the_download(
 def test_an_address_that_is_no_https(tmp_path: Path) -> None:
     """Only HTTPS is downloaded from."""
     with pytest.raises(DownloadError, match="no HTTPS address: http://esx/nfc/disk"):
-        download(None, "http://esx/nfc/disk", tmp_path / "x", lambda size: None)  # type: ignore[arg-type]
+        download(None, "http://esx/nfc/disk", tmp_path / "x", print)  # type: ignore[arg-type]
 
 
 def test_a_host_that_does_not_answer(lab: Any, tmp_path: Path) -> None:
     """A refused connection is told in the words of Java's client."""
     with lab.connector.connect(lab.credentials()) as session, pytest.raises(DownloadError) as caught:
-        download(session._link, "https://127.0.0.1:1/nfc/disk", tmp_path / "x", lambda size: None)
+        download(
+            session._link, "https://127.0.0.1:1/nfc/disk", tmp_path / "x", lambda size_bytes, expected_bytes=None: None
+        )
     assert caught.value.text == "HTTP transport error: java.net.ConnectException: Connection refused"
 
 
@@ -352,7 +354,7 @@ def test_progress_that_is_refused_ends_the_reports_only(
     with_method(lab, monkeypatch, "HttpNfcLeaseProgress", progress)
     monkeypatch.setattr(export_module, "PROGRESS_INTERVAL_S", 0.001)
 
-    def slow(link: Any, url: str, path: Path, on_bytes: Callable[[int], None]) -> int:
+    def slow(link: Any, url: str, path: Path, on_bytes: OnBytes) -> int:
         wait_until(lambda: told, "progress is told")
         return download(link, url, path, on_bytes)
 
@@ -365,7 +367,7 @@ def test_a_failed_file_stops_the_others(lab: Any, tmp_path: Path, monkeypatch: p
     """Files whose download has not begun are not begun any more once one failed."""
     asked: list[str] = []
 
-    def failing(link: Any, url: str, path: Path, on_bytes: Callable[[int], None]) -> int:
+    def failing(link: Any, url: str, path: Path, on_bytes: OnBytes) -> int:
         asked.append(path.name)
         raise DownloadError("it is gone")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mgmt.vmware.cancelling import Cancellation
 from mgmt.vmware.collector import Collector
 from mgmt.vmware.connector import VcenterConnector
 from mgmt.vmware.devices import PortVlan
@@ -338,6 +339,7 @@ class FakeLink:
 
     def __init__(self, **content: Any) -> None:
         self.content = SimpleNamespace(propertyCollector=None, **content)
+        self.cancellation = Cancellation()
 
     def call(self, method: Any, *args: Any) -> Any:
         return method(*args)

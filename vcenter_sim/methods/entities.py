@@ -72,7 +72,13 @@ def set_field(context: Context) -> None:
     context.inventory.changed()
 
 
+def cancel_task(context: Context) -> None:
+    """End a task; raises NotSupported for one that cannot be cancelled, InvalidState for one that has ended."""
+    context.world.tasks.cancel(context.this)
+
+
 METHODS = {
+    "CancelTask": cancel_task,
     "Destroy_Task": destroy,
     "Rename_Task": rename,
     "AddCustomFieldDef": add_custom_field_def,

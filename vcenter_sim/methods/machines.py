@@ -31,7 +31,13 @@ def clone(context: Context) -> Reference:
         return made.ref
 
     return context.world.tasks.start(
-        "CloneVM_Task", source, context.username, work, duration_s=context.world.timings.clone_s, steps=(10, 35, 65, 90)
+        "CloneVM_Task",
+        source,
+        context.username,
+        work,
+        duration_s=context.world.timings.clone_s,
+        steps=(10, 35, 65, 90),
+        cancelable=True,
     )
 
 
@@ -135,7 +141,7 @@ def relocate(context: Context) -> Reference:
         copies.relocate(inventory, vm, pool=pool, host=host, datastore=datastore, placements=placements)
 
     return context.world.tasks.start(
-        "RelocateVM_Task", vm, context.username, work, duration_s=context.world.timings.relocate_s
+        "RelocateVM_Task", vm, context.username, work, duration_s=context.world.timings.relocate_s, cancelable=True
     )
 
 

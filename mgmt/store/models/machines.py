@@ -102,7 +102,7 @@ class Volume(Entity, Base):
 class Nic(Entity, Base):
     __tablename__ = "nics"
     vm_id: Mapped[int] = mapped_column(ForeignKey("vm_instance.id"), index=True)
-    network_id: Mapped[int] = mapped_column(ForeignKey("networks.id"), index=True)
+    network_id: Mapped[int] = mapped_column(ForeignKey("networks.id"))
     device_id: Mapped[int]
     mac_address: Mapped[str]
     is_default: Mapped[bool] = mapped_column(default=False)
@@ -119,5 +119,6 @@ class Nic(Entity, Base):
     network: Mapped[Network] = relationship()
 
 
-# MAC addresses are looked up ignoring case.
-Index("ix_nics_mac_address", collate(Nic.mac_address, "NOCASE")).ddl_if(dialect="sqlite")
+# "Is there a NIC of this VM, or with this MAC address (in any case), in that network?"
+Index("ix_nics_network_vm", Nic.network_id, Nic.vm_id)
+Index("ix_nics_network_mac", Nic.network_id, collate(Nic.mac_address, "NOCASE")).ddl_if(dialect="sqlite")

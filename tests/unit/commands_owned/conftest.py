@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from mgmt.observe.redaction import Redactor
 from mgmt.providers import Providers
 from mgmt.store import models
 from mgmt.store.database import Store
+from tests.shared_store import SharedStore, share_store
 
 START = datetime(2026, 11, 23, 1, 44, 13)
 
@@ -413,20 +414,29 @@ def make_world(store: Store) -> World:
     return world
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def made() -> Iterator[tuple[SharedStore, World]]:
+    """The database and the names of what is in it."""
+    worlds: list[World] = []
+    with share_store(lambda store: worlds.append(make_world(store))) as shared:
+        yield shared, worlds[0]
+
+
+@pytest.fixture(scope="session")
 def world() -> Iterator[World]:
-    """A world that the tests of a module share: they only read."""
+    """A world that tests share: they only read."""
     store = Store("sqlite://", Providers())
     yield make_world(store)
     store.close()
 
 
 @pytest.fixture
-def own_world() -> Iterator[World]:
-    """A world of the test's own, to change."""
-    store = Store("sqlite://", Providers())
-    yield make_world(store)
-    store.close()
+def own_world(made: tuple[SharedStore, World]) -> World:
+    """A world as it was made, to change."""
+    shared, first = made
+    shared.reset()
+    services = replace(first.services, settings=GlobalSettings(shared.store))
+    return World(shared.store, services, dict(first.ids), dict(first.uuids), dict(first.callers))
 
 
 @pytest.fixture(scope="session")

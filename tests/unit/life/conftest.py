@@ -22,6 +22,7 @@ from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store import models
 from mgmt.store.database import Store
+from tests.shared_store import SharedStore, share_store
 
 GIB = 1024**3
 DECLARATIONS = all_declarations()
@@ -289,18 +290,15 @@ def build(life: Life) -> None:
         )
 
 
-@pytest.fixture
-def life() -> Iterator[Life]:
-    """A world of the test's own with a stopped VM."""
+def world_on(store: Store) -> Life:
+    """What a test needs around the database."""
     clock = ManualClock()
-    providers = Providers(clock=clock)
-    store = Store("sqlite://", providers)
     agents = Agents()
     redactor = Redactor()
     missing: Any = None
     services = Services(
         store=store,
-        providers=providers,
+        providers=Providers(clock=clock),
         settings=GlobalSettings(store),
         journal=Journal(clock, redactor),
         redactor=redactor,
@@ -312,10 +310,30 @@ def life() -> Iterator[Life]:
         management_server_uuid="ms",
         management_server_name="ms",
     )
-    world = Life(store, services, agents, clock)
-    build(world)
-    yield world
-    store.close()
+    return Life(store, services, agents, clock)
+
+
+@pytest.fixture(scope="session")
+def made() -> Iterator[tuple[SharedStore, Life]]:
+    """The database with the world in it, and the names of what is there."""
+    lives: list[Life] = []
+
+    def fill(store: Store) -> None:
+        lives.append(world_on(store))
+        build(lives[0])
+
+    with share_store(fill) as shared:
+        yield shared, lives[0]
+
+
+@pytest.fixture
+def life(made: tuple[SharedStore, Life]) -> Life:
+    """A world as it was made, with a stopped VM."""
+    shared, first = made
+    shared.reset()
+    world = world_on(shared.store)
+    world.ids, world.callers = dict(first.ids), dict(first.callers)
+    return world
 
 
 @pytest.fixture
