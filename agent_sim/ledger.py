@@ -43,7 +43,7 @@ class Ledger:
         self._running: dict[object, Holding] = {}
 
     def made(self, path: Path, kind: str, host: str, name: str) -> None:
-        """A program or command of `host` has made, or is about to make, the file that is called `name` there."""
+        """A program or command of `host` has just made the file that is called `name` there."""
         with self._lock:
             self._made[path] = Holding(kind, host, name, path)
 

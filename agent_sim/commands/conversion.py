@@ -198,8 +198,8 @@ async def _export_and_convert(conversion: _Conversion) -> Answer:
     folder = conversion.hypervisor.ids.uuid()
     target_dir = conversion.export_folder = f"{pool.target}/{folder}/"
     real_dir = conversion.hypervisor.files.real(target_dir)
-    conversion.hypervisor.bench.note_file(real_dir, FOLDER, target_dir)
     real_dir.mkdir(parents=True)
+    conversion.hypervisor.bench.note_file(real_dir, FOLDER, target_dir)
     exported = False
     try:
         exported = await _export(conversion, target_dir)
@@ -259,8 +259,8 @@ async def _convert_by_vddk(conversion: _Conversion) -> Answer | None:
     vcenter = source.vcenterHost or ""
     path = f"{PASSWORD_FILE_PREFIX}{vcenter or 'unknown'}.{hypervisor.ids.uuid()}"
     try:
-        hypervisor.bench.note_file(hypervisor.files.real(path), PASSWORD_FILE, path)
         _write_password_file(hypervisor, path, source.vcenterPassword or "")
+        hypervisor.bench.note_file(hypervisor.files.real(path), PASSWORD_FILE, path)
     except OSError as error:
         logger.warning("(%s) cannot write the password file: %s", conversion.original_name, error.strerror)
         return _failed(conversion)

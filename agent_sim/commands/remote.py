@@ -135,10 +135,10 @@ async def _copy(
         raise AgentFailure(f"{pool.target}/{name}: No space left on device")
     temporary.parent.mkdir(parents=True, exist_ok=True)
     made.extend((temporary, target))
-    bench.ledger.made(temporary, FILE, command.remoteIp or "", f"{command.tmpPath}{name}")
-    bench.note_file(target, FILE, f"{pool.target}/{name}")
     await bench.blocking(convert_to_qcow2, source, temporary)
+    bench.ledger.made(temporary, FILE, command.remoteIp or "", f"{command.tmpPath}{name}")
     await bench.blocking(shutil.copyfile, temporary, target)
+    bench.note_file(target, FILE, f"{pool.target}/{name}")
     if REMOTE_COPY_LEFT in hypervisor.repaired:
         temporary.unlink(missing_ok=True)
     return await bench.blocking(read_image, target)

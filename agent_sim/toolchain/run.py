@@ -64,7 +64,7 @@ class Bench:
     ledger: Ledger = field(default_factory=Ledger)
 
     def note_file(self, path: Path, kind: str, name: str) -> None:
-        """Tell the ledger of a file that a program is about to make; `name` is its path on the host."""
+        """Tell the ledger of a file that a program has just made; `name` is its path on the host."""
         self.ledger.made(path, kind, self.host.name, name)
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -106,7 +106,6 @@ class SimulatedToolchain:
         pool = bench.storage.pool_at(destination)
         room = await bench.room(pool) if pool is not None else image.allocated_bytes
         path = bench.files.real(destination)
-        bench.note_file(path, FILE, destination)
         phase = f"Copying {source.rpartition('/')[2]}"
         disk, disks = run.invocation.disk
         run.progress(phase, disk=disk, disks=disks, bytes_total=image.allocated_bytes)
@@ -114,6 +113,8 @@ class SimulatedToolchain:
             done = image.allocated_bytes * step // _COPY_STEPS
             await run.advance(image.allocated_bytes / _COPY_STEPS / bench.model.copy_rate())
             bench.grow_image(pool, path, image.virtual_size_bytes, min(done, room), is_first=step == 1)
+            if step == 1:
+                bench.note_file(path, FILE, destination)
             if done > room:
                 raise ToolFailure(f"qemu-img: error while writing at byte {room}: No space left on device")
             run.progress(phase, disk=disk, disks=disks, bytes_done=done, bytes_total=image.allocated_bytes)

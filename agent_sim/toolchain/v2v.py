@@ -251,13 +251,14 @@ async def _copy(
     output_dir, name = options.values["-os"], options.values.get("-on", machine.name)
     shown = f"{output_dir}/{name}-sd{disk_suffix(index)}"
     path = bench.files.real(shown)
-    bench.note_file(path, FILE, shown)
     pool = bench.storage.pool_at(output_dir)
     room = await bench.room(pool) if pool is not None else disk.allocated_bytes
     run.stage(f"Copying disk {index + 1}/{count}")
     for step in range(_COPY_STEPS + 1):
         done = disk.allocated_bytes * step // _COPY_STEPS
         bench.grow_image(pool, path, disk.capacity_bytes, min(done, room), is_first=step == 0)
+        if step == 0:
+            bench.note_file(path, FILE, shown)
         if done > room:
             raise failure(
                 "nbdcopy command failed, see earlier error messages",
@@ -286,6 +287,6 @@ async def _finish(run: Run, machine: SourceMachine, options: V2vOptions) -> None
     version = (bench.host.tools.virt_v2v or "").split(",")[0]
     text = write_domain_xml(machine, name=name, output_dir=output_dir, version=version)
     path = bench.files.real(f"{output_dir}/{name}.xml")
-    bench.note_file(path, FILE, f"{output_dir}/{name}.xml")
     bench.write_text(bench.storage.pool_at(output_dir), path, text)
+    bench.note_file(path, FILE, f"{output_dir}/{name}.xml")
     run.stage("Finishing off")

@@ -349,7 +349,7 @@ class SoakWorld:
         """Cancel an import under way."""
         jobs = [job_id for command, job_id in self._pending if command == "importVm"]
         if jobs:
-            self.call("cancelImportVm", jobid=jobs[number % len(jobs)])
+            self.call("cancelImportVm", id=jobs[number % len(jobs)])
 
     @property
     def can_cancel(self) -> bool:

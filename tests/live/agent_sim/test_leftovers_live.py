@@ -51,7 +51,7 @@ def test_half_converted_left_by_a_killed_agent(lab_with, is_repaired) -> None:
     """The same when the agent's process ends; while it runs, the ledger knows the program and the password file."""
     lab = lab_with(defects.HALF_CONVERTED_LEFT, is_repaired, time_scale=200)
     copying = threading.Event()
-    lab.on_event = lambda event: copying.set() if event.disk_index == 1 else None
+    lab.on_event = lambda event: copying.set() if event.bytes_done > 0 else None
     lab.agent.request(lab.convert_command("web01", location=lab.primary(), useVddk=True))
     assert copying.wait(10)
     assert kinds(lab) == [FILE, PASSWORD_FILE, PROCESS]
