@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.soak.world import HOSTS, POOLS, SETTINGS, VMWARE_VMS, SoakWorld
 
-DEFAULT_STEPS = 100
+DEFAULT_STEPS = 150
 STEPS_A_RUN = 25
 MOST_VMS = 8
 
