@@ -79,7 +79,7 @@ class Inventory:
         self.ids = ids
         self.lock = threading.RLock()
         self.version = 0
-        self._sets = 0
+        self._revision = 0
         self._objects: dict[str, Managed] = {}
         self._numbers = itertools.count(1)
         self._listeners: set[threading.Event] = set()
@@ -165,15 +165,21 @@ class Inventory:
         return next((vm for vm in self.vms if vm.name == name), None)
 
     def _on_set(self) -> None:
-        self._sets += 1
+        self._revision += 1
 
     @property
-    def stamp(self) -> tuple[int, int]:
-        """Equal to an earlier one only if no value has changed since, announced or not."""
-        return self.version, self._sets
+    def revision(self) -> int:
+        """Equal to an earlier one only if no value of the inventory has changed since, announced or not."""
+        return self._revision
 
     def changed(self) -> None:
         """Say that something changed: wakes whoever waits for updates."""
+        with self.lock:
+            self._revision += 1
+            self.session_ended()
+
+    def session_ended(self) -> None:
+        """Wake whoever waits for updates: the list of sessions changed, and no object of the inventory did."""
         with self.lock:
             self.version += 1
             for listener in self._listeners:

@@ -33,7 +33,7 @@ class Reads:
         self._inventory = inventory
         self._calls: OrderedDict[_Key, Call] = OrderedDict()
         self._answers: OrderedDict[tuple[bytes, str], bytes] = OrderedDict()
-        self._stamp = inventory.stamp
+        self._revision = inventory.revision
         self._lock = threading.Lock()
 
     def call(self, body: bytes, soap_action: str | None) -> Call:
@@ -57,9 +57,9 @@ class Reads:
         """The answer to that request, if it is known and still right."""
         if call.method not in _METHODS:
             return None
-        if self._stamp != self._inventory.stamp:
+        if self._revision != self._inventory.revision:
             self._answers.clear()
-            self._stamp = self._inventory.stamp
+            self._revision = self._inventory.revision
         return self._answers.get((body, call.version))
 
     def keep(self, call: Call, body: bytes, result: Any, answer: bytes) -> None:

@@ -144,4 +144,4 @@ class Sessions:
                     self._inventory.remove(managed)
             session.objects.clear()
             session.feeds.clear()
-            self._inventory.changed()
+            self._inventory.session_ended()

@@ -85,7 +85,7 @@ def _selects() -> Iterator[Select[Any]]:
         .where(
             live_volume,
             Volume.vm_id.is_not(None),
-            Volume.state.not_in(_GONE_VOLUME_STATES),
+            *(Volume.state != state for state in _GONE_VOLUME_STATES),  # `not_in` is expanded anew each time
             VmInstance.id.is_(None),
         )
     )

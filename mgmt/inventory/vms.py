@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import select
@@ -16,7 +17,23 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from mgmt.inventory.nics import nic_view
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, shown_domain_path
-from mgmt.store.models import AsyncJob, Host, Network, Nic, VmInstance, Volume
+from mgmt.store.models import (
+    Account,
+    AsyncJob,
+    DiskOffering,
+    Domain,
+    GuestOs,
+    Host,
+    Network,
+    Nic,
+    ServiceOffering,
+    StoragePool,
+    Template,
+    User,
+    VmInstance,
+    Volume,
+    Zone,
+)
 
 # The levels of detail of listVirtualMachines (ApiConstants.VMDetails), in the order in which error texts name them.
 VM_DETAILS = (
@@ -65,23 +82,35 @@ class PendingJob:
     status: int
 
 
+@cache
 def vm_load_options() -> tuple[ORMOption, ...]:
-    """Loader options with which a list of VMs is read in a fixed number of queries."""
+    """Loader options with which a list of VMs is read in a fixed number of queries, and no more than is shown."""
     return (
-        joinedload(VmInstance.account),
-        joinedload(VmInstance.domain),
-        joinedload(VmInstance.user),
-        joinedload(VmInstance.zone),
-        joinedload(VmInstance.host),
-        joinedload(VmInstance.template),
-        joinedload(VmInstance.guest_os),
-        joinedload(VmInstance.service_offering),
+        joinedload(VmInstance.account).load_only(Account.name),
+        joinedload(VmInstance.domain).load_only(Domain.uuid, Domain.name, Domain.path),
+        joinedload(VmInstance.user).load_only(User.uuid, User.username),
+        joinedload(VmInstance.zone).load_only(Zone.uuid, Zone.name),
+        joinedload(VmInstance.host).load_only(Host.uuid, Host.name, Host.status, Host.resource_state),
+        joinedload(VmInstance.template).load_only(
+            Template.uuid,
+            Template.name,
+            Template.template_type,
+            Template.format,
+            Template.display_text,
+            Template.password_enabled,
+        ),
+        joinedload(VmInstance.guest_os).load_only(GuestOs.uuid, GuestOs.display_name),
+        joinedload(VmInstance.service_offering).load_only(
+            ServiceOffering.uuid, ServiceOffering.name, ServiceOffering.offer_ha
+        ),
         selectinload(VmInstance.details),
         selectinload(VmInstance.nics)
         .joinedload(Nic.network)
         .load_only(Network.uuid, Network.name, Network.traffic_type, Network.guest_type),
-        selectinload(VmInstance.volumes).joinedload(Volume.pool),
-        selectinload(VmInstance.volumes).joinedload(Volume.disk_offering),
+        selectinload(VmInstance.volumes).options(
+            joinedload(Volume.pool).load_only(StoragePool.pool_type),
+            joinedload(Volume.disk_offering).load_only(DiskOffering.uuid, DiskOffering.name, DiskOffering.compute_only),
+        ),
     )
 
 

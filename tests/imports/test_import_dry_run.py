@@ -103,7 +103,7 @@ def test_numbers_are_those_of_the_simulated_hosts() -> None:
     assert by() == pytest.approx(60 + 100 / 1024 * 30 + 1024)
     assert by(force_to_pool=False) - by() == pytest.approx(512)
     assert by(windows=True) - by() == pytest.approx(60)
-    assert by(use_vddk=False) == pytest.approx(100 * 1024 / 56 + 60 + 1024)
+    assert by(use_vddk=False) == pytest.approx(100 * 1024 / 53 + 60 + 1024)
 
 
 def test_archive_keeps_the_last_traces() -> None:

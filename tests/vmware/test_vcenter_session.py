@@ -324,9 +324,11 @@ def test_vm_on_no_host_or_with_a_raw_disk_is_not_cloned(own_lab: Any) -> None:
         source = session.find_vm("edge-stopped")
         assert source is not None
         managed["config"].hardware.device = [raw]
+        own_lab.sim.inventory.changed()
         with pytest.raises(VcenterError, match=r"^disk Hard disk 1 of VM edge-stopped is no flat disk"):
             session.clone_vm(source, "x")
         managed["runtime"].host = None
+        own_lab.sim.inventory.changed()
         with pytest.raises(VcenterError, match=r"^VM edge-stopped is on no host$"):
             session.clone_vm(source, "x")
 
