@@ -39,8 +39,8 @@ class Found:
     """What is there above some marks.
 
     `rows` are the VMs (all of them: only who imported them knows whether they were wanted), volumes and NICs whose VM
-    is gone, tasks that say Running, and claims on limits. `file_names` are the files of volumes. `marks` are the
-    highest numbers of each kind of record now.
+    is gone, tasks that say Running, and claims on limits. `file_names` are the files of volumes, removed ones too. `marks`
+    are the highest numbers of each kind of record now.
     """
 
     rows: Sequence[RecordRow]
@@ -78,7 +78,8 @@ def _selects() -> Iterator[Select[Any]]:
     for kind, number in _NUMBERS.items():
         yield row(_MARK + kind, func.max(number), literal(""))
     yield row("vm", VmInstance.id, VmInstance.instance_name).where(above(VmInstance.id, "vm"), owner_alive)
-    yield row(_FILE, Volume.id, Volume.path).where(live_volume, Volume.path.is_not(None))
+    # Removed volumes too: the file of a VM that was unmanaged since is the VM's, and no import's leak.
+    yield row(_FILE, Volume.id, Volume.path).where(above(Volume.id, "volume"), Volume.path.is_not(None))
     yield (
         row("volume", Volume.id, Volume.name)
         .outerjoin(VmInstance, and_(VmInstance.id == Volume.vm_id, owner_alive))

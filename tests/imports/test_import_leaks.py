@@ -328,6 +328,18 @@ def test_files_of_volumes_are_nobodys_leak(world: Any, watch: LeakWatch) -> None
     assert around.settled == {"file-0"}
 
 
+def test_files_of_an_unmanaged_vm_are_nobodys_leak(world: Any, watch: LeakWatch) -> None:
+    """A VM that is let go while other imports run keeps its files."""
+    around = watch.surroundings = Around()
+    with watch.watching("job-1", "one"):
+        assert watched_run(world, watch) is None
+        with world.services.store.session() as session:
+            for row in [*session.query(models.VmInstance), *session.query(models.Volume), *session.query(models.Nic)]:
+                row.removed = world.services.providers.utcnow()
+    assert around.settled == {"file-0"}
+    assert things(watch) == set()
+
+
 def test_a_comparison_that_fails_does_not_fail_the_import(world: Any, watch: LeakWatch, caplog: Any) -> None:
     """It is logged."""
 
