@@ -39,8 +39,8 @@ class Found:
     """What is there above some marks.
 
     `rows` are the VMs (all of them: only who imported them knows whether they were wanted), volumes and NICs whose VM
-    is gone, tasks that say Running, and claims on limits. `file_names` are the files of volumes, removed ones too. `marks`
-    are the highest numbers of each kind of record now.
+    is gone, tasks that say Running, and claims on limits. `file_names` are the files of volumes, removed ones too.
+    `marks` are the highest numbers of each kind of record now.
     """
 
     rows: Sequence[RecordRow]
