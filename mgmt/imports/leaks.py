@@ -253,7 +253,7 @@ class LeakWatch:
         self._leaks.setdefault(thing, leak)
         while len(self._leaks) > KEPT_IMPORTS:
             self._leaks.popitem(last=False)
-        logger.warning("import of %s left %s %s on %s", ", ".join(names), thing.kind, thing.name, thing.place)
+        logger.info("import of %s left %s %s on %s", ", ".join(names), thing.kind, thing.name, thing.place)
 
     # Looking again ------------------------------------------------------------------------------------------------
 

@@ -115,6 +115,18 @@ def test_converted_files_left(world: Any, is_repaired: bool) -> None:
     assert all(item.vmVolumesStore._url == "nfs://192.0.2.20/export/secondary" for _, item in sent)
 
 
+def test_a_clean_up_that_fails_keeps_the_first_error(world: Any, watch: LeakWatch) -> None:
+    """The caller gets why the import failed; why its files are still there stands in the leak report."""
+    prepare(world, quirks.CONVERTED_FILES_LEFT, True)
+    world.agents.script(ImportConvertedInstanceCommand, ImportConvertedInstanceAnswer(result=False, details="full"))
+    world.agents.script(CleanupConvertedInstanceDisksCommand, Answer(result=False, details="read-only"))
+    error = watched_run(world, watch)
+    assert error is not None and error.row == "3.5" and error.text.endswith("}: full")
+    (leak,) = watch.report().leaks
+    assert (leak.thing.kind, leak.reason) == ("not undone", "read-only")
+    assert CONVERT_UUID in leak.thing.name
+
+
 def test_converted_files_left_is_no_defect_of_main(world: Any) -> None:
     """4.23 has the clean-up of pull request 13151."""
     assert Quirks([], quirks.PROFILES["4.22.1"]).is_faithful(quirks.CONVERTED_FILES_LEFT)
