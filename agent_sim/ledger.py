@@ -44,8 +44,9 @@ class Ledger:
 
     def made(self, path: Path, kind: str, host: str, name: str) -> None:
         """A program or command of `host` has just made the file that is called `name` there."""
+        real = path.resolve()  # a mount on its way may be unmounted before the file goes
         with self._lock:
-            self._made[path] = Holding(kind, host, name, path)
+            self._made[real] = Holding(kind, host, name, real)
 
     @contextmanager
     def running(self, tool: str, host: str, vm: str) -> Iterator[None]:

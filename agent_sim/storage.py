@@ -171,6 +171,11 @@ class HostStorage:
         found = (self._pools.get(pool_uuid) for pool_uuid in list(self._by_uri))
         return [pool for pool in found if pool is not None]
 
+    def mounted_exports(self) -> list[tuple[str, str]]:
+        """Server and path of the NFS pools that are mounted now."""
+        pools = (pool for pool in self._pools.values() if pool.type == "NetworkFilesystem" and pool.mounted)
+        return [(pool.host, pool.path) for pool in pools]
+
     def add(self, pool_uuid: str, pool_type: str, host: str, path: str) -> Pool:
         """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `."""
         known = self._pools.get(pool_uuid)

@@ -18,6 +18,7 @@ from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import Settings
 from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
+from mgmt.life.hostsetup import Place
 from mgmt.providers import Providers
 from mgmt.store.seeding import read_seed
 from mgmt.surroundings import EmbeddedSurroundings
@@ -48,6 +49,19 @@ class _FleetStaging:
             raise not_mounted(nfs_host, path, str(error)) from error
         found.mkdir(parents=True, exist_ok=True)
         return found
+
+
+class _FleetSetup:
+    """Embedded hosts are reached over SSH by their address, with any user and password."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def set_up(self, address: str, username: str, password: str | None, place: Place) -> str | None:
+        """Write the agent's place into its agent.properties and start it."""
+        if self._world.fleet is None:
+            return None
+        return self._world.fleet.set_up(address, {"zone": place.zone, "pod": place.pod, "cluster": place.cluster})
 
 
 class _FleetControl:
@@ -133,6 +147,7 @@ class World:
             self.providers,
             vcenter_address=self._vcenter_address(),
             staging=_FleetStaging(self) if embedded_agents else None,
+            host_setup=_FleetSetup(self) if embedded_agents else None,
             host_control=_FleetControl(self) if embedded_agents else None,
         )
         self._server.services.leaks.surroundings = self._surroundings()
@@ -200,8 +215,9 @@ class World:
             repaired=services.quirks.absent,
         )
         self.fleet.start()
-        if not self.server.agents.wait_for_hosts_up([host.full_guid for host in hosts], timeout_s=ATTACH_TIMEOUT_S):
-            raise StartError(f"not all of the {len(hosts)} embedded hosts came Up: see the log")
+        expected = [host.full_guid for host in hosts if not host.spare]
+        if not self.server.agents.wait_for_hosts_up(expected, timeout_s=ATTACH_TIMEOUT_S):
+            raise StartError(f"not all of the {len(expected)} embedded hosts came Up: see the log")
 
     def _variables(self) -> dict[str, str]:
         """What the hosts file may refer to as `${name}`."""

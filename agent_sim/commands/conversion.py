@@ -58,7 +58,7 @@ _PROCESS_ALIVE = "process hasn't exited"
 
 async def check_convert(hypervisor: Hypervisor, command: CheckConvertInstanceCommand) -> Answer:
     """VDDK or virt-v2v, then virtio-win, else true; in that order."""
-    found, address = hypervisor.capabilities, hypervisor.host.ip
+    found, address = hypervisor.probe_tools(), hypervisor.host.ip
     is_debian = hypervisor.host.os.is_debian_family
 
     def refuse(text: str) -> Answer:
@@ -150,7 +150,7 @@ async def convert(hypervisor: Hypervisor, command: ConvertInstanceCommand) -> An
             java_class="java.lang.NullPointerException",
         )
     name = source.instanceName or ""
-    if command.checkConversionSupport and not hypervisor.capabilities.instance_conversion:
+    if command.checkConversionSupport and not hypervisor.probe_tools().instance_conversion:
         packages = "virt-v2v, nbdkit" if hypervisor.host.os.is_debian_family else "virt-v2v"
         return Answer(
             result=False,

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote
 
 from mgmt.api import errors
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
@@ -242,6 +243,8 @@ class Dispatcher:
         for name in _SECRET_PARAMETERS:
             if name in raw and isinstance(raw[name], str):
                 self._services.redactor.register(str(raw[name]))
+        for secret in url_secrets(raw.get("url")):
+            self._services.redactor.register(secret)
         binder = self._binder(declaration)
         call = Call(
             services=self._services,
@@ -333,6 +336,15 @@ class Dispatcher:
 
 
 _SIGNING_PARAMETERS = frozenset({"signature", "apikey", "signatureversion", "expires"})
+
+
+def url_secrets(url: object) -> list[str]:
+    """User and secret in a URL, such as that of a Ceph pool, together and the secret alone; as sent and decoded."""
+    if not isinstance(url, str) or "://" not in url or "@" not in url:
+        return []
+    user_info = url.partition("://")[2].rpartition("@")[0]
+    forms = dict.fromkeys((user_info, unquote(user_info)))
+    return [secret for form in forms for secret in (form, form.partition(":")[2]) if secret]
 
 
 def masked_parameters(parameters: Mapping[str, str]) -> dict[str, Any]:

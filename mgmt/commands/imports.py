@@ -221,10 +221,10 @@ def _import(call: Call, bound: Bound) -> Work[Result]:
         try:
             vm_id = watched.vm_id = yield from pipeline.work()
         except CloudError as error:
-            if not trace.decisions or trace.decisions[-1].row != error.row:
-                trace.note("check", error.row or "-", {}, f"refused: {error.text}")
+            trace.ended(error)
             raise
         finally:
+            trace.forget_secrets()
             watched.not_undone = pipeline.undo.not_undone
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()

@@ -25,9 +25,12 @@ from mgmt.protocol.commands.conversion import (
 from mgmt.protocol.commands.health import (
     CheckHealthAnswer,
     CheckHealthCommand,
+    CheckOnHostCommand,
     GetHostStatsAnswer,
     GetHostStatsCommand,
     HostStatsEntry,
+    HostTO,
+    PingTestCommand,
 )
 from mgmt.protocol.commands.hostsetup import (
     CheckNetworkAnswer,
@@ -144,6 +147,7 @@ __all__ = [
     "CheckHealthCommand",
     "CheckNetworkAnswer",
     "CheckNetworkCommand",
+    "CheckOnHostCommand",
     "CheckVirtualMachineAnswer",
     "CheckVirtualMachineCommand",
     "CheckVolumeAnswer",
@@ -180,6 +184,7 @@ __all__ = [
     "GetVolumeStatsAnswer",
     "GetVolumeStatsCommand",
     "HostStatsEntry",
+    "HostTO",
     "HostVmStateReportEntry",
     "ImportConvertedInstanceAnswer",
     "ImportConvertedInstanceCommand",
@@ -197,6 +202,7 @@ __all__ = [
     "PingCommand",
     "PingRoutingCommand",
     "PingRoutingWithNwGroupsCommand",
+    "PingTestCommand",
     "PrepareForMigrationAnswer",
     "PrepareForMigrationCommand",
     "PrepareUnmanageVMInstanceAnswer",
