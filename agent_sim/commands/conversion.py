@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from agent_sim.capabilities import is_vddk_directory
 from agent_sim.commands.base import API, HandlerTable, blank, open_temporary_pool, remove_converted, trimmed
@@ -119,8 +120,10 @@ class _Conversion:
         for path in self.pool.directory.glob(f"{self.uuid}*"):
             path.unlink(missing_ok=True)
         if self.export_folder is not None:
-            shutil.rmtree(self.hypervisor.files.real(self.export_folder), ignore_errors=True)
-        if isinstance(self.command.conversionTemporaryLocation, NfsTO):
+            # not by its path on the host: the mount may be gone by now
+            shutil.rmtree(self.pool.directory / PurePosixPath(self.export_folder).name, ignore_errors=True)
+        is_nfs = isinstance(self.command.conversionTemporaryLocation, NfsTO)
+        if is_nfs and not self.is_repaired(TEMPORARY_MOUNT_LEFT):  # a repaired host gave it back already
             self.hypervisor.storage.release(self.pool)
 
     def is_repaired(self, defect: str) -> bool:

@@ -467,7 +467,7 @@ class SoakWorld:
             self.maintain_pool(pool, False)
         for setting in SETTINGS:
             self.configure(setting, 0)
-        members = [member.hypervisor.host.full_guid for member in self.fleet.agents]
+        members = [self.fleet.agent(host).hypervisor.host.full_guid for host in HOSTS]
         if not self.world.server.agents.wait_for_hosts_up(members, timeout_s=JOB_LIMIT_S):
             raise SoakFailure("not all hosts come Up again")
         for command, job_id in self._pending:
