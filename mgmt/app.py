@@ -14,6 +14,7 @@ from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
+from mgmt.commands.catalogue import KnownCommands
 from mgmt.commands.life_calls import life_services_of
 from mgmt.commands.services import Services
 from mgmt.config import Settings
@@ -170,6 +171,7 @@ def _wire(
         vcenters=VcenterConnector(providers, global_settings, journal, redactor),
         jobs=jobs,
         commands=of_release(all_declarations(), profile, extensions=settings.extensions),
+        known_commands=KnownCommands(profile),
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         staging=staging,

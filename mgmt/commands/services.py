@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mgmt.commands.catalogue import KnownCommands
 from mgmt.imports.archive import TraceArchive
 from mgmt.imports.cleanup import HostCleanups
 from mgmt.imports.leaks import LeakWatch
@@ -57,6 +58,7 @@ class Services:
     imports: RunningImports = field(default_factory=RunningImports)
     import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))
     has_extensions: bool = False
+    known_commands: KnownCommands = field(default_factory=KnownCommands)
     host_control: HostControl = field(default_factory=NoHostControl)
     leaks: LeakWatch = field(init=False)
     cleanups: HostCleanups = field(init=False)
