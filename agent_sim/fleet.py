@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from agent_sim.execution import Ending
 from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, NfsExport, VddkLibrary, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
+from agent_sim.ledger import MOUNT, Holding, Ledger
 from agent_sim.member import DomainEnd, Member, PingsPassed
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
@@ -85,6 +86,7 @@ class Fleet:
         self._members: dict[str, Member] = {}
         self._changed = threading.Condition()
         self._start_failure: BaseException | None = None
+        self._ledger = Ledger()
 
     def __enter__(self) -> Fleet:
         self.start()
@@ -247,6 +249,21 @@ class Fleet:
         """Whether a host with that guid is in the fleet."""
         return self._find(guid) is not None
 
+    # -- what is there
+
+    def holdings(self) -> list[Holding]:
+        """What the hosts' programs made and nobody settled, which programs run, and what is mounted for conversions."""
+        mounts = [
+            Holding(MOUNT, member.name, pool.target)
+            for member in self.agents
+            for pool in member.hypervisor.storage.temporary_mounts()
+        ]
+        return self._ledger.holdings() + mounts
+
+    def settle(self, file_names: Collection[str]) -> None:
+        """Files with these names belong to volumes: `holdings` shows them no more."""
+        self._ledger.settle(file_names)
+
     # -- inside
 
     def _change(self, name: str, change: Callable[[HostDescription], HostDescription]) -> None:
@@ -313,6 +330,7 @@ class Fleet:
             on_progress=self._on_progress,
             on_tool_run=self._on_tool_run,
             repaired=self._repaired,
+            ledger=self._ledger,
         )
         context = client_context()
         members = {}

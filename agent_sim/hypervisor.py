@@ -12,6 +12,7 @@ from pathlib import Path
 from agent_sim.capabilities import Capabilities, probe, probe_tools
 from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, HostDescription
+from agent_sim.ledger import Ledger
 from agent_sim.providers import Ids, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.startup import MeasuredPool
@@ -42,6 +43,7 @@ class Surroundings:
     on_progress: ProgressListener | None = None
     on_tool_run: ToolRunListener | None = None
     repaired: frozenset[str] = frozenset()
+    ledger: Ledger = field(default_factory=Ledger)
     hypervisors: dict[str, Hypervisor] = field(default_factory=dict)
     """The fleet's hosts by address: each puts itself here."""
 
@@ -78,6 +80,7 @@ class Hypervisor:
             time_scale=surroundings.time_scale,
             on_progress=surroundings.on_progress,
             on_tool_run=surroundings.on_tool_run,
+            ledger=surroundings.ledger,
         )
         self.toolchain: Toolchain = SimulatedToolchain(self.bench)
         self.capabilities: Capabilities = probe(host, self.files)

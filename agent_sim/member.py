@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
+from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
@@ -373,6 +374,9 @@ class Member:
             self._answer(agent, execute, answers)
 
     def _answer(self, agent: Agent, execute: Execute, answers: list[Answer]) -> None:
+        if agent is not self._agent or not agent.can_answer(execute):
+            for command, answer in zip(execute.request.commands, answers, strict=False):
+                take_back(self.hypervisor, command, answer)
         if agent is self._agent:
             self._perform(agent.answered(execute, answers))
 

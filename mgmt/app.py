@@ -40,6 +40,8 @@ from mgmt.store.models import StoragePool
 from mgmt.store.seeding import Seed, seed
 from mgmt.vmware.connector import VcenterConnector
 
+UNDO_TIMEOUT_S = 5.0  # what is left to do ends at once; more is for machines under load
+
 
 class PortTakenError(OSError):
     """A port that somebody else listens on; the text names the port and what it was wanted for."""
@@ -53,6 +55,7 @@ class ManagementServer:
     seed: Seed
     http: HttpServer
     agents: AgentManager
+    left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
     def api_url(self) -> str:
@@ -67,6 +70,8 @@ class ManagementServer:
             for user_info in session.scalars(select(StoragePool.user_info).where(StoragePool.user_info.is_not(None))):
                 self.services.redactor.register(user_info)
                 self.services.redactor.register((user_info or "").partition(":")[2])
+        self.services.leaks.take_stock(self.left_since)
+        self.services.cleanups.load()
         self.agents.start()
         self.services.jobs.start()
         self.services.maintenance.start()
@@ -81,7 +86,8 @@ class ManagementServer:
         self.services.maintenance.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
-        self.services.jobs.join(timeout_s=1)
+        self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
+        self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 
@@ -185,6 +191,7 @@ def _wire(
     agents.on_host_down = partial(host_went_down, life)
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
+    agents.on_host_up = services.cleanups.host_up
     http = HttpServer(create_wsgi(services), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents)
 

@@ -62,6 +62,9 @@ class Connector:
                 admitted.host_id, admitted.name, before, Status.CONNECTING, Event.AGENT_CONNECTED, link.peer
             )
             attachment = self._attach(link, admitted)
+            if attachment.link.closed:  # lost meanwhile, when nothing was attached to it that could be told
+                await self._core.detach(attachment, Event.AGENT_DISCONNECTED, "the link is lost")
+                return
             for command in commands:
                 self._core.trace.message(
                     command, is_sent=False, host_id=attachment.host_id, host_name=attachment.host_name

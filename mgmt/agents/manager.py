@@ -51,7 +51,8 @@ class AgentManager:
     """Listens for agents, attaches them to hosts and carries commands to them.
 
     One thread with one event loop serves all links. `port` 0 lets the system choose, see `address`. `timer_poll_s` is
-    how often (in real seconds) an injected clock is looked at. Set `on_power_report` to follow the VMs' power states.
+    how often (in real seconds) an injected clock is looked at. Set `on_power_report` to follow the VMs' power states,
+    `on_host_up` to learn in the agents' thread, without waiting there, of each host that comes Up.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class AgentManager:
     ) -> None:
         self.management_server_uuid = management_server_uuid
         self.on_power_report: PowerReport | None = None
+        self.on_host_up: Callable[[int], None] | None = None
         self.on_host_down: Callable[[int], None] | None = None
         self.host_loads: dict[int, HostLoad] = {}
         self._store = store
@@ -342,6 +344,8 @@ class AgentManager:
         with self._changed:
             self._up[attachment.host_id] = host_key(attachment.guid)
             self._changed.notify_all()
+        if self.on_host_up is not None:
+            self.on_host_up(attachment.host_id)
 
     def _host_gone(self, attachment: Attachment) -> None:
         with self._changed:

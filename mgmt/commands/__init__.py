@@ -41,6 +41,7 @@ MODULES: tuple[str, ...] = (
     "vm_records",
     "volume_life",
     "unmanaged",
+    "import_leaks",
 )
 
 

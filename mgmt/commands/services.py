@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from mgmt.commands.catalogue import KnownCommands
 from mgmt.imports.archive import TraceArchive
+from mgmt.imports.cleanup import HostCleanups
+from mgmt.imports.leaks import LeakWatch
 from mgmt.imports.ports import HostControl, NoHostControl
 from mgmt.imports.queue import ImportQueue
 from mgmt.imports.running import RunningImports
@@ -58,6 +60,12 @@ class Services:
     has_extensions: bool = False
     known_commands: KnownCommands = field(default_factory=KnownCommands)
     host_control: HostControl = field(default_factory=NoHostControl)
+    leaks: LeakWatch = field(init=False)
+    cleanups: HostCleanups = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.leaks = LeakWatch(self.store, self.providers)
+        self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)
 
     @property
     def maintenance(self) -> HostMaintenance:

@@ -39,6 +39,7 @@ from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
 from mgmt.inventory.lookup import get_live
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
+from mgmt.quirks import STOP_LEAVES_IMPORT
 from mgmt.store.models import Host, Network, Nic, ServiceOffering, Template, VmInstance
 
 EVENT_TYPE = "VM.IMPORT"
@@ -56,6 +57,10 @@ class AdoptedImport:
     request: ImportRequest
     requester: Requester
     trace: Trace = field(default_factory=Trace)
+    undo: UndoList = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.undo = UndoList(self.services.journal, Redactor())
 
     def run(self) -> int:
         """Import the VM; raises a CloudError with CloudStack's text and row."""
@@ -74,14 +79,15 @@ class AdoptedImport:
                 )
         instance, host_id = found
         claims: list[tuple[int, ...]] = []
-        undo = UndoList(self.services.journal, Redactor())
+        undo = self.undo
         failed = True
         try:
             claims.append(self._claim(plan, instance))
             vm_id = self._register(plan, instance, host_id, claims, undo)
             failed = False
         except ServerStoppingError:
-            undo.forget()
+            if self.services.quirks.is_faithful(STOP_LEAVES_IMPORT):
+                undo.forget()
             raise
         finally:
             undo.run(failed=failed)

@@ -19,8 +19,10 @@ from mgmt.errors import (
 )
 from mgmt.imports import planner
 from mgmt.imports.checks import Plan
-from mgmt.imports.diskimages import RemoteHost, copy_image, remote_vms
+from mgmt.imports.cleanup import volume_file
+from mgmt.imports.diskimages import Image, RemoteHost, copy_image, remote_vms
 from mgmt.imports.disks import DiskRules, split_disks
+from mgmt.imports.facts import PoolFacts
 from mgmt.imports.kvmrecords import NewDisk
 from mgmt.imports.kvmsource import KvmImport, Preview, as_internal
 from mgmt.imports.leftovers import remove_file
@@ -34,6 +36,7 @@ from mgmt.imports.trace import Trace
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN
 from mgmt.protocol.commands import UnmanagedDisk, UnmanagedInstanceTO
+from mgmt.quirks import IMPORTED_DISKS_LEFT
 from mgmt.store.models import Zone
 
 DEFAULT_TEMP_PATH = "/tmp/"  # a directory of the remote host, as CloudStack's default is
@@ -180,11 +183,7 @@ class ExternalImport:
             for disk, volume_id, pool in zip(files, volumes, destination.pools, strict=True):
                 source = disk.datastorePath or disk.imagePath or ""
                 image = copy_image(job.services, destination.host_id, self._remote, source, temp_path, pool, job.trace)
-                job.undo.add(
-                    f"delete the copied disk {image.file_name} from {pool.name}",
-                    partial(remove_file, job.services, destination.host_id, pool, image.file_name),
-                    when_cancelled=True,
-                )
+                self._undo_copy(destination.host_id, pool, image)
                 job.records.fill_volume(volume_id, pool, image, counted=False)
         except CloudError as error:
             raise ServerApiError(
@@ -192,6 +191,17 @@ class ExternalImport:
                 f"Failed to import volumes while importing vm: {self._request.name}. {error.text}",
                 row=error.row,
             ) from error
+
+    def _undo_copy(self, host_id: int, pool: PoolFacts, image: Image) -> None:
+        services = self._job.services
+        what = f"delete the copied disk {image.file_name} from {pool.name}"
+        if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
+            remove = partial(remove_file, services, host_id, pool, image.file_name)
+            self._job.undo.add(what, remove, when_cancelled=True)
+            return
+        command = volume_file(services.store, pool.uuid, image.file_name)
+        if command is not None:
+            self._job.undo.add(what, lambda: services.cleanups.send(host_id, what, command))
 
 
 def _details(disks: Sequence[UnmanagedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:

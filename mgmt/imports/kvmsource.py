@@ -22,6 +22,7 @@ from mgmt.imports.request import ImportRequest
 from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.protocol.commands import UnmanagedInstanceTO
+from mgmt.quirks import UNPLANNED_VM_LEFT
 from mgmt.store.models import Host
 
 NO_DESTINATION_ROW = "5.3-11"
@@ -89,7 +90,7 @@ class KvmImport:
             with self.services.store.session() as session:
                 return planner.plan(session, self.records.demand(disks), instance_name, self.trace)
         except CloudError as error:
-            if error.row == NO_DESTINATION_ROW:
+            if error.row == NO_DESTINATION_ROW and self.services.quirks.is_faithful(UNPLANNED_VM_LEFT):
                 self.undo.keep()
             raise
 

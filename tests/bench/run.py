@@ -259,9 +259,16 @@ def main() -> None:
     parser.add_argument("--only", choices=["start", "calls", "agents", "imports", "virtual"], help="one part alone")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument(
+        "--soak", nargs="?", type=int, const=10_000, metavar="STEPS", help="only random steps in a whole world (10000)"
+    )
+    parser.add_argument(
         "--imports", type=int, metavar="N", help="how many, in the parts `imports` (for each line of it) and `virtual`"
     )
     options = parser.parse_args()
+    if options.soak is not None:
+        from soak import soak
+
+        raise SystemExit(soak(options.soak))
     scale = 1 if options.quick else 4
     parts = {
         "start": lambda: bench_start(1 + scale),

@@ -6,7 +6,7 @@ import copy
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
+from mgmt.commands.services import Services
 from mgmt.errors import CloudError
 from mgmt.imports.pipeline import ImportPipeline
 from mgmt.imports.ports import ImportServices
@@ -243,6 +244,18 @@ class World:
     clock: ManualClock
     start_ids: dict[str, tuple[Any, int]] = field(default_factory=dict)
     pipelines: list[ImportPipeline] = field(default_factory=list)
+
+    @property
+    def command_services(self) -> Any:
+        """What a handler gets: the services of an import, with those of commands beside them."""
+        own = self.services
+        return Services(
+            **{item.name: getattr(own, item.name) for item in fields(own) if item.name != "cleanups"},
+            jobs=None,  # handlers of imports do not ask for these
+            commands={},
+            management_server_uuid="m",
+            management_server_name="m",
+        )
 
     def id_of(self, name: str) -> int:
         """The internal id of the entity with that uuid."""

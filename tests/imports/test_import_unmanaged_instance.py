@@ -536,7 +536,7 @@ def test_unmanage_without_any_host(host_world: Any) -> None:
 
 def call(world: Any, command: str) -> Call:
     caller = Caller(2, "u", "admin", 2, "admin-account", "admin", 1, 1, "ROOT", "/", "Admin")
-    return Call(world.services, caller, command, "c")
+    return Call(world.command_services, caller, command, "c")
 
 
 def test_commands(host_world: Any) -> None:

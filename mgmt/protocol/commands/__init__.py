@@ -16,6 +16,7 @@ from mgmt.protocol.commands.control import (
 from mgmt.protocol.commands.conversion import (
     CheckConvertInstanceAnswer,
     CheckConvertInstanceCommand,
+    CleanupConvertedInstanceDisksCommand,
     ConvertInstanceAnswer,
     ConvertInstanceCommand,
     ImportConvertedInstanceAnswer,
@@ -151,6 +152,7 @@ __all__ = [
     "CheckVirtualMachineCommand",
     "CheckVolumeAnswer",
     "CheckVolumeCommand",
+    "CleanupConvertedInstanceDisksCommand",
     "CleanupNetworkRulesCmd",
     "Command",
     "ConvertInstanceAnswer",
