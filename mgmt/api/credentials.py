@@ -105,15 +105,17 @@ class CredentialCache:
         return credentials
 
     def _watch(self, engine: Engine) -> None:
+        changed = (_CHANGED, id(self))  # each cache of a store has a mark of its own
+
         def on_statement(
             connection: Connection, _cursor: object, statement: str, _parameters: object, _context: object, _many: bool
         ) -> None:
             if _CHANGES_WATCHED_TABLE.match(statement):
-                connection.info[_CHANGED] = True
+                connection.info[changed] = True
 
         def on_checkin(_connection: object, record: Any) -> None:  # Any: SQLAlchemy's pool record has no public type
             # The connection comes back to the pool after its commit, when new look-ups see the change.
-            if record.info.pop(_CHANGED, False):
+            if record.info.pop(changed, False):
                 self.clear()
 
         event.listen(engine, "after_cursor_execute", on_statement)
