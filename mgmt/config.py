@@ -144,6 +144,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("profile", f"one of {', '.join(PROFILES)}", _one_of(*PROFILES), "the CloudStack release to behave as"),
     Option("fix", f"'all', or names out of {', '.join(sorted(KNOWN))}", _fixes, "repair known upstream defects"),
     Option("extensions", "'true' or 'false'", _switch, "offer commands and parameters that CloudStack has not"),
+    Option("stubs", "the path of a folder", _path, "YAML files with answers of commands that are not simulated"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
     Option("nfs_root", "the path of a folder", _path, "where NFS exports are mounted, as HOST/PATH, for OVF exports"),
@@ -181,6 +182,7 @@ class Settings:
     profile: str = DEFAULT_PROFILE
     fix: tuple[str, ...] = field(default=())
     extensions: bool = False
+    stubs: Path | None = None
     ready_file: Path | None = None
     work_dir: Path | None = None
     nfs_root: Path | None = None
