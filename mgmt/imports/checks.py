@@ -36,9 +36,10 @@ from mgmt.imports.request import (
 )
 from mgmt.imports.templates import find_template
 from mgmt.imports.trace import Trace
-from mgmt.inventory.lookup import find_internal_id, get_live
+from mgmt.inventory.lookup import find_internal_id
 from mgmt.inventory.scope import ROOT_ADMIN
 from mgmt.store import models
+from mgmt.store.rows import find_row, live_row
 from mgmt.vmware.connector import VcenterCredentials
 
 VMWARE = "VMWARE"
@@ -122,14 +123,15 @@ def resolve(session: Session, request: ImportRequest, requester: Requester, serv
             f"Cannot perform this operation, caller account [{requester.account_uuid}] is not ROOT Admin.", row="5"
         )
     cluster = _cluster(session, request.clusterid)
-    zone = session.get_one(models.Zone, cluster.zone_id)
+    zone = find_row(session, models.Zone, cluster.zone_id, "id", "uuid")
+    assert zone is not None, "a cluster is in a zone"
     owner = find_owner(session, request.account, request.domainid, requester)
     template = find_template(session, services.providers, request.templateid, cluster.hypervisor_type, services.quirks)
     offering = _offering(session, request.serviceofferingid)
     display_name = request.displayname or request.name
     host_name = _host_name(request, display_name, cluster.hypervisor_type)
     if cluster.hypervisor_type == "VMware" and services.settings.get_bool(INSTANCE_NAME_FLAG):
-        _check_host_name_is_free(session, request.name, host_name, zone)
+        _check_host_name_is_free(session, request.name, host_name, zone.id, zone.uuid)
     return Plan(
         cluster=cluster,
         zone_id=zone.id,
@@ -170,7 +172,7 @@ def check_kvm_source(session: Session, request: ImportRequest, requester: Reques
         raise PermissionDeniedError(
             f"Cannot perform this operation, Calling account is not root admin: {requester.account_uuid}", row="5.2-1"
         )
-    zone = get_live(session, models.Zone, request.zoneid)
+    zone = live_row(session, models.Zone, request.zoneid)
     if zone is None:
         raise InvalidParameterValueError("Please specify a valid zone.", row="5.2-2")
     if request.hypervisor.upper() != "KVM":
@@ -209,7 +211,7 @@ def resolve_vmware(
         raise ServerApiError(
             PARAM_ERROR, "Parameters forcemstoimportvmfiles and usevddk are mutually exclusive", row="16"
         )
-    pool_row = get_live(session, models.StoragePool, request.convertinstancepoolid)
+    pool_row = live_row(session, models.StoragePool, request.convertinstancepoolid)
     pool = trace.decide(
         CONVERSION_POOL,
         PoolRequest(
@@ -249,7 +251,7 @@ def _cluster(session: Session, cluster_id: int | None) -> ClusterFacts:
 
 def check_cluster(session: Session, cluster_id: int | None) -> ClusterFacts:
     """Rows 7 and 8: the cluster, if it is there and its hypervisor can take VMs in."""
-    row = get_live(session, models.Cluster, cluster_id)
+    row = live_row(session, models.Cluster, cluster_id)
     if row is None:
         raise InvalidParameterValueError(f"Cluster with ID [{cluster_id}] cannot be found.", row="7")
     if row.hypervisor_type not in DESTINATION_HYPERVISORS:
@@ -262,14 +264,14 @@ def check_cluster(session: Session, cluster_id: int | None) -> ClusterFacts:
 def _offering(session: Session, offering_id: int | None) -> ServiceOfferingFacts:
     if offering_id is None:
         raise InvalidParameterValueError("Service offering ID cannot be null", row="12")
-    row = get_live(session, models.ServiceOffering, offering_id)
+    row = live_row(session, models.ServiceOffering, offering_id)
     if row is None:
         raise InvalidParameterValueError(f"Service offering ID: {offering_id} cannot be found", row="12")
     return ServiceOfferingFacts.of(row)
 
 
 def _disk_offering(session: Session, offering_id: int | None) -> DiskOfferingFacts | None:
-    row = get_live(session, models.DiskOffering, offering_id)
+    row = live_row(session, models.DiskOffering, offering_id)
     return DiskOfferingFacts.of(row) if row else None
 
 
@@ -285,14 +287,14 @@ def _host_name(request: ImportRequest, display_name: str, hypervisor_type: str) 
     return derived
 
 
-def _check_host_name_is_free(session: Session, name: str, host_name: str, zone: models.Zone) -> None:
+def _check_host_name_is_free(session: Session, name: str, host_name: str, zone_id: int, zone_uuid: str) -> None:
     vm = models.VmInstance
     taken = select(vm.id).where(
-        vm.zone_id == zone.id, vm.name == host_name, vm.removed.is_(None), vm.state != "Expunging"
+        vm.zone_id == zone_id, vm.name == host_name, vm.removed.is_(None), vm.state != "Expunging"
     )
     if session.scalar(taken.limit(1)) is not None:
         raise InvalidParameterValueError(
-            f"Failed to import VM: {name}. There already exists a VM by the hostname: {host_name} in zone: {zone.uuid}",
+            f"Failed to import VM: {name}. There already exists a VM by the hostname: {host_name} in zone: {zone_uuid}",
             row="13a",
         )
 
@@ -322,7 +324,7 @@ def _credentials(session: Session, request: ImportRequest) -> VcenterCredentials
             username=request.username or "",
             password=request.password or "",
         )
-    linked = get_live(session, models.VmwareDatacenter, request.existingvcenterid)
+    linked = live_row(session, models.VmwareDatacenter, request.existingvcenterid)
     if linked is None:
         raise CloudRuntimeError(f"Cannot find any existing VMware DC with ID {request.existingvcenterid}", row="20")
     return VcenterCredentials(

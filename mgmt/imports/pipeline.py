@@ -62,6 +62,7 @@ from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import IMPORT_WITHOUT_WAIT, LATE_DISK_MAPPING_CHECK, NULL_TASK_ERROR_TEXT, TASK_LEFT_RUNNING
 from mgmt.store import models
+from mgmt.store.rows import find_row
 from mgmt.vmware.connector import VcenterCredentials
 
 logger = logging.getLogger(__name__)
@@ -257,7 +258,7 @@ class ImportPipeline:
 
     def _event(self, plan: Plan, state: str, level: str, vm_id: int | None = None) -> None:
         with self.services.store.session() as session:
-            vm = session.get(models.VmInstance, vm_id) if vm_id is not None else None
+            vm = find_row(session, models.VmInstance, vm_id, "uuid")
             is_failure = level == "ERROR"
             record_event(
                 session,
