@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mgmt.commands import all_declarations, of_release
-from mgmt.imports.rules import import_rules, named_tests
+from mgmt.imports.rules import import_rules, named_cases, named_tests
+from mgmt.imports.steps import CASES, STEPS
 from mgmt.profiles import PROFILES, Profile, release
 from mgmt.quirks import KNOWN
 
@@ -31,6 +32,10 @@ result in code letters is the text that the caller gets; `<...>` stands for a va
 bottom within a table (`H`, `I`, `P`, `V`, `T`, `D`, `E`, `C`, `S`); the first that holds decides.
 In names of tests `.` is written `p` and `-` is written `i`: `2.7-1` is `test_2p7i1_...`.
 """
+_CASES_INTRODUCTION = """## Cases
+
+Whole imports over HTTP, with simulated agents and a vCenter, one test each (and more where a row alone is proved).
+"""
 
 
 def import_rules_page(root: Path) -> str:
@@ -42,10 +47,29 @@ def import_rules_page(root: Path) -> str:
         lines += [f"## mgmt/imports/{module}.py", "", "| id | condition | result | test |", "|---|---|---|---|"]
         for rule in (rule for rule in rules if rule.module == module):
             shown = "<br>".join(f"`{_cell(text)}`" if rule.refuses else _cell(text) for text in rule.results)
-            named = "<br>".join(f"`{test.rpartition('::')[2]}`" for test in tests[rule.id])
-            lines.append(f"| {rule.id} | {_cell(rule.condition)} | {shown} | {named} |")
+            lines.append(f"| {rule.id} | {_cell(rule.condition)} | {shown} | {_names(tests[rule.id])} |")
         lines.append("")
+    lines += _steps(root) + _cases(root)
     return "\n".join(lines)
+
+
+def _steps(root: Path) -> list[str]:
+    tests = named_cases(STEPS, root / "tests")
+    lines = ["## Other steps", "", "| step | what happens | rows | test |", "|---|---|---|---|"]
+    for number, step in STEPS.items():
+        lines.append(f"| {number} | {_cell(step.text)} | {step.rows} | {_names(tests[number])} |")
+    return [*lines, ""]
+
+
+def _cases(root: Path) -> list[str]:
+    tests = named_cases(CASES, root / "tests")
+    lines = [_CASES_INTRODUCTION, "| case | what | test |", "|---|---|---|"]
+    lines += [f"| {case} | {_cell(text)} | {_names(tests[case])} |" for case, text in CASES.items()]
+    return [*lines, ""]
+
+
+def _names(tests: list[str]) -> str:
+    return "<br>".join(f"`{test.rpartition('::')[2]}`" for test in dict.fromkeys(tests))
 
 
 def _cell(text: str) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from mgmt.imports.checks import VmwarePlan
 from mgmt.imports.facts import ClusterFacts, HostFacts, ImageStoreFacts, PoolFacts
 from mgmt.imports.hosts import CONVERSION_HOST, IMPORT_HOST, HostChoice
 from mgmt.imports.pools import (
@@ -23,6 +22,7 @@ from mgmt.imports.pools import (
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import ImportRequest
 from mgmt.imports.trace import Trace
+from mgmt.imports.vmwarechecks import VmwarePlan
 from mgmt.inventory.lookup import get_live
 from mgmt.store import models
 from mgmt.store.rows import run, table_of
