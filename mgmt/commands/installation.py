@@ -15,9 +15,11 @@ from mgmt.inventory.accounts import find_user_with_keys
 from mgmt.inventory.capacity import capacities
 from mgmt.inventory.domains import domain_views, find_children, find_domains
 from mgmt.inventory.lookup import get_live
+from mgmt.inventory.network_offerings import find_network_offerings, network_offering_view
 from mgmt.store.models import Cluster, Pod, Zone
 
 KEY_BYTES = 64
+CLOUDIAN_URL = "https://cmc.cloudian.com:8443/Cloudian/"
 REGION = {
     "id": 1,
     "name": "Local",
@@ -122,6 +124,24 @@ def list_capacity(call: Call, bound: Bound) -> Listing:
     return Listing(found, len(found))
 
 
+@catalogued("listNetworkOfferings", "networkoffering")
+def list_network_offerings(call: Call, bound: Bound) -> Listing:
+    found, count = find_network_offerings(call.db, bound, bound.paging)
+    return Listing([network_offering_view(each) for each in found], count)
+
+
+@catalogued("cloudianIsEnabled", "cloudianisenabled", is_list=False, since="4.11.0")
+def cloudian_is_enabled(call: Call, bound: Bound) -> Item:
+    """The connector of Cloudian's object store is off, as after an installation."""
+    return Item({"enabled": False, "url": CLOUDIAN_URL})
+
+
+@catalogued("quotaIsEnabled", "isenabled", is_list=False, since="4.7.0")
+def quota_is_enabled(call: Call, bound: Bound) -> Item:
+    """The quota service is off, as after an installation."""
+    return Item({"isenabled": False})
+
+
 @catalogued("registerUserKeys", "userkeys", is_list=False)
 def register_user_keys(call: Call, bound: Bound) -> Item:
     """New keys for a user; the old ones are gone at once."""
@@ -146,5 +166,8 @@ COMMANDS = (
     list_physical_networks,
     list_hypervisors,
     list_capacity,
+    list_network_offerings,
+    cloudian_is_enabled,
+    quota_is_enabled,
     register_user_keys,
 )

@@ -124,3 +124,37 @@ def test_new_keys_of_a_user(bare_world: Any) -> None:
     assert bare_world.answer("listUsers", who="user")[0] == 200
     admin = bare_world.answer("listUsers", username="admin")[2]["user"][0]["id"]
     assert bare_world.answer("registerUserKeys", who="user", id=admin)[0] == 531
+
+
+def test_network_offerings(bare_world: Any) -> None:
+    """Offerings are found by name, guest type and what they ask for; values that none has find none."""
+    isolated, l2 = "DefaultIsolatedNetworkOfferingWithSourceNatService", "DefaultL2NetworkOfferingVlan"
+    for parameters, wanted in (
+        ({}, [isolated, l2]),
+        ({"state": "Enabled", "traffictype": "Guest", "forvpc": "false"}, [isolated, l2]),
+        ({"guestiptype": "l2"}, [l2]),
+        ({"keyword": "isolated"}, [isolated]),
+        ({"specifyvlan": "true"}, [l2]),
+        ({"sourcenatsupported": "true"}, [isolated]),
+        ({"state": "Disabled"}, []),
+        ({"forvpc": "true"}, []),
+        ({"id": "99"}, []),
+    ):
+        assert names(bare_world.answer("listNetworkOfferings", **parameters), "networkoffering") == wanted, parameters
+    (offering,) = bare_world.answer("listNetworkOfferings", name=isolated)[2]["networkoffering"]
+    assert {"name": "Dhcp", "provider": [{"name": "VirtualRouter"}]} in offering["service"]
+
+
+def test_plugins_that_are_off(bare_world: Any) -> None:
+    """The web UI learns that quota and Cloudian are off."""
+    assert bare_world.answer("quotaIsEnabled")[2] == {"isenabled": {"isenabled": False}}
+    cloudian = bare_world.answer("cloudianIsEnabled")[2]["cloudianisenabled"]
+    assert cloudian == {"enabled": False, "url": "https://cmc.cloudian.com:8443/Cloudian/"}
+
+
+def test_declarations_agree_with_the_catalogue() -> None:
+    """Kind and release, which are known before the catalogue is read, are the catalogue's."""
+    for declaration in COMMANDS:
+        known = catalogue().commands[declaration.name]
+        assert (declaration.is_list, declaration.since) == (known.get("list", False), known.get("since"))
+        assert not known.get("async", False)
