@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
 from agent_sim.toolchain.vsphere import VcenterUnreachableError, split_address
+from mgmt.protocol.https import unverified_context
 
 _CONNECT_TIMEOUT_S = 10.0
 
@@ -17,12 +17,9 @@ async def certificate_der(address: str) -> bytes:
     cancelled at any time, so it goes first.
     """
     host, port = split_address(address)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(host.strip("[]"), port, ssl=context)
+            _, writer = await asyncio.open_connection(host.strip("[]"), port, ssl=unverified_context())
     except OSError as error:
         raise VcenterUnreachableError(f"Failed to connect to {host} port {port}: {error or 'timed out'}") from None
     try:

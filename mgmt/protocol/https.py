@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from http.client import BadStatusLine, HTTPException, IncompleteRead, LineTooLong, RemoteDisconnected
 from typing import BinaryIO, cast
 
@@ -29,8 +30,12 @@ class HttpAnswer:
     body: bytes
 
 
+@cache
 def unverified_context() -> ssl.SSLContext:
-    """TLS that accepts every certificate and host name, as CloudStack and its agent do with vCenter."""
+    """TLS that accepts every certificate and host name, as CloudStack and its agent do with vCenter.
+
+    One for all connections, as it takes longer to make than a handshake; nobody may change it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
