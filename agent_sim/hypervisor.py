@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 from agent_sim.capabilities import Capabilities, probe
 from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, HostDescription
+from agent_sim.injection import FaultPort
 from agent_sim.providers import Ids, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.startup import MeasuredPool
@@ -40,6 +43,7 @@ class Surroundings:
     on_progress: ProgressListener | None = None
     on_tool_run: ToolRunListener | None = None
     repaired: frozenset[str] = frozenset()
+    faults: FaultPort | None = None
     hypervisors: dict[str, Hypervisor] = field(default_factory=dict)
     """The fleet's hosts by address: each puts itself here."""
 
@@ -55,6 +59,8 @@ class Hypervisor:
         self.remotes = surroundings.remotes
         self.neighbours = surroundings.hypervisors
         self.neighbours[host.ip] = self
+        self.is_killed = False
+        """The agent's process was ended by force: it cannot tidy up."""
         self._surroundings = surroundings
         self._provision()
         self.storage = HostStorage(host, self.files, surroundings.exports)
@@ -76,6 +82,7 @@ class Hypervisor:
             time_scale=surroundings.time_scale,
             on_progress=surroundings.on_progress,
             on_tool_run=surroundings.on_tool_run,
+            faults=surroundings.faults,
         )
         self.toolchain: Toolchain = SimulatedToolchain(self.bench)
         self.capabilities: Capabilities = probe(host, self.files)
@@ -86,8 +93,18 @@ class Hypervisor:
         self.bench.host = host
         self._provision()
 
+    def as_if(self, host: HostDescription, findings: Mapping[str, object]) -> Hypervisor:
+        """The same host with other tools and other findings of its agent, for as long as one command sees it so."""
+        other = copy.copy(self)
+        other.host = host
+        other.bench = replace(self.bench, host=host)
+        other.toolchain = SimulatedToolchain(other.bench)
+        other.capabilities = replace(self.capabilities, **dict(findings))  # type: ignore[arg-type]
+        return other
+
     def start_agent(self) -> None:
         """What a starting agent does before it connects: probe, and clean what a killed one left behind."""
+        self.is_killed = False
         self.storage.forget_references()
         self.capabilities = probe(self.host, self.files)
         for left in self.password_files():

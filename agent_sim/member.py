@@ -15,6 +15,7 @@ from agent_sim.commands import answer_command
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
+from agent_sim.injection import CommandFaults, Damage
 from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry
@@ -28,6 +29,7 @@ ENDABLE = frozenset({"ConvertInstanceCommand", "ImportConvertedInstanceCommand",
 _KEPT_KEYS = 64
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
+Misfortune = Literal["loses its link", "dies", "freezes"]
 
 # Gets a host's guid, the power states that its pings report and the time of the last ping that is left out; answers
 # whether they may be left out, because they would change nothing.
@@ -59,6 +61,9 @@ class Member:
         self._pause_scale = pause_scale
         self._on_change = on_change
         self._on_pings_passed = on_pings_passed
+        self._unreachable_until_s = 0.0
+        faults = hypervisor.bench.faults
+        self._faults = CommandFaults(faults) if faults is not None else None
         self._is_frozen = False
         self._put_off: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,6 +120,7 @@ class Member:
     async def kill(self) -> None:
         """End it at once: no word to the server, tools die."""
         self._agent.end()
+        self.hypervisor.is_killed = True
         if self._wire is not None:
             self._wire.abort()
             self._wire = None
@@ -142,6 +148,14 @@ class Member:
         for deal_with in put_off:
             deal_with()
         self._tick()
+
+    def strike(self, what: Misfortune, for_s: float) -> None:
+        """Let something happen to the agent soon; it is unreachable for `for_s` seconds after losing its link."""
+        if what == "loses its link":
+            self._unreachable_until_s = self._clock.monotonic() + for_s
+            self._spawn(self.drop_link())
+        else:
+            self._spawn(self.kill() if what == "dies" else self.freeze())
 
     async def drop_link(self) -> None:
         """Lose the connection, as with a network fault."""
@@ -269,6 +283,11 @@ class Member:
         hypervisor, agent = self.hypervisor, self._agent
         self._pools = await hypervisor.bench.blocking(hypervisor.measure_local_pools)
         host, port = self._connect_to
+        if self._clock.monotonic() < self._unreachable_until_s:
+            logger.info("%s: the server cannot be reached", self.name)
+            if agent is self._agent:
+                self._perform(agent.connect_failed(self._clock.monotonic()))
+            return
         wire = _Wire(self, TlsLink(False, self._context))
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
@@ -346,8 +365,11 @@ class Member:
             self._answer(agent, execute, answers)
 
     def _answer(self, agent: Agent, execute: Execute, answers: list[Answer]) -> None:
-        if agent is self._agent:
-            self._perform(agent.answered(execute, answers))
+        if agent is not self._agent:
+            return
+        if self._faults is not None and self._wire is not None:
+            self._wire.damage = self._faults.damage_to(execute.request.commands)
+        self._perform(agent.answered(execute, answers))
 
     def end_command(self, log_id: str, command: str) -> Ending:
         """End the work on the command of that class name and log id, or refuse it when its turn comes.
@@ -374,7 +396,7 @@ class Member:
 
         async def work() -> Answer:
             set_current(execution)
-            return await answer_command(self.hypervisor, command)
+            return await self._run_plain(command, name)
 
         task = asyncio.get_running_loop().create_task(work())
         execution.task = task
@@ -390,12 +412,19 @@ class Member:
             del self._executions[key]
             self._done.append(key)
 
+    async def _run_plain(self, command: Command, name: str) -> Answer:
+        if self._faults is None:
+            return await answer_command(self.hypervisor, command)
+        return await self._faults.run(
+            self.hypervisor, command, name, lambda hypervisor: answer_command(hypervisor, command)
+        )
+
     async def _run_command(self, command: Command) -> Answer:
         name = simple_name(command)
         try:
             if name in ENDABLE:
                 return await self._run_endable(command, name)
-            return await answer_command(self.hypervisor, command)
+            return await self._run_plain(command, name)
         except Exception as error:
             logger.exception("%s: %s failed", self.name, simple_name(command))
             return Answer(result=False, details=f"java.lang.RuntimeException: {type(error).__name__}\n")
@@ -409,6 +438,8 @@ class _Wire(asyncio.Protocol):
         self._link = link
         self._transport: asyncio.Transport | None = None
         self._secured = False
+        self.damage: Damage | None = None
+        """What becomes of the next message."""
         self._gone = asyncio.Event()
         self.handshake_timer: Timer | None = None
         # From here to the end of the handshake; after it the server has accepted the link, and its line is there.
@@ -463,8 +494,11 @@ class _Wire(asyncio.Protocol):
             self._securing = None
 
     def send(self, message: bytes) -> None:
-        self._link.send(message)
-        self._flush()
+        damage, self.damage = self.damage, None
+        self._link.send(message if damage is None else damage.of(message))
+        self._flush(None if damage is None else damage.cut_at_byte)
+        if damage is not None and damage.cut_at_byte is not None:
+            self.abort()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -489,8 +523,8 @@ class _Wire(asyncio.Protocol):
             self.abort()
             await self._gone.wait()
 
-    def _flush(self) -> None:
-        outgoing = self._link.take_outgoing()
+    def _flush(self, limit: int | None = None) -> None:
+        outgoing = self._link.take_outgoing()[:limit]
         if outgoing and self._transport is not None and not self._transport.is_closing():
             if self._line is not None:
                 self._line.sent(len(outgoing))

@@ -15,6 +15,7 @@ from typing import Any
 from mgmt.api import errors
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
 from mgmt.api.credentials import CredentialCache
+from mgmt.api.faultpoints import meet
 from mgmt.api.jobs import submit_job
 from mgmt.api.parameters import first_unprintable
 from mgmt.api.render import XmlRenderer, content, json_body
@@ -243,6 +244,7 @@ class Dispatcher:
             if name in raw and isinstance(raw[name], str):
                 self._services.redactor.register(str(raw[name]))
         binder = self._binder(declaration)
+        meet(self._services, "api", declaration.name, work.request.parameters.get("name"))
         call = Call(
             services=self._services,
             caller=caller,

@@ -16,6 +16,7 @@ from mgmt.life.work import VmWork
 if TYPE_CHECKING:
     from mgmt.agents.manager import AgentManager
     from mgmt.commands.declaration import Declaration
+    from mgmt.faults import FaultEngine
     from mgmt.inventory.settings import GlobalSettings
     from mgmt.jobs.runner import JobRunner
     from mgmt.observe.journal import Journal
@@ -50,3 +51,4 @@ class Services:
     import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))
     has_extensions: bool = False
     host_control: HostControl = field(default_factory=NoHostControl)
+    faults: FaultEngine | None = None

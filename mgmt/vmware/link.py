@@ -208,13 +208,15 @@ class VcenterLink:
     def call(self, method: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run `method`; when vCenter has forgotten the session, log in again and run it once more."""
         try:
-            return method(*args, **kwargs)
+            with self.waiting():  # vCenter may take its time
+                return method(*args, **kwargs)
         except VcenterFaultError as error:
             if error.fault != "NotAuthenticated":
                 raise
             log.info("vCenter ended the session; logging in again")
             self.login()
-            return method(*args, **kwargs)
+            with self.waiting():
+                return method(*args, **kwargs)
 
     def close(self) -> None:
         """Log out and close the connections; never raises."""
