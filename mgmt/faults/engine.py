@@ -105,6 +105,8 @@ class FaultEngine:
         from when on, on the world's clock. `after`: only once that fault has fired. Raises FaultRefusedError.
         """
         fault = self._find(name)
+        if not fault.rules:
+            raise FaultRefusedError(f"{name} is nothing to arm: the request brings it about by itself ({fault.text})")
         _check_numbers(times, probability, delay_s)
         values, matches = _split(fault, choices)
         rules = [rule for rule in fault.rules if _is_given(rule, values)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -33,23 +34,27 @@ def test_fault(lab: Any, case: tuple[Fault, Proof]) -> None:
     fault, proof = case
     seen = proof.seen or fault.seen
     left = fault.left if proof.left is None else proof.left
-    host = lab.host("kvm1")
     try:
-        armed = lab.world.fault(fault.name, **proof.choices)
+        armed = lab.world.fault(fault.name, **proof.choices) if fault.rules else None
         outcome = lab.attempt(proof)
-        text = None
-        if seen.text is not None:
-            values = {"vm": proof.vm, "host": lab.shown("kvm1"), "host_number": lab.number("kvm1"), **lab.texts()}
-            text = seen.text
-            for key, value in values.items():
-                text = text.replace(f"{{{key}}}", str(value))
-        assert (outcome.code, outcome.text, outcome.step) == (seen.code, text, seen.step), outcome.log[-12:]
+        assert (outcome.code, outcome.step) == (seen.code, seen.step), (outcome.text, outcome.log[-12:])
+        if seen.text is None:
+            assert outcome.text is None
+        else:
+            known = {"vm": proof.vm, "host": lab.shown("kvm1"), "host_number": lab.number("kvm1"), **lab.texts()}
+            assert re.fullmatch(pattern(seen.text, known), outcome.text), outcome.text
         if outcome.code is not None:
             assert outcome.failed_step in STEPS_OF_STAGE[fault.stage], outcome.failed_step
         for wanted in seen.log:
             assert any(wanted in line for line in outcome.log), (wanted, outcome.log[-30:])
         assert outcome.left == sorted(left)
-        assert not fault.rules or armed.fired
+        assert armed is None or armed.fired
     finally:
         lab.tidy()
-    assert host["name"] == "kvm1"
+
+
+def pattern(text: str, known: dict[str, object]) -> str:
+    """A regular expression for the text, whose `{*}` stands for anything."""
+    for key, value in known.items():
+        text = text.replace(f"{{{key}}}", str(value))
+    return ".*".join(map(re.escape, text.split("{*}")))
