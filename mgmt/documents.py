@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from mgmt.commands import all_declarations, of_release
+from mgmt.faults import Fault, shipped_faults
+from mgmt.faults.missing import MISSING
 from mgmt.imports.rules import import_rules, named_tests
 from mgmt.profiles import PROFILES, Profile, release
 from mgmt.quirks import KNOWN
@@ -86,7 +89,59 @@ def profiles_page(root: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES: dict[str, Callable[[Path], str]] = {"import-rules.md": import_rules_page, "profiles.md": profiles_page}
+_FAULTS_INTRODUCTION = """
+Each can be had by its name: `world.fault("vddk.crash", vm="web01", times=1)` in Python, `serve --fault
+vddk.crash,vm=web01,times=1` on the command line. Names that are not known, and what cannot be had together, are refused.
+
+`times` says how often (a number, or `always`), `probability` and the setting `fault_seed` how likely, `delay_s` from when
+on by the world's clock, and `after=` (in Python) after which other fault. `vm`, `host`, `tool`, `command`, `disk` and
+`attempt` narrow a fault where they are known; `*` stands for anything. In the answers `{vm}` and `{host}` are those of the
+import, `{*}` is anything. `upstream` is an issue or pull request of apache/cloudstack (`#`), of its documentation
+(`doc#`), or of another project; `-` where none is known. A test provokes each, and looks at the stage, the step of the
+task, the answer, lines of the log and all that is left.
+"""
+
+
+def faults_page(root: Path) -> str:
+    """docs/faults.md: every fault of the catalogue, and which cannot be had yet."""
+    faults = shipped_faults().values()
+    rows = len({fault.id.rstrip("b") for fault in faults})
+    lines = [_HEAD, "# Failures by name", _FAULTS_INTRODUCTION]
+    lines += [f"{rows} of {rows + len(MISSING)} rows of the catalogue are there.", ""]
+    for stage in dict.fromkeys(fault.stage for fault in faults):
+        lines += [f"## {stage}", "", "| id | name and arguments | what happens | step, answer | left | upstream |"]
+        lines.append("|---|---|---|---|---|---|")
+        for fault in (fault for fault in faults if fault.stage == stage):
+            lines.append("| " + " | ".join(_fault_cells(fault)) + " |")
+        lines.append("")
+    lines += ["## Not there yet", "", "| id | name | waits for |", "|---|---|---|"]
+    lines += [f"| {row} | `{name}` | {reason} |" for row, (name, reason) in MISSING.items()]
+    return "\n".join([*lines, ""])
+
+
+def _fault_cells(fault: Fault) -> list[str]:
+    arguments = [
+        f"`{name}`: {', '.join(f'`{choice}`' for choice in argument.choices) or f'`{argument.default}`'}"
+        for name, argument in fault.args.items()
+    ]
+    seen = fault.seen
+    answer = "success" if seen.code is None else f"{seen.code} `{_cell(seen.text or '')}`"
+    left = [f"{count} x {thing}" if count > 1 else thing for thing, count in Counter(fault.left).items()]
+    return [
+        fault.id.rstrip("b"),
+        "<br>".join([f"`{fault.name}`", *map(_cell, arguments)]),
+        _cell(fault.text) + ("" if fault.rules else " (by the request alone, nothing to arm)"),
+        f"{seen.step or 'no task'}<br>{answer}",
+        ", ".join(left) or "-",
+        fault.upstream,
+    ]
+
+
+PAGES: dict[str, Callable[[Path], str]] = {
+    "import-rules.md": import_rules_page,
+    "profiles.md": profiles_page,
+    "faults.md": faults_page,
+}
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vcenter_sim.server import VcenterSim
 
 ATTACH_TIMEOUT_S = 30.0
-KEPT_LINES = 12  # of what a program printed, in the journal
+KEPT_LINES = 100  # of what a program printed, in the journal
 
 
 class _FleetStaging:

@@ -35,7 +35,7 @@ class FaultPort(Protocol):
         ...
 
 
-class ConnectionDropped(Exception):  # noqa: N818  # no error of ours: it is what was asked for
+class ConnectionDropped(Exception):
     """The call gets no answer: its connection ends."""
 
 

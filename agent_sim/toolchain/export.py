@@ -49,7 +49,11 @@ async def _transfer(run: Run, machine: SourceMachine, target: str, threads: int)
     if pool is not None and size > await bench.blocking(pool.available_bytes):
         raise ToolFailure("Error: File I/O failed: No space left on device", "Completed with errors")
     run.knows(
-        source="ovf", esxi=machine.esxi_host, guest=machine.guest_os, output=f"{folder}/", vmdk=machine.disks[0].file if machine.disks else ""
+        source="ovf",
+        esxi=machine.esxi_host,
+        guest=machine.guest_os,
+        output=f"{folder}/",
+        vmdk=machine.disks[0].file if machine.disks else "",
     )
     run.say(f"Writing OVF package: {folder}/{machine.name}.ovf")
     count = len(machine.disks)

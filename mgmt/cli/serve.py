@@ -53,7 +53,9 @@ def serve(config_file: Path | None, fix: tuple[str, ...], fault: tuple[str, ...]
     """
     file = config_file or (Path(path) if (path := os.environ.get("CLOUDSTACK_MOCK_CONFIG")) else None)
     try:
-        settings = load_settings(file=file, environment=os.environ, options={**options, "fix": fix or None, "fault": fault or None})
+        settings = load_settings(
+            file=file, environment=os.environ, options={**options, "fix": fix or None, "fault": fault or None}
+        )
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     start_logging(settings.log_level)

@@ -118,7 +118,9 @@ class FaultEngine:
                 )
         for effect in (effect for rule in rules for effect in rule.effects):
             if effect.kind in WORLD_EFFECTS and effect.kind not in self._performers:
-                raise FaultRefusedError(f"{name} needs a world that can do {effect.kind!r}: start it with its own parts")
+                raise FaultRefusedError(
+                    f"{name} needs a world that can do {effect.kind!r}: start it with its own parts"
+                )
         due_s = self._clock.monotonic() + delay_s
         armed = ArmedFault(fault, values, matches, times, probability, due_s, after)
         with self._lock:
@@ -126,6 +128,7 @@ class FaultEngine:
         try:
             for rule in rules:
                 if rule.at == "arming":
+                    armed.fired += 1
                     self._perform(armed, rule, {})
         except BaseException:
             self.disarm(armed)

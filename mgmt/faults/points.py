@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from marshmallow import Schema, fields, validate
+
+Fields: TypeAlias = Mapping[str, fields.Field[Any]]
 
 _LINES = {"lines": fields.List(fields.String(), load_default=list)}
 _FOR = {"for_s": fields.Float(required=True, validate=validate.Range(min=0))}
@@ -20,7 +23,7 @@ def _text(**options: object) -> fields.String:
 
 
 # What changes the world around the edge, at whatever point: the engine has it done by whom the world named for it.
-WORLD_EFFECTS: Mapping[str, Mapping[str, fields.Field]] = {
+WORLD_EFFECTS: Mapping[str, Fields] = {
     "defect": {"name": _text()},
     "setting": {"name": _text(), "value": _text()},
     "rows": {"table": _text(), "where": fields.Dict(load_default=dict), "set": _CHANGES},
@@ -38,7 +41,7 @@ WORLD_EFFECTS: Mapping[str, Mapping[str, fields.Field]] = {
     "vcenter_password": {"value": _text()},
 }
 
-_TOOL_EFFECTS: Mapping[str, Mapping[str, fields.Field]] = {
+_TOOL_EFFECTS: Mapping[str, Fields] = {
     "exit": {**_LINES, "status": fields.Integer(load_default=1)},
     "die": {**_LINES, "signal": fields.Integer(load_default=9)},
     "print": {"lines": fields.List(fields.String(), required=True)},
@@ -49,7 +52,7 @@ _TOOL_EFFECTS: Mapping[str, Mapping[str, fields.Field]] = {
     "remove": {"files": _text()},
     "overwrite": {"files": _text(), "text": _text()},
 }
-_AGENT_EFFECTS: Mapping[str, Mapping[str, fields.Field]] = {
+_AGENT_EFFECTS: Mapping[str, Fields] = {
     "answer": {"details": _text()},
     "amend": {"set": _CHANGES},
     "hang": {},
@@ -58,16 +61,16 @@ _AGENT_EFFECTS: Mapping[str, Mapping[str, fields.Field]] = {
     "cut_answer": {"at_byte": fields.Integer(required=True, validate=validate.Range(min=0))},
     "corrupt_answer": {"at_byte": fields.Integer(required=True, validate=validate.Range(min=0))},
 }
-_VCENTER_EFFECTS: Mapping[str, Mapping[str, fields.Field]] = {
+_VCENTER_EFFECTS: Mapping[str, Fields] = {
     "fault": {"type": _text(), "text": _text()},
     "delay": dict(_FOR),
     "end_session": {},
     "drop": {},
 }
-_TASK_EFFECTS: Mapping[str, Mapping[str, fields.Field]] = {
+_TASK_EFFECTS: Mapping[str, Fields] = {
     "fault": {"type": _text(), "text": _text(), "leave": fields.Boolean(load_default=False)},
 }
-_ERROR: Mapping[str, fields.Field] = {
+_ERROR: Fields = {
     "code": fields.Integer(load_default=530, validate=validate.Range(min=400, max=599)),
     "text": _text(),
 }
@@ -79,7 +82,7 @@ class Point:
 
     text: str
     facts: frozenset[str]
-    effects: Mapping[str, Mapping[str, fields.Field]]
+    effects: Mapping[str, Fields]
     positions: bool = False
 
 

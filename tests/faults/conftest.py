@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import select
@@ -67,7 +67,7 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
         self._count += 1
         return self._parameters[vm] | {"hostname": f"vm-{self._count}"}
 
-    _KINDS = {
+    _KINDS: ClassVar = {
         "host": ("listHosts", "host"),
         "pool": ("listStoragePools", "storagepool"),
         "offering": ("listServiceOfferings", "serviceoffering"),
@@ -84,8 +84,14 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
             self._ids[kind, name] = str(self.one(command, key, name=name)["id"])
         return self._ids[kind, name]
 
+    def is_idle(self) -> bool:
+        """Whether no host works on a command that takes long."""
+        assert self.world.fleet is not None
+        return not any(member._executions for member in self.world.fleet.agents)
+
     def attempt(self, proof: Proof) -> Outcome:
-        """Import the proof's VM and look at everything."""
+        """Import the proof's VM and look at everything, once hosts have come to an end that do not hang."""
+        hanging = [rule for armed in self.world.faults.armed for rule in armed.fault.rules]
         outcome, services = Outcome(), self.world.server.services
         parameters = self.parameters(proof.vm)
         for key, value in proof.request.items():
@@ -107,6 +113,8 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
             for logger, level in zip(loggers, levels, strict=True):
                 logger.removeHandler(handler)
                 logger.setLevel(level)
+        if not any(effect.kind == "hang" for rule in hanging for effect in rule.effects):
+            self.world.clock.run_until(self.is_idle)
         new = [task for task in self.tasks() if task["id"] not in known]
         outcome.step = new[0]["step"].partition(" ")[2] if new else None
         outcome.log = list(handler.lines)
@@ -119,7 +127,11 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
         outcome.left = sorted((self.things() - before).elements())
         self._new_files = self.files() - files
         secret = str(self.ready["vcenter"]["password"])
-        shown = [*outcome.log, outcome.text or "", *(str(entry.fields) for entry in services.journal.entries()[numbers:])]
+        shown = [
+            *outcome.log,
+            outcome.text or "",
+            *(str(entry.fields) for entry in services.journal.entries()[numbers:]),
+        ]
         assert not [line for line in shown if secret in line], "vCenter's password is shown"
         return outcome
 
@@ -170,7 +182,9 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
                 found["imported disk"] += 1
         exports = fleet.work_dir / "exports"
         found["export folder"] = sum(
-            1 for path in exports.rglob("*") if path.is_dir() and UUID.fullmatch(path.name) and path.parent.name == "secondary"
+            1
+            for path in exports.rglob("*")
+            if path.is_dir() and UUID.fullmatch(path.name) and path.parent.name == "secondary"
         )
         for member in fleet.agents:
             found["password file"] += len(member.hypervisor.password_files())
@@ -201,6 +215,10 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
         world.clock.run_until(
             lambda: all(host["state"] == "Up" for host in self.client.call("listHosts", type="Routing")["host"])
         )
+        for member in fleet.agents:
+            for pool in list(member.hypervisor.storage._pools.values()):
+                if pool.path.endswith("/secondary"):
+                    member.hypervisor.storage.delete(pool.uuid)
         for path in self._new_files if hasattr(self, "_new_files") else ():
             if UUID.search(path.name) or path.suffix in (".ovf", ".vmdk", ".mf"):
                 path.unlink(missing_ok=True)

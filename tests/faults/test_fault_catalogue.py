@@ -14,7 +14,7 @@ PROOFS = [(fault, proof) for fault in shipped_faults().values() for proof in fau
 STEPS_OF_STAGE = {
     "validate": {"check source", "resolve"},
     "select": {"choose hosts", "check host", "place"},
-    "source": {"find source", "clone"},
+    "source": {"find source", "clone", None},  # None: the login, which is no step,
     "recheck": {"reserve limits", "check guest", "network checks"},
     "export": {"export", "convert"},
     "convert": {"convert"},
