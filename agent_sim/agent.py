@@ -178,9 +178,13 @@ class Agent:
             return [Send(Response.to(message, []).encode())]
         return [Execute(message, self.link)]
 
+    def can_answer(self, execute: Execute) -> bool:
+        """Whether the link that the request came on is still there."""
+        return execute.link == self.link and self.phase in (Phase.STARTING, Phase.RUNNING)
+
     def answered(self, execute: Execute, answers: Sequence[Answer]) -> list[Action]:
         """The commands of a request are done. An answer whose link is gone is lost, as upstream."""
-        if execute.link != self.link or self.phase not in (Phase.STARTING, Phase.RUNNING):
+        if not self.can_answer(execute):
             logger.info("%s: the link of request %d is gone, its answer is lost", self.name, execute.request.sequence)
             return []
         return [Send(Response.to(execute.request, answers).encode())]

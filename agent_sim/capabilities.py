@@ -6,7 +6,7 @@ Upstream: LibvirtComputingResource.hostSupportsInstanceConversion and its neighb
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from agent_sim.host import HostDescription
@@ -86,6 +86,20 @@ def probe(host: HostDescription, files: HostFiles) -> Capabilities:
         vddk_lib_dir=lib_dir,
         vddk_version=tools.nbdkit_vddk_plugin if has_plugin else None,
         password_option=_password_option(help_text(options)),
+    )
+
+
+def probe_tools(known: Capabilities, host: HostDescription) -> Capabilities:
+    """The findings after another look at the tools; what has to do with VDDK was found once, at the agent's start."""
+    tools = host.tools
+    return replace(
+        known,
+        instance_conversion=tools.virt_v2v is not None and not (host.os.is_debian_family and tools.nbdkit is None),
+        virt_v2v_version=(tools.virt_v2v or "").split(",")[0],
+        ovf_export=tools.ovftool is not None,
+        ovftool_version=tools.ovftool or "",
+        windows_conversion=tools.virtio_win,
+        uefi=tools.ovmf,
     )
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
 from agent_sim.execution import Ending
-from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, generated_hosts
+from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, NfsExport, VddkLibrary, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.injection import FaultPort
+from agent_sim.ledger import MOUNT, Holding, Ledger
 from agent_sim.member import DomainEnd, Member, Misfortune, PingsPassed
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
@@ -78,6 +80,7 @@ class Fleet:
         self._on_progress = on_progress
         self._on_tool_run = on_tool_run
         self._repaired = frozenset(repaired)
+        self._exports = NfsServers(work_dir / "exports")
         self._on_pings_passed = on_pings_passed
         self._faults = faults
         self._thread: threading.Thread | None = None
@@ -86,6 +89,7 @@ class Fleet:
         self._members: dict[str, Member] = {}
         self._changed = threading.Condition()
         self._start_failure: BaseException | None = None
+        self._ledger = Ledger()
 
     def __enter__(self) -> Fleet:
         self.start()
@@ -128,6 +132,54 @@ class Fleet:
     def revive(self, name: str, host: HostDescription | None = None) -> None:
         """Start a killed or refused agent again, on a changed host if one is given; it keeps its identity."""
         self._call(self._member(name).revive(host))
+
+    def power_off(self, name: str) -> None:
+        """Cut the host's power: agent, tools and VMs are gone, its neighbours miss its heartbeat. `revive` ends it."""
+        self._call(self._member(name).power_off())
+
+    def install_vddk(self, name: str, library: VddkLibrary) -> None:
+        """Put a VDDK tree on the host, in place of one at the same path; the agent sees it at its next start."""
+        self.remove_vddk(name, library.path)
+        self._change(name, lambda host: replace(host, vddk_libraries=(*host.vddk_libraries, library)))
+
+    def remove_vddk(self, name: str, path: str) -> None:
+        """Delete the VDDK tree at `path`, whether there is one or not; the agent misses it at its next start."""
+        self._call(self._member(name).remove_vddk(path))
+
+    def change_tools(self, name: str, **versions: Any) -> None:
+        """Install, upgrade or remove (None) tools by their names in `agent_sim.host.Tools`, such as `virt_v2v`.
+
+        The agent sees them at its next ready command, but nbdkit and its plug-in at its next start.
+        """
+        self._change(name, lambda host: replace(host, tools=replace(host.tools, **versions)))
+
+    def edit_properties(self, name: str, changes: Mapping[str, str | None]) -> None:
+        """Edit agent.properties, None removes a key; the agent reads it at its next start."""
+        self._change(name, lambda host: replace(host, properties=host.properties.edited(changes)))
+
+    def restart_agent(self, name: str) -> None:
+        """Restart the agent's process in order, as `systemctl restart cloudstack-agent` does; returns at once."""
+        self._call(self._member(name).restart())
+
+    def add_export(self, export: NfsExport) -> None:
+        """Let an NFS server export another directory; no effect on one that is mounted already."""
+        self._call(self._declare(export))
+
+    async def _declare(self, export: NfsExport) -> None:
+        self._exports.declare([export])
+
+    def set_up(self, address: str, properties: Mapping[str, str]) -> str | None:
+        """What the server does over SSH when a host is added: write agent.properties and restart the agent.
+
+        The host's full guid; None when no host with power has that address.
+        """
+        for member in self.agents:
+            hypervisor = member.hypervisor
+            if hypervisor.host.ip == address and hypervisor.is_powered:
+                self.edit_properties(member.name, properties)
+                self.restart_agent(member.name)
+                return hypervisor.host.full_guid
+        return None
 
     def drop_link(self, name: str) -> None:
         """Cut the agent's connection only: the process and its tools live on, and it connects again."""
@@ -205,18 +257,37 @@ class Fleet:
             return self._changed.wait_for(condition, timeout_s)
 
     def wait_until_ready(self, timeout_s: float) -> bool:
-        """True once every agent has been told by the server that it is welcome."""
-        return self.wait_for(lambda: all(member.is_ready for member in self._members.values()), timeout_s)
+        """True once every agent has been told by the server that it is welcome; spare hosts do not count."""
+        wanted = [member for member in self._members.values() if not member.hypervisor.host.spare]
+        return self.wait_for(lambda: all(member.is_ready for member in wanted), timeout_s)
 
     def export_directory(self, server: str, path: str) -> Path:
         """The real directory of an NFS export."""
-        return NfsServers(self.work_dir / "exports").directory(server, path)
+        return self._exports.directory(server, path)
 
     def has_host(self, guid: str) -> bool:
         """Whether a host with that guid is in the fleet."""
         return self._find(guid) is not None
 
+    # -- what is there
+
+    def holdings(self) -> list[Holding]:
+        """What the hosts' programs made and nobody settled, which programs run, and what is mounted for conversions."""
+        mounts = [
+            Holding(MOUNT, member.name, pool.target)
+            for member in self.agents
+            for pool in member.hypervisor.storage.temporary_mounts()
+        ]
+        return self._ledger.holdings() + mounts
+
+    def settle(self, file_names: Collection[str]) -> None:
+        """Files with these names belong to volumes: `holdings` shows them no more."""
+        self._ledger.settle(file_names)
+
     # -- inside
+
+    def _change(self, name: str, change: Callable[[HostDescription], HostDescription]) -> None:
+        self._call(self._member(name).change(change))
 
     def _find(self, guid: str) -> Member | None:
         wanted = guid.removesuffix(f"-{RESOURCE_NAME}")
@@ -252,7 +323,8 @@ class Fleet:
         try:
             self._members = self._make_members(timers, executor)
             for member in self._members.values():
-                member.start()
+                if not member.hypervisor.host.spare:
+                    member.start()
             started.set()
             await self._ended.wait()
         finally:
@@ -261,7 +333,7 @@ class Fleet:
             executor.shutdown(wait=True, cancel_futures=True)
 
     def _make_members(self, timers: Timers, executor: ThreadPoolExecutor) -> dict[str, Member]:
-        exports = NfsServers(self.work_dir / "exports")
+        exports = self._exports
         remotes = RemoteHosts(self.work_dir / "remote")
         for host in self._hosts:
             exports.declare(host.nfs_exports)
@@ -279,6 +351,7 @@ class Fleet:
             on_tool_run=self._on_tool_run,
             repaired=self._repaired,
             faults=self._faults,
+            ledger=self._ledger,
         )
         context = client_context()
         members = {}

@@ -160,6 +160,8 @@ class HostDescription:
     mounts_undeclared_exports: bool = True
     domains: tuple[Domain, ...] = ()
     remote_hosts: tuple[RemoteKvmHost, ...] = ()
+    spare: bool = False
+    """Installed, but its agent is not set up: it waits to be added to the cloud."""
 
     @property
     def full_guid(self) -> str:

@@ -185,6 +185,7 @@ class _HostSchema(_Record):
     properties = _PropertiesField()
     local_pools = fields.List(fields.Nested(_LocalPoolSchema))
     domains = fields.List(fields.Nested(_DomainSchema))
+    spare = fields.Boolean()
 
     @validates("ip", "gateway", "netmask")
     def _is_address(self, value: str, data_key: str) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agent_sim.capabilities import Capabilities, probe
+from agent_sim.capabilities import Capabilities, probe, probe_tools
 from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, HostDescription
 from agent_sim.injection import FaultPort
+from agent_sim.ledger import Ledger
 from agent_sim.providers import Ids, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.startup import MeasuredPool
@@ -44,6 +47,7 @@ class Surroundings:
     on_tool_run: ToolRunListener | None = None
     repaired: frozenset[str] = frozenset()
     faults: FaultPort | None = None
+    ledger: Ledger = field(default_factory=Ledger)
     hypervisors: dict[str, Hypervisor] = field(default_factory=dict)
     """The fleet's hosts by address: each puts itself here."""
 
@@ -83,12 +87,45 @@ class Hypervisor:
             on_progress=surroundings.on_progress,
             on_tool_run=surroundings.on_tool_run,
             faults=surroundings.faults,
+            ledger=surroundings.ledger,
         )
         self.toolchain: Toolchain = SimulatedToolchain(self.bench)
         self.capabilities: Capabilities = probe(host, self.files)
+        self.is_powered = True
+        self._properties_file = host.properties
+        self._heart_stopped_s: float | None = -math.inf  # None: it beats
+
+    def heartbeat_age_s(self) -> float:
+        """How old the heartbeat is that the agent writes to its NFS pools; a host without power has none."""
+        if not self.is_powered:
+            return math.inf
+        return 0.0 if self._heart_stopped_s is None else self._surroundings.timers.now_s() - self._heart_stopped_s
+
+    def agent_ended(self) -> None:
+        """The agent's process is gone: its heartbeat stops."""
+        if self._heart_stopped_s is None:
+            self._heart_stopped_s = self._surroundings.timers.now_s()
+
+    def remove_vddk(self, path: str) -> None:
+        """Delete a VDDK tree; the agent misses it at its next start."""
+        shutil.rmtree(self.files.real(path), ignore_errors=True)
+        left = tuple(library for library in self.host.vddk_libraries if library.path != path)
+        self.change_host(replace(self.described, vddk_libraries=left))
+
+    @property
+    def described(self) -> HostDescription:
+        """The host as it is now, with agent.properties as the file says, which a running agent has read before."""
+        return replace(self.host, properties=self._properties_file)
 
     def change_host(self, host: HostDescription) -> None:
-        """Put other tools, libraries or properties on the host; the agent sees them at its next start."""
+        """Put other tools, libraries or properties on the host.
+
+        Tools are there at once and seen at the next ready command, VDDK and properties at the agent's next start.
+        """
+        self._properties_file = host.properties
+        self._set_host(replace(host, properties=self.host.properties))
+
+    def _set_host(self, host: HostDescription) -> None:
         self.host = host
         self.bench.host = host
         self._provision()
@@ -102,9 +139,17 @@ class Hypervisor:
         other.capabilities = replace(self.capabilities, **dict(findings))  # type: ignore[arg-type]
         return other
 
+    def probe_tools(self) -> Capabilities:
+        """Look at the tools again, as each ready command and each check of the conversion does."""
+        self.capabilities = probe_tools(self.capabilities, self.host)
+        return self.capabilities
+
     def start_agent(self) -> None:
         """What a starting agent does before it connects: probe, and clean what a killed one left behind."""
+        self._heart_stopped_s = None
         self.is_killed = False
+        if self.host.properties != self._properties_file:
+            self._set_host(self.described)
         self.storage.forget_references()
         self.capabilities = probe(self.host, self.files)
         for left in self.password_files():

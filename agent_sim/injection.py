@@ -188,7 +188,7 @@ class CommandFaults:
     async def run(
         self, hypervisor: Hypervisor, command: Command, name: str, work: Callable[[Hypervisor], Any]
     ) -> Answer:
-        """The answer to the command: that of `work` on the host as this command finds it, or what a fault makes of it."""
+        """The answer: that of `work` on the host as this command finds it, or what a fault makes of it."""
         from mgmt.protocol.commands import Answer
 
         facts = {"command": name, "host": hypervisor.host.name, "ip": hypervisor.host.ip, "vm": _subject(command)}

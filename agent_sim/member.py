@@ -12,14 +12,16 @@ from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
+from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
-from agent_sim.injection import CommandFaults, Damage
+from agent_sim.injection import CommandFaults
 from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
+from agent_sim.wire import Wire
 from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry
-from mgmt.protocol.link import LinkError, TlsLink
+from mgmt.protocol.link import TlsLink
 from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ class Member:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pools: list[MeasuredPool] = []
         self._timer: Timer | None = None
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._executions: dict[tuple[str, str], Execution] = {}
         self._unwanted: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
         self._done: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
@@ -121,6 +123,7 @@ class Member:
         """End it at once: no word to the server, tools die."""
         self._agent.end()
         self.hypervisor.is_killed = True
+        self.hypervisor.agent_ended()
         if self._wire is not None:
             self._wire.abort()
             self._wire = None
@@ -128,10 +131,33 @@ class Member:
         self._cancel_timer()
         self._on_change(self.phase)
 
+    async def power_off(self) -> None:
+        """Cut the host's power: its agent, its tools and its VMs are gone at once."""
+        await self.kill()
+        self.hypervisor.is_powered = False
+        for domain in list(self.hypervisor.domains.values()):
+            if domain.state != "shut off":
+                self.hypervisor.end_domain(domain.name)
+
+    async def change(self, change: Callable[[HostDescription], HostDescription]) -> None:
+        """Change the host under the agent, which sees it at its next start."""
+        self.hypervisor.change_host(change(self.hypervisor.described))
+
+    async def remove_vddk(self, path: str) -> None:
+        """Delete a VDDK tree of the host."""
+        self.hypervisor.remove_vddk(path)
+
+    async def restart(self) -> None:
+        """Stop the agent's process in order, or start one that does not run, and let it connect anew."""
+        await self.close()
+        self._wire = None
+        self.start()
+
     async def revive(self, host: HostDescription | None) -> None:
         """Start it again after `kill` or a refusal; no effect on one that lives."""
         if host is not None:
             self.hypervisor.change_host(host)
+        self.hypervisor.is_powered = True
         if self._agent.phase is Phase.STOPPED:
             await self._end_tasks()
             self.start()
@@ -176,6 +202,7 @@ class Member:
         """Stop it in order: say goodbye, close, end tools."""
         self._perform(self._agent.stop())
         self._agent.end()
+        self.hypervisor.agent_ended()
         if self._wire is not None:
             await self._wire.closed()
         await self._end_tasks()
@@ -227,6 +254,7 @@ class Member:
                         self._wire.close()
                 case Exit(reason):
                     self.exit_reason = reason
+                    self.hypervisor.agent_ended()
         self._arm()
         self._on_change(self._agent.phase)
 
@@ -288,7 +316,7 @@ class Member:
             if agent is self._agent:
                 self._perform(agent.connect_failed(self._clock.monotonic()))
             return
-        wire = _Wire(self, TlsLink(False, self._context))
+        wire = Wire(self, TlsLink(False, self._context))
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except asyncio.CancelledError:
@@ -308,7 +336,7 @@ class Member:
         """What is told of a connection's bytes."""
         return self._timers.line(transport)
 
-    def wire_opened(self, wire: _Wire) -> None:
+    def wire_opened(self, wire: Wire) -> None:
         """The TCP connection is there; TLS has to be done in time."""
         if self._agent.phase is not Phase.CONNECTING:
             wire.abort()
@@ -321,13 +349,13 @@ class Member:
     def wire_secured(self) -> None:
         self._perform(self._agent.link_up(self._clock.monotonic()))
 
-    def wire_message(self, wire: _Wire, message: bytes) -> None:
+    def wire_message(self, wire: Wire, message: bytes) -> None:
         if self._is_frozen:
             self._put_off.append(lambda: self.wire_message(wire, message))
         elif wire is self._wire:
             self._perform(self._agent.received(message, self._clock.monotonic()))
 
-    def wire_lost(self, wire: _Wire) -> None:
+    def wire_lost(self, wire: Wire) -> None:
         if wire is not self._wire:
             return
         if self._is_frozen:
@@ -365,11 +393,13 @@ class Member:
             self._answer(agent, execute, answers)
 
     def _answer(self, agent: Agent, execute: Execute, answers: list[Answer]) -> None:
-        if agent is not self._agent:
-            return
-        if self._faults is not None and self._wire is not None:
-            self._wire.damage = self._faults.damage_to(execute.request.commands)
-        self._perform(agent.answered(execute, answers))
+        if agent is not self._agent or not agent.can_answer(execute):
+            for command, answer in zip(execute.request.commands, answers, strict=False):
+                take_back(self.hypervisor, command, answer)
+        if agent is self._agent:
+            if self._faults is not None and self._wire is not None:
+                self._wire.damage = self._faults.damage_to(execute.request.commands)
+            self._perform(agent.answered(execute, answers))
 
     def end_command(self, log_id: str, command: str) -> Ending:
         """End the work on the command of that class name and log id, or refuse it when its turn comes.
@@ -428,104 +458,3 @@ class Member:
         except Exception as error:
             logger.exception("%s: %s failed", self.name, simple_name(command))
             return Answer(result=False, details=f"java.lang.RuntimeException: {type(error).__name__}\n")
-
-
-class _Wire(asyncio.Protocol):
-    """One connection: moves bytes between the socket and the TLS link."""
-
-    def __init__(self, member: Member, link: TlsLink) -> None:
-        self._member = member
-        self._link = link
-        self._transport: asyncio.Transport | None = None
-        self._secured = False
-        self.damage: Damage | None = None
-        """What becomes of the next message."""
-        self._gone = asyncio.Event()
-        self.handshake_timer: Timer | None = None
-        # From here to the end of the handshake; after it the server has accepted the link, and its line is there.
-        self._securing: WorkInHand | None = member.new_hold()
-        self._line: LineEnd | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._line = self._member.line(transport)
-        self._member.wire_opened(self)
-        self._flush()
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._take(data)
-        finally:
-            if self._line is not None:  # what the bytes set off in the loop comes first
-                asyncio.get_running_loop().call_soon(self._line.arrived, len(data))
-
-    def _take(self, data: bytes) -> None:
-        try:
-            messages = self._link.feed(data)
-        except LinkError as error:
-            logger.warning("%s: the link is broken: %s", self._member.name, error)
-            self._flush()
-            self.abort()
-            return
-        self._flush()
-        if self._link.handshake_done and not self._secured:
-            self._secured = True
-            if self.handshake_timer is not None:
-                self.handshake_timer.cancel()
-            self._member.wire_secured()
-            self.secured_or_lost()
-        for message in messages:
-            self._member.wire_message(self, message)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.handshake_timer is not None:
-            self.handshake_timer.cancel()
-        self._gone.set()
-        self._member.wire_lost(self)
-        self.secured_or_lost()
-        if self._line is not None:
-            asyncio.get_running_loop().call_soon(self._line.close)
-
-    def secured_or_lost(self) -> None:
-        """The handshake is done, or will never be."""
-        if self._securing is not None:
-            asyncio.get_running_loop().call_soon(self._securing.end)
-            self._securing = None
-
-    def send(self, message: bytes) -> None:
-        damage, self.damage = self.damage, None
-        self._link.send(message if damage is None else damage.of(message))
-        self._flush(None if damage is None else damage.cut_at_byte)
-        if damage is not None and damage.cut_at_byte is not None:
-            self.abort()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._closing()
-            self._transport.close()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._closing()
-            self._transport.abort()
-
-    def _closing(self) -> None:
-        if self._line is not None:
-            self._line.closing()
-
-    async def closed(self) -> None:
-        """Return once the socket is gone; an unwilling peer is given half a second."""
-        try:
-            async with asyncio.timeout(0.5):
-                await self._gone.wait()
-        except TimeoutError:
-            self.abort()
-            await self._gone.wait()
-
-    def _flush(self, limit: int | None = None) -> None:
-        outgoing = self._link.take_outgoing()[:limit]
-        if outgoing and self._transport is not None and not self._transport.is_closing():
-            if self._line is not None:
-                self._line.sent(len(outgoing))
-            self._transport.write(outgoing)

@@ -148,6 +148,11 @@ class AgentProperties:
         """A copy with some keys set; `_` in an argument's name stands for `.`."""
         return AgentProperties({**self._values, **{key.replace("_", "."): value for key, value in values.items()}})
 
+    def edited(self, changes: Mapping[str, str | None]) -> AgentProperties:
+        """A copy with some keys set, or removed where the value is None."""
+        values = {**self._values, **changes}
+        return AgentProperties({key: value for key, value in values.items() if value is not None})
+
     def as_dict(self) -> dict[str, str]:
         """The raw keys and values."""
         return dict(self._values)

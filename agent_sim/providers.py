@@ -178,6 +178,10 @@ class Timers:
         self._arm()
         return timer
 
+    def now_s(self) -> float:
+        """The clock's monotonic time in seconds."""
+        return self._clock.monotonic()
+
     async def sleep(self, duration_s: float) -> None:
         """Return after `duration_s` seconds of the clock; at once (after one turn of the loop) when not positive."""
         if duration_s <= 0:

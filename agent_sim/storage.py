@@ -141,6 +141,7 @@ class HostStorage:
         self._exports = exports
         self._pools: dict[str, Pool] = {}
         self._references: dict[str, int] = {}
+        self._by_uri: set[str] = set()
         for local in host.local_pools:
             directory = files.real(local.path)
             directory.mkdir(parents=True, exist_ok=True)
@@ -164,6 +165,16 @@ class HostStorage:
     def mounts(self) -> list[str]:
         """Mount points of the NFS pools that are mounted now."""
         return sorted(p.target for p in self._pools.values() if p.type == "NetworkFilesystem" and p.mounted)
+
+    def temporary_mounts(self) -> list[Pool]:
+        """The NFS pools that were mounted by their address, for a conversion, and are there now."""
+        found = (self._pools.get(pool_uuid) for pool_uuid in list(self._by_uri))
+        return [pool for pool in found if pool is not None]
+
+    def mounted_exports(self) -> list[tuple[str, str]]:
+        """Server and path of the NFS pools that are mounted now."""
+        pools = (pool for pool in self._pools.values() if pool.type == "NetworkFilesystem" and pool.mounted)
+        return [(pool.host, pool.path) for pool in pools]
 
     def add(self, pool_uuid: str, pool_type: str, host: str, path: str) -> Pool:
         """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `."""
@@ -199,6 +210,7 @@ class HostStorage:
         self.unmount(pool_uuid)
         self._pools.pop(pool_uuid, None)
         self._references.pop(pool_uuid, None)
+        self._by_uri.discard(pool_uuid)
 
     def find(self, pool_uuid: str) -> Pool:
         """The pool; raises AgentFailure with the agent's text for one that libvirt does not know."""
@@ -225,6 +237,7 @@ class HostStorage:
         if pool is None:
             pool = self._mount(pool_uuid, host, path)
             self._pools[pool_uuid] = pool
+            self._by_uri.add(pool_uuid)
         self._references[pool_uuid] = self._references.get(pool_uuid, 0) + 1
         return pool
 

@@ -6,11 +6,16 @@ import errno
 import socket
 import uuid
 from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import select
 
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
+from mgmt.commands.catalogue import KnownCommands
+from mgmt.commands.life_calls import life_services_of
 from mgmt.commands.services import Services
 from mgmt.config import Settings
 from mgmt.imports.ports import HostControl
@@ -20,6 +25,9 @@ from mgmt.inventory.limits import release_all
 from mgmt.inventory.power_sync import PowerSync
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.jobs.runner import JobRunner
+from mgmt.life.hostlife import host_went_down
+from mgmt.life.hostsetup import HostSetup, NoHostSetup
+from mgmt.life.maintenance import HostMaintenance
 from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -27,8 +35,11 @@ from mgmt.profiles import PROFILES
 from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store.database import Store
+from mgmt.store.models import StoragePool
 from mgmt.store.seeding import Seed, seed
 from mgmt.vmware.connector import VcenterConnector
+
+UNDO_TIMEOUT_S = 5.0  # what is left to do ends at once; more is for machines under load
 
 
 class PortTakenError(OSError):
@@ -43,6 +54,7 @@ class ManagementServer:
     seed: Seed
     http: HttpServer
     agents: AgentManager
+    left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
     def api_url(self) -> str:
@@ -54,8 +66,14 @@ class ManagementServer:
         """Accept agents, run jobs and answer HTTP requests."""
         with self.services.store.session() as session:
             release_all(session)  # what a killed server's imports had claimed of resource limits
+            for user_info in session.scalars(select(StoragePool.user_info).where(StoragePool.user_info.is_not(None))):
+                self.services.redactor.register(user_info)
+                self.services.redactor.register((user_info or "").partition(":")[2])
+        self.services.leaks.take_stock(self.left_since)
+        self.services.cleanups.load()
         self.agents.start()
         self.services.jobs.start()
+        self.services.maintenance.start()
         self.http.start()
 
     def stop(self) -> None:
@@ -64,9 +82,11 @@ class ManagementServer:
         A running job gets a second to end. One that goes on is left pending, as a killed server leaves it.
         """
         self.http.stop()
+        self.services.maintenance.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
-        self.services.jobs.join(timeout_s=1)
+        self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
+        self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 
@@ -76,6 +96,7 @@ def create_server(
     *,
     vcenter_address: str | None = None,
     staging: StagingArea | None = None,
+    host_setup: HostSetup | None = None,
     host_control: HostControl | None = None,
 ) -> ManagementServer:
     """A management server that holds its ports but does not answer yet.
@@ -93,7 +114,7 @@ def create_server(
     if staging is None:
         staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
-        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging)
+        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup)
     except BaseException:
         store.close()
         raise
@@ -110,6 +131,7 @@ def _wire(
     store: Store,
     vcenter_address: str | None,
     staging: StagingArea,
+    host_setup: HostSetup | None,
 ) -> ManagementServer:
     profile = PROFILES[settings.profile]
     world = seed(store, settings.seed, vcenter_address=vcenter_address)
@@ -149,16 +171,23 @@ def _wire(
         vcenters=VcenterConnector(providers, global_settings, journal, redactor),
         jobs=jobs,
         commands=of_release(all_declarations(), profile, extensions=settings.extensions),
+        known_commands=KnownCommands(profile),
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,
         staging=staging,
+        host_loads=agents.host_loads,
+        host_setup=host_setup or NoHostSetup(),
         import_queue=import_queue,
         has_extensions=settings.extensions,
         vm_work=VmWork(providers.clock),
         cloudstack_version=profile.version,
     )
+    life = life_services_of(services)
+    services.host_maintenance = HostMaintenance(life)
+    agents.on_host_down = partial(host_went_down, life)
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
+    agents.on_host_up = services.cleanups.host_up
     http = HttpServer(create_wsgi(services), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents)
 

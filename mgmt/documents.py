@@ -9,7 +9,8 @@ from pathlib import Path
 from mgmt.commands import all_declarations, of_release
 from mgmt.faults import Fault, shipped_faults
 from mgmt.faults.missing import MISSING
-from mgmt.imports.rules import import_rules, named_tests
+from mgmt.imports.rules import import_rules, named_cases, named_tests
+from mgmt.imports.steps import CASES, STEPS
 from mgmt.profiles import PROFILES, Profile, release
 from mgmt.quirks import KNOWN
 
@@ -34,6 +35,10 @@ result in code letters is the text that the caller gets; `<...>` stands for a va
 bottom within a table (`H`, `I`, `P`, `V`, `T`, `D`, `E`, `C`, `S`); the first that holds decides.
 In names of tests `.` is written `p` and `-` is written `i`: `2.7-1` is `test_2p7i1_...`.
 """
+_CASES_INTRODUCTION = """## Cases
+
+Whole imports over HTTP, with simulated agents and a vCenter, one test each (and more where a row alone is proved).
+"""
 
 
 def import_rules_page(root: Path) -> str:
@@ -45,10 +50,29 @@ def import_rules_page(root: Path) -> str:
         lines += [f"## mgmt/imports/{module}.py", "", "| id | condition | result | test |", "|---|---|---|---|"]
         for rule in (rule for rule in rules if rule.module == module):
             shown = "<br>".join(f"`{_cell(text)}`" if rule.refuses else _cell(text) for text in rule.results)
-            named = "<br>".join(f"`{test.rpartition('::')[2]}`" for test in tests[rule.id])
-            lines.append(f"| {rule.id} | {_cell(rule.condition)} | {shown} | {named} |")
+            lines.append(f"| {rule.id} | {_cell(rule.condition)} | {shown} | {_names(tests[rule.id])} |")
         lines.append("")
+    lines += _steps(root) + _cases(root)
     return "\n".join(lines)
+
+
+def _steps(root: Path) -> list[str]:
+    tests = named_cases(STEPS, root / "tests")
+    lines = ["## Other steps", "", "| step | what happens | rows | test |", "|---|---|---|---|"]
+    for number, step in STEPS.items():
+        lines.append(f"| {number} | {_cell(step.text)} | {step.rows} | {_names(tests[number])} |")
+    return [*lines, ""]
+
+
+def _cases(root: Path) -> list[str]:
+    tests = named_cases(CASES, root / "tests")
+    lines = [_CASES_INTRODUCTION, "| case | what | test |", "|---|---|---|"]
+    lines += [f"| {case} | {_cell(text)} | {_names(tests[case])} |" for case, text in CASES.items()]
+    return [*lines, ""]
+
+
+def _names(tests: list[str]) -> str:
+    return "<br>".join(f"`{test.rpartition('::')[2]}`" for test in dict.fromkeys(tests))
 
 
 def _cell(text: str) -> str:
@@ -91,14 +115,16 @@ def profiles_page(root: Path) -> str:
 
 _FAULTS_INTRODUCTION = """
 Each can be had by its name: `world.fault("vddk.crash", vm="web01", times=1)` in Python, `serve --fault
-vddk.crash,vm=web01,times=1` on the command line. Names that are not known, and what cannot be had together, are refused.
+vddk.crash,vm=web01,times=1` on the command line. Names that are not known, and what cannot be had together, are
+refused.
 
-`times` says how often (a number, or `always`), `probability` and the setting `fault_seed` how likely, `delay_s` from when
-on by the world's clock, and `after=` (in Python) after which other fault. `vm`, `host`, `tool`, `command`, `disk` and
-`attempt` narrow a fault where they are known; `*` stands for anything. In the answers `{vm}` and `{host}` are those of the
-import, `{*}` is anything. `upstream` is an issue or pull request of apache/cloudstack (`#`), of its documentation
-(`doc#`), or of another project; `-` where none is known. A test provokes each, and looks at the stage, the step of the
-task, the answer, lines of the log and all that is left.
+`times` says how often (a number, or `always`), `probability` and the setting `fault_seed` how likely, `delay_s` from
+when on by the world's clock, and `after=` (in Python) after which other fault. `vm`, `host`, `tool`, `command`, `disk`
+and `attempt` narrow a fault where they are known; `*` stands for anything. In the answers `{vm}` and `{host}` are those
+of the import, `{*}` is anything. `upstream` is an issue or pull request of apache/cloudstack (`#`), of its
+documentation (`doc#`), or of another project; `-` where none is known. A test provokes each, and looks at the stage,
+the step of the task, the answer, lines of the log and all that is left. A failing conversion leaves the mount of its
+temporary storage as CloudStack does.
 """
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ from mgmt.config import Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
 from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
+from mgmt.life.hostsetup import Place
 from mgmt.providers import Providers
 from mgmt.store.seeding import read_seed
+from mgmt.surroundings import EmbeddedSurroundings
 from mgmt.worldclock import WorldClock, clock_of
 from mgmt.worldfaults import engine_of
 
@@ -49,6 +52,19 @@ class _FleetStaging:
             raise not_mounted(nfs_host, path, str(error)) from error
         found.mkdir(parents=True, exist_ok=True)
         return found
+
+
+class _FleetSetup:
+    """Embedded hosts are reached over SSH by their address, with any user and password."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def set_up(self, address: str, username: str, password: str | None, place: Place) -> str | None:
+        """Write the agent's place into its agent.properties and start it."""
+        if self._world.fleet is None:
+            return None
+        return self._world.fleet.set_up(address, {"zone": place.zone, "pod": place.pod, "cluster": place.cluster})
 
 
 class _FleetControl:
@@ -99,6 +115,7 @@ class World:
         self._on_progress = on_progress
         self._own_work_dir: Path | None = None
         self._server: ManagementServer | None = None
+        self._first_mark: object = None
 
     @property
     def server(self) -> ManagementServer:
@@ -134,12 +151,15 @@ class World:
             self.providers,
             vcenter_address=self._vcenter_address(),
             staging=_FleetStaging(self) if embedded_agents else None,
+            host_setup=_FleetSetup(self) if embedded_agents else None,
             host_control=_FleetControl(self) if embedded_agents else None,
         )
         self._server.services.faults = self.faults
+        self._server.services.leaks.surroundings = self._surroundings()
         self._server.start()
         if self.settings.agents == "embedded" and files.agents_file is not None:
             self._start_agents(files.agents_file)
+        self._first_mark = self._server.services.leaks.surroundings.mark()
         for line in self.settings.fault:
             try:
                 name, choices = fault_of_line(line)
@@ -183,7 +203,7 @@ class World:
         services = self.server.services
 
         def record_tool_run(run: ToolRun) -> None:
-            services.journal.record(
+            self.server.services.journal.record(
                 "tool",
                 run.argv[0],
                 host=run.host,
@@ -219,12 +239,40 @@ class World:
             faults=self.faults,
         )
         self.fleet.start()
-        if not self.server.agents.wait_for_hosts_up([host.full_guid for host in hosts], timeout_s=ATTACH_TIMEOUT_S):
-            raise StartError(f"not all of the {len(hosts)} embedded hosts came Up: see the log")
+        expected = [host.full_guid for host in hosts if not host.spare]
+        if not self.server.agents.wait_for_hosts_up(expected, timeout_s=ATTACH_TIMEOUT_S):
+            raise StartError(f"not all of the {len(expected)} embedded hosts came Up: see the log")
 
     def _variables(self) -> dict[str, str]:
         """What the hosts file may refer to as `${name}`."""
         return {"vcenter.thumbprint": self.vcenter.thumbprint_sha1} if self.vcenter is not None else {}
+
+    def restart_server(self) -> None:
+        """Stop the management server alone and start another on the same database, with the same ports.
+
+        Hosts and vCenter live on, and the hosts connect again. Raises StartError for a memory database, and when a
+        host that runs does not come Up.
+        """
+        old = self.server
+        if self.settings.database == "sqlite://":
+            raise StartError("a server with a database in memory cannot be restarted: set `database`")
+        changed = replace(self.settings, port=old.http.address[1], agent_port=old.agents.address[1])
+        old.stop()
+        staging = _FleetStaging(self) if self.fleet is not None else None
+        self._server = create_server(changed, self.providers, vcenter_address=self._vcenter_address(), staging=staging)
+        self._server.services.leaks.surroundings = self._surroundings()
+        self._server.left_since = self._first_mark
+        self._server.start()
+        if self.fleet is None:
+            return
+        from agent_sim.agent import Phase
+
+        alive = [member.hypervisor.host.full_guid for member in self.fleet.agents if member.phase is not Phase.STOPPED]
+        if not self._server.agents.wait_for_hosts_up(alive, timeout_s=ATTACH_TIMEOUT_S):
+            raise StartError("not all embedded hosts connected to the restarted server")
+
+    def _surroundings(self) -> EmbeddedSurroundings:
+        return EmbeddedSurroundings(lambda: self.fleet, lambda: self.vcenter)
 
     def stop(self) -> None:
         """End everything; safe to call twice and after a failed start."""

@@ -28,6 +28,15 @@ EXPORT_FOLDER_LEFT = "export-folder-left"
 BLANK_IN_VPX_URL = "blank-in-vpx-url"
 EXPORT_ERROR_TEXT = "export-error-text"
 EXPORT_LOST_DISK = "export-lost-disk"
+CONVERTED_FILES_LEFT = "converted-files-left"
+IMPORTED_DISKS_LEFT = "imported-disks-left"
+UNPLANNED_VM_LEFT = "unplanned-vm-left"
+HALF_CONVERTED_LEFT = "half-converted-left"
+TEMPORARY_MOUNT_LEFT = "temporary-mount-left"
+DOMAIN_XML_LEFT = "domain-xml-left"
+REMOTE_COPY_LEFT = "remote-copy-left"
+LOST_ANSWER_FILES_LEFT = "lost-answer-files-left"
+STOP_LEAVES_IMPORT = "stop-leaves-import"
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,57 @@ KNOWN: Mapping[str, Defect] = {
     EXPORT_LOST_DISK: Defect(
         "a disk that the management server loses while it downloads several is missed by virt-v2v only, later",
         "the export fails at once",
+        "-",
+    ),
+    CONVERTED_FILES_LEFT: Defect(
+        "an import that fails after its conversion leaves the converted disks and the domain XML in the temporary "
+        "location",
+        "the conversion host gets CleanupConvertedInstanceDisksCommand and deletes them; when it is not there, once it "
+        "is Up again",
+        "#13151, #13569",
+        fixed_in="4.23",
+    ),
+    IMPORTED_DISKS_LEFT: Defect(
+        "an import whose records cannot be written leaves the disks that were copied into their pools",
+        "the host deletes them",
+        "-",
+    ),
+    UNPLANNED_VM_LEFT: Defect(
+        "an import from external, shared or local that finds no host with room leaves its VM, Stopped, with volumes "
+        "that were never made",
+        "the records are taken back",
+        "-",
+    ),
+    HALF_CONVERTED_LEFT: Defect(
+        "a virt-v2v that fails or is killed leaves what it had written",
+        "the host deletes it",
+        "-",
+    ),
+    TEMPORARY_MOUNT_LEFT: Defect(
+        "the secondary storage stays mounted on the conversion host; after an exception of one conversion it is "
+        "unmounted, whoever else uses it",
+        "it is unmounted when the last conversion that needs it ends",
+        "-",
+    ),
+    DOMAIN_XML_LEFT: Defect(
+        "with forceconverttopool the XML of the conversion stays in the pool",
+        "the host deletes it",
+        "-",
+    ),
+    REMOTE_COPY_LEFT: Defect(
+        "an import from external leaves the temporary copy of each disk on the remote host",
+        "the copy is deleted",
+        "-",
+    ),
+    LOST_ANSWER_FILES_LEFT: Defect(
+        "a host that loses its link during a conversion or a copy goes on, and nobody ever knows its files",
+        "the host deletes what an answer that it cannot deliver tells of",
+        "-",
+    ),
+    STOP_LEAVES_IMPORT: Defect(
+        "an import that a stop of the server cuts short leaves its clone, its files and its records, and its task "
+        "stays Running",
+        "the stopping server undoes what it can, the next one has the hosts do the rest, and the task is Failed",
         "-",
     ),
 }

@@ -84,6 +84,16 @@ class NicEntry:
 
 
 @dataclass(frozen=True)
+class ExportFaults:
+    """What goes wrong with a VM's exports; files are counted from 0. Nothing by default."""
+
+    lease_error: str | None = None
+    missing: frozenset[int] = frozenset()
+    cut: frozenset[int] = frozenset()
+    wrong_sum: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
 class VmEntry:
     """A VM or template; without `datastore` it is on the datacenter's first one."""
 
@@ -110,6 +120,7 @@ class VmEntry:
     custom_values: dict[str, str]
     disks: list[DiskEntry]
     nics: list[NicEntry]
+    export_faults: ExportFaults | None
 
 
 @dataclass(frozen=True)
@@ -224,6 +235,19 @@ class _Nic(_Entry):
     ip_addresses = fields.List(fields.IP(), load_default=list)
 
 
+class _ExportFaults(_Entry):
+    record = ExportFaults
+    lease_error = fields.String(load_default=None)
+    missing = fields.List(fields.Integer(strict=True, validate=validate.Range(min=0)), load_default=list)
+    cut = fields.List(fields.Integer(strict=True, validate=validate.Range(min=0)), load_default=list)
+    wrong_sum = fields.List(fields.Integer(strict=True, validate=validate.Range(min=0)), load_default=list)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        files = {name: frozenset(data[name]) for name in ("missing", "cut", "wrong_sum")}
+        return ExportFaults(data["lease_error"], **files)
+
+
 class _Vm(_Entry):
     record = VmEntry
     name = fields.String(required=True, validate=_NAME)
@@ -249,6 +273,7 @@ class _Vm(_Entry):
     custom_values = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict)
     disks = fields.List(fields.Nested(_Disk), load_default=list)
     nics = fields.List(fields.Nested(_Nic), load_default=list)
+    export_faults = fields.Nested(_ExportFaults, load_default=None)
 
     @validates_schema
     def _check(self, data: dict[str, Any], **_: Any) -> None:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from vcenter_sim import faults, machines, vmdk, wire
+from vcenter_sim.document import ExportFaults
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.sessions import Session
 from vcenter_sim.tasks import Scheduler, Tasks
@@ -25,16 +26,6 @@ PATH = "/nfc/"
 DEFAULT_PORT = 443
 _OPEN = ("initializing", "ready")
 _NVRAM_BYTES = 8684
-
-
-@dataclass(frozen=True)
-class ExportFaults:
-    """What goes wrong with a VM's exports; files are counted from 0. Nothing by default."""
-
-    lease_error: str | None = None
-    missing: frozenset[int] = frozenset()
-    cut: frozenset[int] = frozenset()
-    wrong_sum: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

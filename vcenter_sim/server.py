@@ -65,6 +65,8 @@ class VcenterSim:
             prepare_s=timings.lease_s,
             timeout_s=timings.lease_timeout_s,
         )
+        for datacenter in document.datacenters:
+            self._exports.faults |= {vm.name: vm.export_faults for vm in datacenter.vms if vm.export_faults}
         world = World(
             self._inventory, self._sessions, self._tasks, self._scheduler, self._exports, timings, self._stopped
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import Pool
+from agent_sim.toolchain.domain import disk_suffix
 from mgmt.protocol.commands import Answer, NfsTO, PrimaryDataStoreTO, VolumeObjectTO
 from mgmt.protocol.records import DataStoreTO
 
@@ -34,6 +36,27 @@ def open_temporary_pool(hypervisor: Hypervisor, location: DataStoreTO | None) ->
         'Cannot invoke "com.cloud.agent.api.to.DataStoreTO.getUuid()" because "conversionTemporaryLocation" is null',
         java_class="java.lang.NullPointerException",
     )
+
+
+def remove_converted(pool: Pool, convert_uuid: str) -> None:
+    """Delete the disks and the domain XML that a conversion wrote into the pool, and nothing else; raises OSError.
+
+    The disks are `-sda`, `-sdb` and so on without a gap: looking for them among all files of a large pool takes longer.
+    """
+    if pool.space is None:
+        return
+    for index in itertools.count():
+        disk = pool.directory / f"{convert_uuid}-sd{disk_suffix(index)}"
+        if not disk.exists():
+            break
+        pool.space.remove(disk)
+    remove_xml(pool, convert_uuid)
+
+
+def remove_xml(pool: Pool, convert_uuid: str) -> None:
+    """Delete the domain XML of a conversion; it may be gone."""
+    if pool.space is not None:
+        pool.space.remove(pool.directory / f"{convert_uuid}.xml")
 
 
 def pool_of(hypervisor: Hypervisor, volume: VolumeObjectTO) -> Pool:

@@ -10,19 +10,23 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from agent_sim.capabilities import is_vddk_directory
-from agent_sim.commands.base import API, HandlerTable, blank, open_temporary_pool, trimmed
+from agent_sim.commands.base import API, HandlerTable, blank, open_temporary_pool, remove_converted, trimmed
 from agent_sim.defects import (
     BLANK_IN_VPX_URL,
     EXPORT_FOLDER_LEFT,
+    HALF_CONVERTED_LEFT,
     PASSWORD_FILE_MODE,
+    TEMPORARY_MOUNT_LEFT,
     UNQUOTED_VDDK_LINE,
     VDDK_READS_ORIGINAL,
 )
 from agent_sim.errors import AgentFailure
 from agent_sim.execution import current_execution
 from agent_sim.hypervisor import PASSWORD_FILE_PREFIX, Hypervisor
+from agent_sim.ledger import FOLDER, PASSWORD_FILE
 from agent_sim.storage import Pool
 from agent_sim.toolchain.arguments import (
     find_thumbprint,
@@ -55,7 +59,7 @@ _PROCESS_ALIVE = "process hasn't exited"
 
 async def check_convert(hypervisor: Hypervisor, command: CheckConvertInstanceCommand) -> Answer:
     """VDDK or virt-v2v, then virtio-win, else true; in that order."""
-    found, address = hypervisor.capabilities, hypervisor.host.ip
+    found, address = hypervisor.probe_tools(), hypervisor.host.ip
     is_debian = hypervisor.host.os.is_debian_family
 
     def refuse(text: str) -> Answer:
@@ -116,8 +120,10 @@ class _Conversion:
         for path in self.pool.directory.glob(f"{self.uuid}*"):
             path.unlink(missing_ok=True)
         if self.export_folder is not None:
-            shutil.rmtree(self.hypervisor.files.real(self.export_folder), ignore_errors=True)
-        if isinstance(self.command.conversionTemporaryLocation, NfsTO):
+            # not by its path on the host: the mount may be gone by now
+            shutil.rmtree(self.pool.directory / PurePosixPath(self.export_folder).name, ignore_errors=True)
+        is_nfs = isinstance(self.command.conversionTemporaryLocation, NfsTO)
+        if is_nfs and not self.is_repaired(TEMPORARY_MOUNT_LEFT):  # a repaired host gave it back already
             self.hypervisor.storage.release(self.pool)
 
     def is_repaired(self, defect: str) -> bool:
@@ -147,7 +153,7 @@ async def convert(hypervisor: Hypervisor, command: ConvertInstanceCommand) -> An
             java_class="java.lang.NullPointerException",
         )
     name = source.instanceName or ""
-    if command.checkConversionSupport and not hypervisor.capabilities.instance_conversion:
+    if command.checkConversionSupport and not hypervisor.probe_tools().instance_conversion:
         packages = "virt-v2v, nbdkit" if hypervisor.host.os.is_debian_family else "virt-v2v"
         return Answer(
             result=False,
@@ -166,6 +172,20 @@ async def convert(hypervisor: Hypervisor, command: ConvertInstanceCommand) -> An
     execution = current_execution()
     if execution is not None:
         execution.on_end(conversion.remove_files)
+    answer: Answer | None = None
+    try:
+        answer = await _by_path(conversion)
+        return answer
+    finally:
+        # Upstream keeps the mount, and what a failed or killed virt-v2v wrote.
+        if not isinstance(answer, ConvertInstanceAnswer) and conversion.is_repaired(HALF_CONVERTED_LEFT):
+            remove_converted(pool, conversion.uuid)
+        if isinstance(command.conversionTemporaryLocation, NfsTO) and conversion.is_repaired(TEMPORARY_MOUNT_LEFT):
+            hypervisor.storage.release(pool)
+
+
+async def _by_path(conversion: _Conversion) -> Answer:
+    command, pool = conversion.command, conversion.pool
     if command.useVddk:
         return await _guarded(conversion, _convert_by_vddk)
     if not command.exportOvfToConversionLocation:
@@ -180,7 +200,9 @@ async def _export_and_convert(conversion: _Conversion) -> Answer:
         return Answer(result=False, details=f"Couldn't export OVA for the VM {name}, due to empty url")
     folder = conversion.hypervisor.ids.uuid()
     target_dir = conversion.export_folder = f"{pool.target}/{folder}/"
-    conversion.hypervisor.files.real(target_dir).mkdir(parents=True)
+    real_dir = conversion.hypervisor.files.real(target_dir)
+    real_dir.mkdir(parents=True)
+    conversion.hypervisor.bench.note_file(real_dir, FOLDER, target_dir)
     exported = False
     try:
         exported = await _export(conversion, target_dir)
@@ -205,7 +227,8 @@ async def _guarded(conversion: _Conversion, step: Callable[[_Conversion], Awaita
     except (AgentFailure, ToolTimeoutError, OSError) as error:
         reason = _PROCESS_ALIVE if isinstance(error, ToolTimeoutError) else str(error)
         logger.warning("(%s) conversion on %s failed: %s", conversion.original_name, hypervisor.host.name, error)
-        if isinstance(conversion.command.conversionTemporaryLocation, NfsTO):
+        is_nfs = isinstance(conversion.command.conversionTemporaryLocation, NfsTO)
+        if is_nfs and not conversion.is_repaired(TEMPORARY_MOUNT_LEFT):
             hypervisor.storage.delete(conversion.pool.uuid)
         return Answer(
             result=False, details=f"Error converting instance {conversion.name} from VMware, due to: {reason}"
@@ -240,6 +263,7 @@ async def _convert_by_vddk(conversion: _Conversion) -> Answer | None:
     path = f"{PASSWORD_FILE_PREFIX}{vcenter or 'unknown'}.{hypervisor.ids.uuid()}"
     try:
         _write_password_file(hypervisor, path, source.vcenterPassword or "")
+        hypervisor.bench.note_file(hypervisor.files.real(path), PASSWORD_FILE, path)
     except OSError as error:
         logger.warning("(%s) cannot write the password file: %s", conversion.original_name, error.strerror)
         return _failed(conversion)

@@ -10,19 +10,23 @@ from mgmt.protocol.commands import (
     CheckHealthCommand,
     CheckNetworkAnswer,
     CheckNetworkCommand,
+    CheckOnHostCommand,
     GetHostStatsAnswer,
     GetHostStatsCommand,
     HostStatsEntry,
     ModifySshKeysCommand,
+    PingTestCommand,
     ReadyAnswer,
     ReadyCommand,
     SetHostParamsCommand,
 )
 
+HEARTBEAT_LIMIT_S = 60.0
+
 
 async def ready(hypervisor: Hypervisor, command: ReadyCommand) -> Answer:
     """The probes run again at each ReadyCommand upstream; VDDK and the password option only at the agent's start."""
-    return ReadyAnswer(result=True, detailsMap=hypervisor.capabilities.ready_details())
+    return ReadyAnswer(result=True, detailsMap=hypervisor.probe_tools().ready_details())
 
 
 async def check_health(hypervisor: Hypervisor, command: CheckHealthCommand) -> Answer:
@@ -38,6 +42,23 @@ async def check_network(hypervisor: Hypervisor, command: CheckNetworkCommand) ->
             if name and name not in bridges:
                 return CheckNetworkAnswer(result=False, details=f"Can not find network: {name}", _reconnect=False)
     return CheckNetworkAnswer(result=True, _reconnect=False)
+
+
+async def check_on_host(hypervisor: Hypervisor, command: CheckOnHostCommand) -> Answer:
+    """Whether another host's heartbeat on the NFS pools of this one has stopped (KVMHAChecker)."""
+    network = command.host.privateNetwork if command.host is not None else None
+    other = hypervisor.neighbours.get((network.ip if network is not None else None) or "")
+    if other is not None and other.heartbeat_age_s() < HEARTBEAT_LIMIT_S:
+        mine, theirs = set(hypervisor.storage.mounted_exports()), set(other.storage.mounted_exports())
+        if mine & theirs:
+            return Answer(result=False, details="Heart is beating...")
+    return Answer(result=True)
+
+
+async def ping_test(hypervisor: Hypervisor, command: PingTestCommand) -> Answer:
+    """Whether a host of the fleet answers a ping; there are no routers here that could ping a VM."""
+    other = hypervisor.neighbours.get(command._computingHostIp or "")
+    return Answer(result=other is not None and other.is_powered)
 
 
 async def acknowledge(hypervisor: Hypervisor, command: SetHostParamsCommand | ModifySshKeysCommand) -> Answer:
@@ -70,6 +91,8 @@ HANDLERS: HandlerTable = {
     f"{API}.ReadyCommand": ready,
     f"{API}.CheckHealthCommand": check_health,
     f"{API}.CheckNetworkCommand": check_network,
+    f"{API}.CheckOnHostCommand": check_on_host,
+    f"{API}.PingTestCommand": ping_test,
     f"{API}.SetHostParamsCommand": acknowledge,
     f"{API}.ModifySshKeysCommand": acknowledge,
     f"{API}.GetHostStatsCommand": host_stats,

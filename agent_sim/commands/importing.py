@@ -1,26 +1,28 @@
-"""ImportConvertedInstance: take what virt-v2v left behind into the destination pools.
+"""ImportConvertedInstance: take what virt-v2v left behind into the destination pools; or delete it.
 
-Upstream: LibvirtImportConvertedInstanceCommandWrapper and LibvirtBaseConvertCommandWrapper, as merged for 4.22.1.
+Upstream: LibvirtImportConvertedInstanceCommandWrapper and LibvirtBaseConvertCommandWrapper, as merged for 4.22.1;
+LibvirtCleanupConvertedInstanceDisksCommandWrapper of 4.23.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 from dataclasses import dataclass
 
-from agent_sim.commands.base import API, HandlerTable, open_temporary_pool
+from agent_sim.commands.base import API, HandlerTable, open_temporary_pool, remove_converted, remove_xml
+from agent_sim.defects import DOMAIN_XML_LEFT, TEMPORARY_MOUNT_LEFT
 from agent_sim.errors import AgentFailure
 from agent_sim.execution import current_execution
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import Pool
 from agent_sim.toolchain.arguments import copy_argv
-from agent_sim.toolchain.domain import DomainXml, disk_suffix, read_domain_xml
+from agent_sim.toolchain.domain import DomainXml, read_domain_xml
 from agent_sim.toolchain.images import ImageError, ImageInfo, read_image
 from agent_sim.toolchain.interface import Invocation, ToolTimeoutError
 from mgmt.protocol.commands import (
     Answer,
+    CleanupConvertedInstanceDisksCommand,
     ImportConvertedInstanceAnswer,
     ImportConvertedInstanceCommand,
     NfsTO,
@@ -60,7 +62,9 @@ async def import_converted(hypervisor: Hypervisor, command: ImportConvertedInsta
         if not command.forceConvertToPool:
             disks = await _move(hypervisor, name, disks, command.destinationStoragePools or [])
             if disks:
-                _remove_temporary(pool, convert_uuid)
+                remove_converted(pool, convert_uuid)
+        elif DOMAIN_XML_LEFT in hypervisor.repaired:
+            remove_xml(pool, convert_uuid)
         if not disks:
             return ImportConvertedInstanceAnswer(
                 result=False,
@@ -194,20 +198,6 @@ async def _copy(hypervisor: Hypervisor, vm: str, disk: _Disk, pool: Pool, number
             hypervisor.files.real(path).unlink(missing_ok=True)
 
 
-def _remove_temporary(pool: Pool, convert_uuid: str) -> None:
-    """Delete the temporary disks and the XML of a conversion whose disks are in their pools.
-
-    The disks are `-sda`, `-sdb` and so on without a gap: looking for them among all files of a large pool takes longer.
-    """
-    assert pool.space is not None
-    for index in itertools.count():
-        disk = pool.directory / f"{convert_uuid}-sd{disk_suffix(index)}"
-        if not disk.exists():
-            break
-        pool.space.remove(disk)
-    pool.space.remove(pool.directory / f"{convert_uuid}.xml")
-
-
 def _describe(index: int, disk: _Disk) -> UnmanagedDisk:
     on_nfs = disk.pool.type == "NetworkFilesystem"
     return UnmanagedDisk(
@@ -223,4 +213,25 @@ def _describe(index: int, disk: _Disk) -> UnmanagedDisk:
     )
 
 
-HANDLERS: HandlerTable = {f"{API}.ImportConvertedInstanceCommand": import_converted}
+async def clean_up(hypervisor: Hypervisor, command: CleanupConvertedInstanceDisksCommand) -> Answer:
+    """Delete what a conversion left in the temporary location (pull request 13151); true when there is nothing, too."""
+    prefix = command.vmVolumesPrefix or ""
+    pool = open_temporary_pool(hypervisor, command.vmVolumesStore)
+    try:
+        if not prefix:
+            raise AgentFailure("no prefix was given")
+        await hypervisor.bench.blocking(remove_converted, pool, prefix)
+    except (AgentFailure, OSError) as error:
+        where = pool.target
+        text = f"Error cleaning up converted disks with prefix {prefix} from {where}, due to: {error}"
+        return Answer(result=False, details=text)
+    finally:
+        if isinstance(command.vmVolumesStore, NfsTO) and TEMPORARY_MOUNT_LEFT in hypervisor.repaired:
+            hypervisor.storage.release(pool)
+    return Answer(result=True, details="")
+
+
+HANDLERS: HandlerTable = {
+    f"{API}.ImportConvertedInstanceCommand": import_converted,
+    f"{API}.CleanupConvertedInstanceDisksCommand": clean_up,
+}

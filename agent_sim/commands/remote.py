@@ -11,10 +11,12 @@ from pathlib import Path
 
 from agent_sim.commands.base import API, CHECKED_POOL_TYPES, HandlerTable
 from agent_sim.commands.volumes import image_details
+from agent_sim.defects import REMOTE_COPY_LEFT
 from agent_sim.errors import AgentFailure
 from agent_sim.execution import current_execution
 from agent_sim.host import Domain
 from agent_sim.hypervisor import Hypervisor
+from agent_sim.ledger import FILE
 from agent_sim.remote import convert_to_qcow2
 from agent_sim.storage import Pool
 from agent_sim.toolchain.domain import disk_suffix
@@ -134,7 +136,11 @@ async def _copy(
     temporary.parent.mkdir(parents=True, exist_ok=True)
     made.extend((temporary, target))
     await bench.blocking(convert_to_qcow2, source, temporary)
+    bench.ledger.made(temporary, FILE, command.remoteIp or "", f"{command.tmpPath}{name}")
     await bench.blocking(shutil.copyfile, temporary, target)
+    bench.note_file(target, FILE, f"{pool.target}/{name}")
+    if REMOTE_COPY_LEFT in hypervisor.repaired:
+        temporary.unlink(missing_ok=True)
     return await bench.blocking(read_image, target)
 
 

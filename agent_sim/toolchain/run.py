@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 from agent_sim.execution import current_execution
 from agent_sim.host import HostDescription
 from agent_sim.injection import FaultPort, ToolFaults
+from agent_sim.ledger import Ledger
 from agent_sim.providers import Timers
 from agent_sim.storage import HostFiles, HostStorage, Pool
 from agent_sim.toolchain.images import set_allocated, write_qcow2
@@ -62,6 +63,11 @@ class Bench:
     on_progress: ProgressListener | None = None
     on_tool_run: ToolRunListener | None = None
     faults: FaultPort | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def note_file(self, path: Path, kind: str, name: str) -> None:
+        """Tell the ledger of a file that a program has just made; `name` is its path on the host."""
+        self.ledger.made(path, kind, self.host.name, name)
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in a worker thread."""

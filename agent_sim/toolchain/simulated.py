@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 
+from agent_sim.ledger import FILE
 from agent_sim.toolchain.export import run_ovftool
 from agent_sim.toolchain.images import ImageError, read_image
 from agent_sim.toolchain.interface import Invocation, Outcome, ToolNotFoundError
@@ -31,11 +32,12 @@ class SimulatedToolchain:
         exit_status: int | None = None
         try:
             try:
-                if run.faults is not None:
-                    await run.faults.begin()
-                await work(run)
-                if run.faults is not None:
-                    await run.faults.end()
+                with self._bench.ledger.running(tool, self._bench.host.name, invocation.vm):
+                    if run.faults is not None:
+                        await run.faults.begin()
+                    await work(run)
+                    if run.faults is not None:
+                        await run.faults.end()
                 exit_status = 0
             except ToolFailure as failure:
                 run.lines.extend(failure.lines)
@@ -116,6 +118,8 @@ class SimulatedToolchain:
             if percent > 0:
                 await run.advance((done - before) / bench.model.copy_rate())
                 bench.grow_image(pool, path, image.virtual_size_bytes, min(done, room), is_first=part == 1)
+                if part == 1:
+                    bench.note_file(path, FILE, destination)
                 if done > room:
                     raise ToolFailure(f"qemu-img: error while writing at byte {room}: No space left on device")
                 run.progress(phase, disk=disk, disks=disks, bytes_done=done, bytes_total=image.allocated_bytes)

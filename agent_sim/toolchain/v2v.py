@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 
+from agent_sim.ledger import FILE
 from agent_sim.toolchain.domain import disk_suffix, write_domain_xml
 from agent_sim.toolchain.options import UsageError, V2vOptions, VpxAddress, read_vpx_url
 from agent_sim.toolchain.ovf import OvfError, read_ovf_directory
@@ -265,13 +266,16 @@ async def _copy(
     bench, count = run.bench, len(machine.disks)
     output_dir, name = options.values["-os"], options.values.get("-on", machine.name)
     run.knows(vmdk=disk.file, disk_gib=disk.capacity_bytes / 1024**3)
-    path = bench.files.real(f"{output_dir}/{name}-sd{disk_suffix(index)}")
+    shown = f"{output_dir}/{name}-sd{disk_suffix(index)}"
+    path = bench.files.real(shown)
     pool = bench.storage.pool_at(output_dir)
     room = await bench.room(pool) if pool is not None else disk.allocated_bytes
     run.stage(f"Copying disk {index + 1}/{count}")
     rest = list(run.parts(_COPY_STEPS, disk.allocated_bytes, disk=index + 1))
     for part, (percent, done) in enumerate(rest):
         bench.grow_image(pool, path, disk.capacity_bytes, min(done, room), is_first=part == 0)
+        if part == 0:
+            bench.note_file(path, FILE, shown)
         if done > room:
             raise failure(
                 "nbdcopy command failed, see earlier error messages",
@@ -300,5 +304,7 @@ async def _finish(run: Run, machine: SourceMachine, options: V2vOptions) -> None
     run.stage("Creating output metadata")
     version = (bench.host.tools.virt_v2v or "").split(",")[0]
     text = write_domain_xml(machine, name=name, output_dir=output_dir, version=version)
-    bench.write_text(bench.storage.pool_at(output_dir), bench.files.real(f"{output_dir}/{name}.xml"), text)
+    path = bench.files.real(f"{output_dir}/{name}.xml")
+    bench.write_text(bench.storage.pool_at(output_dir), path, text)
+    bench.note_file(path, FILE, f"{output_dir}/{name}.xml")
     run.stage("Finishing off")

@@ -59,6 +59,7 @@ class Admitted:
     name: str
     guid: str
     zone_id: int
+    pod_id: int
     cluster_id: int
     arch: str
     previous_status: Status | None
@@ -98,6 +99,7 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
     values = _values(startup, known, place) | {
         "status": next_status(previous, Event.AGENT_CONNECTED).value,
         "management_server_id": node_id,
+        "last_ping": providers.utcnow(),
     }
     connection = session.connection()  # not that of before: a new cluster has been committed
     if known is None:
@@ -118,6 +120,7 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
         name=values["name"],
         guid=values["guid"] or "",
         zone_id=place.zone_id,
+        pod_id=place.pod_id,
         cluster_id=place.cluster_id,
         arch=place.arch,
         previous_status=previous,

@@ -25,5 +25,10 @@ class Attachment:
     status: Status
     maintenance: bool
     last_ping: float
+    zone_id: int = 0
+    pod_id: int | None = None
+    cluster_id: int = 0
     investigating: bool = False
+    has_gateway: bool = True
+    is_healthy: bool | None = None
     settled_power: dict[str, str] | None = None

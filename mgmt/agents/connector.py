@@ -62,6 +62,9 @@ class Connector:
                 admitted.host_id, admitted.name, before, Status.CONNECTING, Event.AGENT_CONNECTED, link.peer
             )
             attachment = self._attach(link, admitted)
+            if attachment.link.closed:  # lost meanwhile, when nothing was attached to it that could be told
+                await self._core.detach(attachment, Event.AGENT_DISCONNECTED, "the link is lost")
+                return
             for command in commands:
                 self._core.trace.message(
                     command, is_sent=False, host_id=attachment.host_id, host_name=attachment.host_name
@@ -92,7 +95,7 @@ class Connector:
         attachment: Attachment
 
         def write(pending: Pending, request: Request) -> None:
-            for command in pending.commands:
+            for command in () if pending.is_quiet else pending.commands:
                 self._core.trace.message(
                     command,
                     is_sent=True,
@@ -119,6 +122,9 @@ class Connector:
             status=Status.CONNECTING,
             maintenance=admitted.is_in_maintenance,
             last_ping=self._core.providers.clock.monotonic(),
+            zone_id=admitted.zone_id,
+            pod_id=admitted.pod_id,
+            cluster_id=admitted.cluster_id,
         )
         self._core.attached[admitted.host_id] = attachment
         link.attachment = attachment

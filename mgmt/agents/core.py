@@ -54,6 +54,7 @@ class Core:
         on_up: Callable[[Attachment], None],
         on_gone: Callable[[Attachment], None],
         on_power: Callable[[int, Mapping[str, str], bool], bool | None],
+        on_down: Callable[[int], None],
     ) -> None:
         self.stores_vddk_facts = stores_vddk_facts
         self.attached: dict[int, Attachment] = {}
@@ -69,6 +70,7 @@ class Core:
         self.stopping = False
         self.on_gone = on_gone
         self._on_power = on_power
+        self._on_down = on_down
         self._store = store
         self._executor = ThreadPoolExecutor(max_workers=DATABASE_THREADS, thread_name_prefix="agents-db")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -154,6 +156,7 @@ class Core:
         wait_s: int | None = None,
         stop_on_error: bool = True,
         correlation_id: str | None = None,
+        is_quiet: bool = False,
     ) -> asyncio.Future[tuple[Answer, ...]]:
         limits = command_timeouts(self.settings.get_text("commands.timeout"))
         outgoing = []
@@ -163,8 +166,25 @@ class Core:
             outgoing.append(msgspec.structs.replace(command, wait=wait, contextMap=context))
         longest_s = max((command.wait for command in outgoing), default=0) or self.settings.get_int("wait")
         return attachment.requests.submit(
-            outgoing, longest_s, stop_on_error=stop_on_error, correlation_id=correlation_id
+            outgoing, longest_s, stop_on_error=stop_on_error, correlation_id=correlation_id, is_quiet=is_quiet
         )
+
+    def ask_quietly(self, attachment: Attachment, command: Command) -> asyncio.Future[tuple[Answer, ...]]:
+        """Ask for figures, outside the journal."""
+        return self._submit(attachment, [command], log_id=self.providers.ids.uuid()[:8], is_quiet=True)
+
+    def others(self, attachment: Attachment) -> list[Attachment]:
+        """The other attached hosts, in an order that begins elsewhere for each host, so that not all ask the same."""
+        hosts = [host for host in self.attached.values() if host is not attachment]
+        place = attachment.host_id % len(hosts) if hosts else 0
+        return hosts[place:] + hosts[:place]
+
+    def on_down(self, host_id: int) -> None:
+        """Tell that a host is down, in a database thread."""
+        self.spawn(self._tell_down(host_id))
+
+    async def _tell_down(self, host_id: int) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._on_down, host_id)
 
     def conversation(self, attachment: Attachment) -> Conversation:
         """A new conversation with a host."""

@@ -10,7 +10,10 @@ from mgmt.agents.admission import startup_of
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.connector import Connector
 from mgmt.agents.core import Core
+from mgmt.agents.hoststats import HostLoad, StatsRounds
+from mgmt.agents.investigation import Investigator
 from mgmt.agents.link import AgentLink
+from mgmt.agents.pingnews import PingNews
 from mgmt.agents.silence import SilenceWatch
 from mgmt.agents.states import Event, Status
 from mgmt.protocol.commands import (
@@ -28,22 +31,29 @@ from mgmt.protocol.records import Answer, Command
 
 logger = logging.getLogger(__name__)
 
+DELETED = "deleteHost"
 STOPPED_BY_SIGNAL = "sig.kill"  # the reason that Java's constant ShutdownCommand.Requested has
 
 
 class Hub:
     """The event-loop side of the agent edge; every method runs in the loop's thread."""
 
-    def __init__(self, core: Core, context: ssl.SSLContext, ssh_keys: tuple[str, str]) -> None:
+    def __init__(
+        self, core: Core, context: ssl.SSLContext, ssh_keys: tuple[str, str], loads: dict[int, HostLoad]
+    ) -> None:
         self.core = core
         self._context = context
         self._connector = Connector(core, ssh_keys)
-        self._silence = SilenceWatch(core)
+        self._investigator = Investigator(core)
+        self._silence = SilenceWatch(core, self._investigator)
+        self._news = PingNews(core)
+        self.stats = StatsRounds(core, loads)
         self._links: set[AgentLink] = set()
 
     def start(self) -> None:
-        """Begin to watch for silent hosts."""
+        """Begin to watch for silent hosts and to ask for figures."""
         self._silence.start()
+        self.stats.start()
 
     async def stop(self) -> None:
         """Close every link; the hosts become Disconnected, whoever waits for an answer gets an error."""
@@ -57,11 +67,28 @@ class Hub:
         timeout_s = float(self.core.settings.get_int("agent.ssl.handshake.timeout"))
         return AgentLink(self, self._context, self.core.timers, timeout_s)
 
-    def disconnect(self, host_id: int, event: Event, reason: str) -> None:
-        """Close the link to a host, if there is one; its state follows `event`."""
+    async def disconnect(self, host_id: int, event: Event, reason: str) -> bool:
+        """Close the link to a host, its state follows `event`; False when there is no link."""
+        attachment = self.core.attached.get(host_id)
+        if attachment is None:
+            return False
+        await self.core.drop(attachment, event, reason)
+        return True
+
+    async def remove(self, host_id: int) -> None:
+        """Tell the agent of a host that is deleted to stop, and end its link; the host becomes Removed."""
+        attachment = self.core.attached.get(host_id)
+        if attachment is None:
+            await self.core.move(host_id, None, Event.REMOVE, "the host is deleted")
+            return
+        self.core.conversation(attachment).tell(ShutdownCommand(reason=DELETED))
+        await self.core.drop(attachment, Event.REMOVE, "the host is deleted")
+
+    def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
+        """Let an attached host have the few commands of maintenance only, or all again."""
         attachment = self.core.attached.get(host_id)
         if attachment is not None:
-            self.core.spawn(self.core.drop(attachment, event, reason))
+            attachment.maintenance = is_in_maintenance
 
     # -- what links tell (LinkOwner)
 
@@ -78,7 +105,12 @@ class Hub:
         attachment = link.attachment
         if attachment is not None and not self.core.stopping:
             attachment.requests.close()
-            self.core.spawn(self.core.drop(attachment, Event.AGENT_DISCONNECTED, "the link is lost"))
+            if attachment.status is Status.UP and self.core.attached.get(attachment.host_id) is attachment:
+                self.core.on_gone(attachment)
+                work = self._investigator.look_into(attachment, Event.AGENT_DISCONNECTED, "the link is lost")
+            else:
+                work = self.core.drop(attachment, Event.AGENT_DISCONNECTED, "the link is lost")
+            self.core.spawn(work)
 
     def message_received(self, link: AgentLink, message: bytes) -> None:
         """Part of LinkOwner: bad messages are logged and hurt nobody."""
@@ -124,6 +156,8 @@ class Hub:
         if isinstance(command, PingCommand):
             attachment.last_ping = self.core.providers.clock.monotonic()
             self.core.pings[attachment.host_id] = self.core.providers.utcnow()
+            if isinstance(command, PingRoutingCommand):
+                self._news.heard(attachment, command)
             if isinstance(command, PingRoutingCommand) and command._hostVmStateReport is not None:
                 states = {name: entry.state or "" for name, entry in command._hostVmStateReport.items()}
                 self.core.power_reported(attachment.host_id, states, is_out_of_band=command.outOfBand)
@@ -152,6 +186,8 @@ class Hub:
             logger.info("a response from %s that nobody waits for is ignored", link.peer)
             return
         pending = attachment.requests.answered(response)
+        if pending is not None and pending.is_quiet:
+            return
         if pending is None:  # late, or one of the repeated answers of a cron command
             logger.debug("host %s: response %d is late or repeated", attachment.host_name, response.sequence)
             return

@@ -9,15 +9,17 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from mgmt.agents import hostrecords
 from mgmt.agents.admission import host_key
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.certificates import ssh_key_pair, tls_context
 from mgmt.agents.core import Core, NotAttachedError
+from mgmt.agents.hoststats import HostLoad
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
@@ -34,8 +36,11 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
 STOP_TIMEOUT_S = 5.0
+LOOP_CHECK_S = 1.0  # how often a caller looks whether the loop that it waits for still runs
 KEPT_ABANDONED = 64
 ABANDONED_TEXT = "Nobody waits for the answer any more"
+
+T = TypeVar("T")
 
 # Gets a host's number, the power states by instance name of a ping and whether it came out of turn, because a VM ended;
 # in a thread that may use the database. Answers whether the report told nothing new (mgmt.inventory.power_sync).
@@ -46,7 +51,8 @@ class AgentManager:
     """Listens for agents, attaches them to hosts and carries commands to them.
 
     One thread with one event loop serves all links. `port` 0 lets the system choose, see `address`. `timer_poll_s` is
-    how often (in real seconds) an injected clock is looked at. Set `on_power_report` to follow the VMs' power states.
+    how often (in real seconds) an injected clock is looked at. Set `on_power_report` to follow the VMs' power states,
+    `on_host_up` to learn in the agents' thread, without waiting there, of each host that comes Up.
     """
 
     def __init__(
@@ -66,6 +72,9 @@ class AgentManager:
     ) -> None:
         self.management_server_uuid = management_server_uuid
         self.on_power_report: PowerReport | None = None
+        self.on_host_up: Callable[[int], None] | None = None
+        self.on_host_down: Callable[[int], None] | None = None
+        self.host_loads: dict[int, HostLoad] = {}
         self._store = store
         self._providers = providers
         self._settings = settings
@@ -113,8 +122,9 @@ class AgentManager:
                 on_up=self._host_up,
                 on_gone=self._host_gone,
                 on_power=self._power_reported,
+                on_down=self._host_down,
             )
-            self._hub = Hub(core, tls_context(self._ssl_dir, self._providers.utcnow()), ssh_key_pair())
+            self._hub = Hub(core, tls_context(self._ssl_dir, self._providers.utcnow()), ssh_key_pair(), self.host_loads)
         except BaseException:
             listener.close()
             raise
@@ -256,19 +266,73 @@ class AgentManager:
         with self._changed:
             return host_id in self._up
 
-    def disconnect(self, host_id: int, reason: str) -> None:
-        """Close the link to a host, as reconnectHost does: it becomes Disconnected."""
+    def disconnect(self, host_id: int, reason: str) -> bool:
+        """Close the link to a host, as reconnectHost does, and return once it is Disconnected; False without a link."""
+        return self._in_loop(lambda hub: hub.disconnect(host_id, Event.SHUTDOWN_REQUESTED, reason))
+
+    def remove(self, host_id: int) -> None:
+        """Let the agent of a deleted host stop, end its link, and return once the host is Removed."""
+        self._in_loop(lambda hub: hub.remove(host_id))
+        self.host_loads.pop(host_id, None)
+
+    def ask_for_figures(self) -> None:
+        """Ask every host how busy it is and how full its pools are now; return once all have answered."""
+        self._in_loop(lambda hub: hub.stats.ask_all())
+
+    def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
+        """Let a host have the commands of maintenance only, or all again."""
+
+        async def change(hub: Hub) -> None:
+            hub.set_maintenance(host_id, is_in_maintenance)
+
+        self._in_loop(change)
+
+    def _in_loop(self, work: Callable[[Hub], Coroutine[None, None, T]]) -> T:
+        """The result of `work`, run in the loop; raises ServerStoppingError when the loop ends."""
         loop, hub = self._loop, self._hub
         if loop is None or hub is None:
-            return
-        taken = hold(self._providers.clock, "a host to disconnect")
+            raise ServerStoppingError("the agent manager does not run")
+        result: concurrent.futures.Future[T] = concurrent.futures.Future()
+        mine = current_hold()  # parked meanwhile: the work in the loop is in hand then
+        taken = None if mine is not None else hold(self._providers.clock, "work for the agent edge")
 
-        def disconnect() -> None:
-            hub.disconnect(host_id, Event.SHUTDOWN_REQUESTED, reason)
+        def go_on() -> None:
+            if mine is not None:
+                mine.resume()
+
+        async def run() -> None:
+            try:
+                value = await work(hub)
+            except asyncio.CancelledError:
+                go_on()
+                result.cancel()
+                raise
+            except Exception as error:  # it belongs to the caller's thread
+                go_on()
+                result.set_exception(error)
+            else:
+                go_on()
+                result.set_result(value)
+
+        def begin() -> None:
+            hub.core.spawn(run())
+            if mine is not None:
+                mine.park()
             if taken is not None:
                 taken.end()
 
-        loop.call_soon_threadsafe(disconnect)
+        try:
+            loop.call_soon_threadsafe(begin)
+        except RuntimeError:  # the loop has just ended
+            raise ServerStoppingError("the server is being stopped") from None
+        while True:
+            try:
+                return result.result(LOOP_CHECK_S)
+            except concurrent.futures.CancelledError:
+                raise ServerStoppingError("the server is being stopped") from None
+            except TimeoutError:
+                if self._loop is not loop:
+                    raise ServerStoppingError("the server is being stopped") from None
 
     def wait_for_hosts_up(self, guids: Collection[str], timeout_s: float) -> bool:
         """True once the hosts with these guids (suffix or not) are Up, False after `timeout_s` real seconds."""
@@ -280,11 +344,17 @@ class AgentManager:
         with self._changed:
             self._up[attachment.host_id] = host_key(attachment.guid)
             self._changed.notify_all()
+        if self.on_host_up is not None:
+            self.on_host_up(attachment.host_id)
 
     def _host_gone(self, attachment: Attachment) -> None:
         with self._changed:
             self._up.pop(attachment.host_id, None)
             self._changed.notify_all()
+
+    def _host_down(self, host_id: int) -> None:
+        if self.on_host_down is not None:
+            self.on_host_down(host_id)
 
     def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> bool | None:
         if self.on_power_report is None:

@@ -54,7 +54,7 @@ def shared_pools(connection: Connection, zone_id: int, cluster_id: int) -> tuple
     return tuple(SharedPool(pool.id, pool.uuid, modify_pool_command(pool)) for pool in pools)
 
 
-def modify_pool_command(pool: Row[Any]) -> ModifyStoragePoolCommand:
+def modify_pool_command(pool: Row[Any] | StoragePool) -> ModifyStoragePoolCommand:
     """The command that mounts `pool` on a host."""
     return ModifyStoragePoolCommand(
         add=True,

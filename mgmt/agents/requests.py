@@ -34,6 +34,7 @@ class Pending:
     timer: Timer | None = None
     sent: bool = False
     second_period: bool = False
+    is_quiet: bool = False  # asked again and again: the journal would be full of it
 
 
 class Requests:
@@ -70,6 +71,7 @@ class Requests:
         *,
         stop_on_error: bool = True,
         correlation_id: str | None = None,
+        is_quiet: bool = False,
     ) -> asyncio.Future[tuple[Answer, ...]]:
         """Send a request, now or when its turn comes; the future has one answer per command.
 
@@ -86,6 +88,7 @@ class Requests:
             correlation_id=correlation_id,
             future=future,
             in_sequence=any(command.in_sequence for command in commands),
+            is_quiet=is_quiet,
         )
         if self._closed:
             future.set_exception(self._link_lost(pending))

@@ -1,6 +1,6 @@
-"""Hosts that stopped pinging: each ping interval they are looked at, investigated, and given up or kept.
+"""Hosts that stopped pinging: each ping interval they are looked into, or given up when they are not in use.
 
-Upstream: AgentManagerImpl.MonitorTask and its investigators.
+Upstream: AgentManagerImpl.MonitorTask.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from mgmt.agents import hostrecords
-from mgmt.agents.attachment import Attachment
 from mgmt.agents.core import Core
+from mgmt.agents.investigation import Investigator
 from mgmt.agents.states import Event, Status
-from mgmt.errors import AgentUnavailableError, OperationTimedOutError
-from mgmt.protocol.commands import CheckHealthCommand
-from mgmt.protocol.records import java_class
 
-CHECK_HEALTH_WAIT_S = 50
+NOT_INVESTIGATED = frozenset({None, "Disabled", "Maintenance"})
 
 
 class SilenceWatch:
     """Looks for silent hosts, and writes down when the others were last heard of."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, investigator: Investigator) -> None:
         self._core = core
+        self._investigator = investigator
         self._next_s = 0.0
 
     def start(self) -> None:
@@ -45,7 +43,7 @@ class SilenceWatch:
         """
         core = self._core
         attachments = list(core.attached.values())
-        if core.has_hosts_away or any(each.status is not Status.UP for each in attachments):
+        if core.has_hosts_away or any(each.status is not Status.UP or each.link.closed for each in attachments):
             return self._next_s
         interval_s = core.settings.get_int("ping.interval")
         limit_s = interval_s * core.settings.get_float("ping.timeout")
@@ -68,8 +66,8 @@ class SilenceWatch:
         states, waited, is_any_away = await self._core.db(self._look, pings, silent_ids)
         self._core.has_hosts_away |= is_any_away
         for attachment in silent:
-            if states.get(attachment.host_id) == "Enabled":
-                self._core.spawn(self._investigate(attachment))
+            if states.get(attachment.host_id) not in NOT_INVESTIGATED:
+                self._core.spawn(self._investigator.look_into(attachment, Event.PING_TIMEOUT, "no ping came"))
             else:
                 reason = "no ping came, and the host is not in use"
                 self._core.spawn(self._core.drop(attachment, Event.SHUTDOWN_REQUESTED, reason))
@@ -84,17 +82,3 @@ class SilenceWatch:
         states = hostrecords.resource_states(session, host_ids) if host_ids else {}
         waited = hostrecords.waited_too_long(session, self._core.providers.utcnow(), alert_wait_s)
         return states, waited, hostrecords.is_any_waited_for(session)
-
-    async def _investigate(self, attachment: Attachment) -> None:
-        attachment.investigating = True
-        conversation = self._core.conversation(attachment)
-        try:
-            answer = await conversation.ask(CheckHealthCommand(wait=CHECK_HEALTH_WAIT_S))
-        except (AgentUnavailableError, OperationTimedOutError) as error:
-            reason: str | None = error.text
-        else:
-            reason = None if answer.result else f"the health check failed: {answer.details or java_class(answer)}"
-        finally:
-            attachment.investigating = False
-        if reason is not None:
-            await self._core.drop(attachment, Event.PING_TIMEOUT, f"no ping came, and {reason}")

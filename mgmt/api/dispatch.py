@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote
 
 from mgmt.api import errors
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
@@ -23,6 +24,7 @@ from mgmt.api.sessions import COOKIE_AND_PARAMETER, SessionTable, session_key_is
 from mgmt.api.signature import expires_at, is_right
 from mgmt.api.web_session import KEY_COOKIE, CallSession
 from mgmt.clock import working
+from mgmt.commands.catalogue import AbsentCommand
 from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result, at_once
 from mgmt.commands.services import Services
 from mgmt.errors import (
@@ -164,7 +166,9 @@ class Dispatcher:
             )
         declaration = self._commands.get(command)
         if declaration is None:
-            raise ServerApiError(UNSUPPORTED_ACTION_ERROR, f"Unknown API command: {command}")
+            absent = self._services.known_commands.absent(command)
+            text = f"Unknown API command: {command}" if absent is None else absent.text
+            raise ServerApiError(UNSUPPORTED_ACTION_ERROR, text)
         return self._run(work, declaration, work.caller)
 
     def _session_caller(self, work: _Work) -> Caller:
@@ -186,7 +190,7 @@ class Dispatcher:
         refused = errors.unauthorized(errors.UNVERIFIED_REQUEST)
         parameters = work.request.parameters
         command = work.command
-        if command is None or command not in self._commands:
+        if command is None or self._known(command) is None:
             raise refused
         special = {name.lower(): value for name, value in parameters.items() if name.lower() in _SIGNING_PARAMETERS}
         signature, api_key = special.get("signature"), special.get("apikey")
@@ -208,13 +212,17 @@ class Dispatcher:
     def _check_role(self, command: str, caller: Caller, *, shown_user_uuid: str | None) -> None:
         if caller.role_type == ROOT_ADMIN_ROLE:
             return
-        declaration = self._commands.get(command)
-        if declaration is None or caller.role_type not in declaration.roles:
+        known = self._known(command)
+        if known is None or caller.role_type not in known.roles:
             shown = shown_user_uuid or self._services.providers.ids.uuid()
             raise ServerApiError(
                 UNSUPPORTED_ACTION_ERROR,
                 f"The API [{command}] does not exist or is not available for the account for user id [{shown}].",
             )
+
+    def _known(self, command: str) -> Declaration | AbsentCommand | None:
+        """The command that a real server of this release would know, whether it is simulated or not."""
+        return self._commands.get(command) or self._services.known_commands.absent(command)
 
     def _authenticate(self, work: _Work, declaration: Declaration) -> ApiAnswer:
         raw = {name.lower(): value for name, value in work.request.parameters.items()}
@@ -243,6 +251,8 @@ class Dispatcher:
         for name in _SECRET_PARAMETERS:
             if name in raw and isinstance(raw[name], str):
                 self._services.redactor.register(str(raw[name]))
+        for secret in url_secrets(raw.get("url")):
+            self._services.redactor.register(secret)
         binder = self._binder(declaration)
         meet(self._services, "api", declaration.name, work.request.parameters.get("name"))
         call = Call(
@@ -296,8 +306,9 @@ class Dispatcher:
 
     def _error_answer(self, work: _Work, error: CloudError) -> ApiAnswer:
         is_root_admin = work.caller is None or work.caller.is_root_admin
+        known = None if work.command is None else self._known(work.command)
         shown = errors.ErrorAnswer(
-            key=errors.error_key(work.request.parameters, error.errorcode, self._commands),
+            key=errors.error_key(work.request.parameters, error.errorcode, known),
             errorcode=error.errorcode,
             text=errors.shown_text(error, is_root_admin=is_root_admin),
             cserrorcode=error.cserrorcode,
@@ -335,6 +346,15 @@ class Dispatcher:
 
 
 _SIGNING_PARAMETERS = frozenset({"signature", "apikey", "signatureversion", "expires"})
+
+
+def url_secrets(url: object) -> list[str]:
+    """User and secret in a URL, such as that of a Ceph pool, together and the secret alone; as sent and decoded."""
+    if not isinstance(url, str) or "://" not in url or "@" not in url:
+        return []
+    user_info = url.partition("://")[2].rpartition("@")[0]
+    forms = dict.fromkeys((user_info, unquote(user_info)))
+    return [secret for form in forms for secret in (form, form.partition(":")[2]) if secret]
 
 
 def masked_parameters(parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from mgmt.errors import (
     INSUFFICIENT_CAPACITY_ERROR,
@@ -59,18 +60,26 @@ def header_text(text: str) -> str:
     return _NO_HEADER_CHARACTER.sub(" ", text)
 
 
-def error_key(parameters: Mapping[str, str], errorcode: int, known_commands: Mapping[str, object]) -> str:
-    """The single key of an error answer.
+class Keyed(Protocol):
+    """A command that knows the key of its answers (`mgmt.commands.declaration.Declaration`)."""
+
+    @property
+    def response_key(self) -> str:
+        """The key, such as `listzonesresponse`."""
+        ...
+
+
+def error_key(parameters: Mapping[str, str], errorcode: int, known: Keyed | None) -> str:
+    """The single key of an error answer: that of the answers of the `known` command that was asked for.
 
     `errorresponse` for code 432, for an unknown command and when the request had no parameter; the text `null` when it
     had some but no `command`.
     """
     if errorcode == UNSUPPORTED_ACTION_ERROR or not parameters:
         return ERROR_KEY
-    command = parameters.get("command")
-    if command is None:
+    if "command" not in parameters:
         return NULL_KEY
-    return f"{command.lower()}response" if command in known_commands else ERROR_KEY
+    return ERROR_KEY if known is None else known.response_key
 
 
 def unauthorized(text: str) -> ServerApiError:

@@ -89,10 +89,11 @@ class XmlRenderer:
     """
 
     def __init__(self, declarations: Iterable[Declaration]) -> None:
-        self._schemas: dict[str, type[Response]] = {}
+        # declarations, and not yet their schemas: some are made when they are first asked for
+        self._by_object: dict[str, Declaration] = {}
         for declaration in declarations:
-            if declaration.object_name and declaration.response is not None:
-                self._schemas.setdefault(declaration.object_name, declaration.response)
+            if declaration.object_name:
+                self._by_object.setdefault(declaration.object_name, declaration)
 
     def result(self, key: str, version: str | None, result: Result, declaration: Declaration) -> bytes:
         """An answer's document; `version` is the value of `cloud-stack-version`, None for no attribute."""
@@ -151,7 +152,9 @@ class XmlRenderer:
     def _job_result(self, result: Mapping[str, Any]) -> Iterator[str]:
         for name, value in result.items():
             if isinstance(value, Mapping):
-                yield f"<{name}>{''.join(self._object(value, self._schemas.get(name)))}</{name}>"
+                declaration = self._by_object.get(name)
+                schema = None if declaration is None else declaration.response
+                yield f"<{name}>{''.join(self._object(value, schema))}</{name}>"
             else:
                 yield f"<{name}>{_escape(value)}</{name}>"
 

@@ -1,4 +1,4 @@
-"""The command line: `cloudstack-mock serve | demo | agents | vcenter | api | doctor`."""
+"""The command line: `cloudstack-mock serve | demo | agents | vcenter | api | leaks | doctor`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class _LazyGroup(click.Group):
         "agents": ("mgmt.cli.agents", "Connect simulated KVM hosts to a management server."),
         "vcenter": ("mgmt.cli.vcenter", "Run a vCenter stand-in."),
         "api": ("mgmt.cli.api", "Send one API command, wait for its job and print the answer."),
+        "leaks": ("mgmt.cli.leaks", "Say what imports left behind; exit status 1 when something is left."),
         "doctor": ("mgmt.cli.doctor", "Say which real tools, libraries and servers this machine has."),
     }
 

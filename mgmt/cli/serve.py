@@ -71,7 +71,10 @@ def reason(error: Exception) -> str:
 
 def run(settings: Settings) -> None:
     """Run the world until SIGINT or SIGTERM; raises ClickException when it does not come up."""
-    world = World(settings)
+    try:
+        world = World(settings)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
     with stop_signals() as stopped:
         try:
             with paused_collector():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mgmt.commands.declaration import Declaration
-    from mgmt.commands.fields import Params
     from mgmt.profiles import Profile
 
 MODULES: tuple[str, ...] = (
@@ -22,7 +20,10 @@ MODULES: tuple[str, ...] = (
     "pods",
     "clusters",
     "hosts",
+    "host_life",
+    "alerts",
     "storage",
+    "pool_life",
     "offerings",
     "networks",
     "accounts",
@@ -40,6 +41,7 @@ MODULES: tuple[str, ...] = (
     "vm_records",
     "volume_life",
     "unmanaged",
+    "import_leaks",
 )
 
 
@@ -48,8 +50,11 @@ class DuplicateCommandError(ValueError):
 
 
 def all_declarations() -> dict[str, Declaration]:
-    """Every declared command by its name."""
-    return collect(import_module(f"mgmt.commands.{name}").COMMANDS for name in MODULES)
+    """Every declared command by its name: the implemented ones, and those that are empty by truth."""
+    declarations = collect(import_module(f"mgmt.commands.{name}").COMMANDS for name in MODULES)
+    for declaration in import_module("mgmt.commands.empty").declarations():
+        declarations.setdefault(declaration.name, declaration)
+    return declarations
 
 
 def collect(groups: Iterable[Iterable[Declaration]]) -> dict[str, Declaration]:
@@ -75,18 +80,4 @@ def of_release(
         is_ours = getattr(item, "extension", False)
         return extensions if is_ours else profile.has(getattr(item, "since", None))
 
-    return {
-        item.name: replace(item, params=_narrowed(item.params, is_known))
-        for item in declarations.values()
-        if is_known(item)
-    }
-
-
-def _narrowed(params: type[Params], is_known: Callable[[object], bool]) -> type[Params]:
-    unknown = [name for name, field in params._declared_fields.items() if not is_known(field)]
-    if not unknown:
-        return params
-    known: type[Params] = type(params.__name__, (params,), {"__doc__": params.__doc__, "later": tuple(unknown)})
-    for name in unknown:
-        del known._declared_fields[name]
-    return known
+    return {item.name: item.narrowed(is_known) for item in declarations.values() if is_known(item)}

@@ -6,7 +6,7 @@ One declaration per command: validation, listApis, the CLI's help and the covera
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mgmt.commands.fields import Params, Response
@@ -218,6 +218,10 @@ class Declaration:
     def response_key(self) -> str:
         """The single key of the JSON answer and the root element of the XML one."""
         return self.response_name or f"{self.name.lower()}response"
+
+    def narrowed(self, is_known: Callable[[object], bool]) -> Declaration:
+        """This declaration without the parameters that are not known."""
+        return replace(self, params=self.params.narrowed(is_known))
 
 
 def command(

@@ -8,7 +8,7 @@ edge (`mgmt.api.binding`), which calls `deserialize` and puts the texts of api-g
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, missing
@@ -85,6 +85,23 @@ class Long(Integer):
     bits = 64
 
 
+class Short(Integer):
+    """A 16-bit number; blank is an error."""
+
+    api_type = "short"
+    bits = 16
+
+
+class Double(Param):
+    """A decimal number; blank means not given."""
+
+    api_type = "double"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float | None:
+        text = str(value).strip()
+        return float(text) if text else None
+
+
 class Uuid(Param):
     """The UUID of an entity. `entity` names the look-up kinds of `mgmt.inventory.lookup`, such as `zone`.
 
@@ -136,6 +153,17 @@ class Params(Schema):
     """
 
     later: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def narrowed(cls, is_known: Callable[[object], bool]) -> type[Params]:
+        """This schema without the parameters that are not known; those become `later`."""
+        unknown = [name for name, field in cls._declared_fields.items() if not is_known(field)]
+        if not unknown:
+            return cls
+        known: type[Params] = type(cls.__name__, (cls,), {"__doc__": cls.__doc__, "later": tuple(unknown)})
+        for name in unknown:
+            del known._declared_fields[name]
+        return known
 
 
 class ListParams(Params):

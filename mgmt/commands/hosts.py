@@ -6,24 +6,29 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from mgmt.agents.alerts import host_text
+from mgmt.agents.pingnews import AUTO_DETAIL, AUTO_SETTING
 from mgmt.commands.declaration import ADMIN, RESOURCE_ADMIN, Bound, Call, Item, Listing, command
 from mgmt.commands.fields import Boolean, ListOf, ListParams, MapParam, Params, Str, Uuid
 from mgmt.commands.owned import checked_details
 from mgmt.commands.responses.host import HostResponse
+from mgmt.commands.services import Services
 from mgmt.errors import INTERNAL_ERROR, CloudError, InvalidParameterValueError, PermissionDeniedError, ServerApiError
 from mgmt.inventory.hosts import (
     HOST_DETAILS,
     HostRow,
-    NoTransitionError,
     change_allocation_state,
     change_os_category,
     find_hosts,
     gather_facts,
     host_row,
-    host_text,
     host_view,
+    put_detail,
 )
 from mgmt.inventory.lookup import get_live
+from mgmt.inventory.resource_states import NoTransitionError
 from mgmt.quirks import LAST_PINGED_UNIT
 from mgmt.store.models import Host, VmInstance
 
@@ -72,10 +77,17 @@ def list_hosts(call: Call, bound: Bound) -> Listing:
     return Listing(_views(call, hosts, details), count)
 
 
-def _views(call: Call, hosts: Sequence[HostRow], details: Sequence[str]) -> list[dict[str, Any]]:
-    is_right = not call.services.quirks.is_faithful(LAST_PINGED_UNIT)
-    facts = gather_facts(call.db, hosts, levels=details, is_last_pinged_right=is_right)
+def host_views(
+    services: Services, session: Session, hosts: Sequence[HostRow], details: Sequence[str] = ("all",)
+) -> list[dict[str, Any]]:
+    """The hosts' answers, with the figures that their agents last reported."""
+    is_right = not services.quirks.is_faithful(LAST_PINGED_UNIT)
+    facts = gather_facts(session, hosts, levels=details, stats=services.host_loads, is_last_pinged_right=is_right)
     return [host_view(host, facts, details) for host in hosts]
+
+
+def _views(call: Call, hosts: Sequence[HostRow], details: Sequence[str]) -> list[dict[str, Any]]:
+    return host_views(call.services, call.db, hosts, details)
 
 
 def _hosts_for_migration(call: Call, bound: Bound, details: Sequence[str]) -> Listing:
@@ -139,6 +151,8 @@ def update_host(call: Call, bound: Bound) -> Item:
 def _change(call: Call, host: Host, bound: Bound) -> None:
     if bound["allocationstate"] is not None:
         change_allocation_state(host, bound["allocationstate"])
+        if call.services.settings.get_bool(AUTO_SETTING):
+            put_detail(call.db, host.id, AUTO_DETAIL, str(host.resource_state == "Enabled").lower())
     if bound["name"]:
         host.name = bound["name"]
     if bound["oscategoryid"] is not None:

@@ -158,6 +158,7 @@ def import_services(call: Call) -> ImportServices:
         agents=services.agents,
         vcenters=services.vcenters,
         staging=services.staging,
+        cleanups=services.cleanups,
         host_control=services.host_control,
         import_queue=services.import_queue,
     )
@@ -215,12 +216,16 @@ def _import(call: Call, bound: Bound) -> Work[Result]:
             return Item(DryRun(services, request, call.caller, trace).run(), object_name="importplan")
         finally:
             control.end(Phase.COMPLETED)
-    try:
-        vm_id = yield from ImportPipeline(services, request, call.caller, trace, control).work()
-    except CloudError as error:
-        if not trace.decisions or trace.decisions[-1].row != error.row:
-            trace.note("check", error.row or "-", {}, f"refused: {error.text}")
-        raise
+    pipeline = ImportPipeline(services, request, call.caller, trace, control)
+    with call.services.leaks.watching(call.job_uuid or "", request.name) as watched:
+        try:
+            vm_id = watched.vm_id = yield from pipeline.work()
+        except CloudError as error:
+            trace.ended(error)
+            raise
+        finally:
+            trace.forget_secrets()
+            watched.not_undone = pipeline.undo.not_undone
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
         return Item(vm_view(session, vm, call.caller))

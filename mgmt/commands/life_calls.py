@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from mgmt.commands.declaration import Bound, Call, Item
+from mgmt.commands.services import Services
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.events import record_event
 from mgmt.inventory.vms import vm_load_options, vm_view
@@ -15,7 +16,11 @@ from mgmt.store.models import VmInstance, Volume
 
 def life_services(call: Call) -> LifeServices:
     """The services of the call's server that work on VMs and volumes needs."""
-    services = call.services
+    return life_services_of(call.services)
+
+
+def life_services_of(services: Services) -> LifeServices:
+    """The services of a server that work on VMs, volumes and hosts needs."""
     return LifeServices(
         store=services.store,
         providers=services.providers,

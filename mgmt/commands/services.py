@@ -6,19 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mgmt.commands.catalogue import KnownCommands
 from mgmt.imports.archive import TraceArchive
+from mgmt.imports.cleanup import HostCleanups
+from mgmt.imports.leaks import LeakWatch
 from mgmt.imports.ports import HostControl, NoHostControl
 from mgmt.imports.queue import ImportQueue
 from mgmt.imports.running import RunningImports
 from mgmt.imports.staging import NoStaging, StagingArea
+from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.work import VmWork
 
 if TYPE_CHECKING:
     from mgmt.agents.manager import AgentManager
     from mgmt.commands.declaration import Declaration
     from mgmt.faults import FaultEngine
+    from mgmt.inventory.hosts import HostStatsLike
     from mgmt.inventory.settings import GlobalSettings
     from mgmt.jobs.runner import JobRunner
+    from mgmt.life.maintenance import HostMaintenance
     from mgmt.observe.journal import Journal
     from mgmt.observe.redaction import Redactor
     from mgmt.providers import Providers
@@ -44,11 +50,28 @@ class Services:
     management_server_uuid: str
     management_server_name: str
     cloudstack_version: str = "4.22.1.0"
+    host_loads: Mapping[int, HostStatsLike] = field(default_factory=dict)
+    host_setup: HostSetup = field(default_factory=NoHostSetup)
     staging: StagingArea = field(default_factory=NoStaging)
     vm_work: VmWork = field(default_factory=VmWork)
+    host_maintenance: HostMaintenance | None = None
     import_traces: TraceArchive = field(default_factory=TraceArchive)
     imports: RunningImports = field(default_factory=RunningImports)
     import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))
     has_extensions: bool = False
+    known_commands: KnownCommands = field(default_factory=KnownCommands)
     host_control: HostControl = field(default_factory=NoHostControl)
     faults: FaultEngine | None = None
+    leaks: LeakWatch = field(init=False)
+    cleanups: HostCleanups = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.leaks = LeakWatch(self.store, self.providers)
+        self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)
+
+    @property
+    def maintenance(self) -> HostMaintenance:
+        """The maintenance of hosts; RuntimeError in a server without agents."""
+        if self.host_maintenance is None:
+            raise RuntimeError("this server has no hosts")
+        return self.host_maintenance

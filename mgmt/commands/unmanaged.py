@@ -72,7 +72,12 @@ class UnmanageVMInstanceResponse(Response):
 def import_unmanaged_instance(call: Call, bound: Bound) -> Item:
     """Run the import and show the VM."""
     request = ImportRequest.from_bound({**bound, "importsource": "unmanaged", "hypervisor": ""})
-    vm_id = AdoptedImport(import_services(call), request, call.caller).run()
+    adopted = AdoptedImport(import_services(call), request, call.caller)
+    with call.services.leaks.watching(call.job_uuid or "", request.name) as watched:
+        try:
+            vm_id = watched.vm_id = adopted.run()
+        finally:
+            watched.not_undone = adopted.undo.not_undone
     with call.services.store.session() as session:
         vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
         return Item(vm_view(session, vm, call.caller))

@@ -56,7 +56,7 @@ class Rule:
 class Seen:
     """What is seen of a fault: the task's step (None: no task is listed), the answer, log lines.
 
-    `code` is None where the import succeeds. `text` is the whole answer, `log` parts of lines of the host or the server.
+    `code` is None where the import succeeds. `text` is the whole answer, `log` holds parts of lines of hosts or server.
     """
 
     step: str | None = None

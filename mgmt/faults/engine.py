@@ -64,7 +64,7 @@ class FaultEngine:
         on_fired: Callable[[ArmedFault, str, Effect, Mapping[str, object]], None] | None = None,
     ) -> None:
         self._clock = clock
-        self._random = random.Random(seed)  # noqa: S311  # chance that can be repeated, no secret
+        self._random = random.Random(seed)  # chance that can be repeated, no secret
         self._faults = faults
         self._on_fired = on_fired
         self._armed: list[ArmedFault] = []

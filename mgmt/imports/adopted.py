@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -31,6 +31,7 @@ from mgmt.imports.offerings import Size, check_numbers, fit
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.registration import PlacedNic, Registration
 from mgmt.imports.request import ImportRequest, Requester
+from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.imports.unmanaged import find_unmanaged
 from mgmt.inventory.events import record_event
@@ -38,6 +39,7 @@ from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
 from mgmt.inventory.lookup import get_live
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
+from mgmt.quirks import STOP_LEAVES_IMPORT
 from mgmt.store.models import Host, Network, Nic, ServiceOffering, Template, VmInstance
 
 EVENT_TYPE = "VM.IMPORT"
@@ -54,31 +56,38 @@ class AdoptedImport:
     services: ImportServices
     request: ImportRequest
     requester: Requester
+    trace: Trace = field(default_factory=Trace)
+    undo: UndoList = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.undo = UndoList(self.services.journal, Redactor())
 
     def run(self) -> int:
         """Import the VM; raises a CloudError with CloudStack's text and row."""
         with self.services.store.session() as session:
-            plan = resolve(session, self.request, self.requester, self.services)
+            plan = resolve(session, self.request, self.requester, self.services, self.trace)
         self._event(plan, "Started", "INFO", self.requester.user_id)
         with self.services.store.session() as session:
             found = find_unmanaged(session, self.services.agents, plan.cluster.id, self.request.name)
-        if found is None:
-            self._event(plan, "Completed", "ERROR", plan.owner.user_id)
-            raise ServerApiError(
-                INTERNAL_ERROR,
-                f"Failed to find unmanaged vm with name: {self.request.name} in cluster: {plan.cluster.uuid}",
-                row="5.5-1",
-            )
+        with self.trace.rule("5.5-1", name=self.request.name, host=found[1] if found else None):
+            if found is None:
+                self._event(plan, "Completed", "ERROR", plan.owner.user_id)
+                raise ServerApiError(
+                    INTERNAL_ERROR,
+                    f"Failed to find unmanaged vm with name: {self.request.name} in cluster: {plan.cluster.uuid}",
+                    row="5.5-1",
+                )
         instance, host_id = found
         claims: list[tuple[int, ...]] = []
-        undo = UndoList(self.services.journal, Redactor())
+        undo = self.undo
         failed = True
         try:
             claims.append(self._claim(plan, instance))
             vm_id = self._register(plan, instance, host_id, claims, undo)
             failed = False
         except ServerStoppingError:
-            undo.forget()
+            if self.services.quirks.is_faithful(STOP_LEAVES_IMPORT):
+                undo.forget()
             raise
         finally:
             undo.run(failed=failed)
@@ -95,16 +104,18 @@ class AdoptedImport:
             numbers = (instance.cpuCores, instance.memory)
         cpus, memory_mb = numbers
         owner = plan.owner
-        try:
-            with self.services.store.session() as session:
-                # Missing numbers are refused with the offering (row 5.5-2), whose text wraps them.
-                return reserve(session, owner.account_id, {USER_VM: 1, CPU: cpus or 0, MEMORY: memory_mb or 0})
-        except ResourceAllocationError as error:
-            raise ServerApiError(
-                INTERNAL_ERROR,
-                f"VM resource allocation error for account: {owner.account_uuid}. {error.text}",
-                row="5.5-12",
-            ) from error
+        # Missing numbers are refused with the offering (row 5.5-2), whose text wraps them.
+        amounts = {USER_VM: 1, CPU: cpus or 0, MEMORY: memory_mb or 0}
+        with self.trace.rule("5.5-12", account=owner.account_uuid, amounts=amounts):
+            try:
+                with self.services.store.session() as session:
+                    return reserve(session, owner.account_id, amounts)
+            except ResourceAllocationError as error:
+                raise ServerApiError(
+                    INTERNAL_ERROR,
+                    f"VM resource allocation error for account: {owner.account_uuid}. {error.text}",
+                    row="5.5-12",
+                ) from error
 
     def _register(
         self, plan: Plan, instance: UnmanagedInstanceTO, host_id: int, claims: list[tuple[int, ...]], undo: UndoList
@@ -116,6 +127,7 @@ class AdoptedImport:
             networks=plan.nic_networks,
             addresses=plan.nic_addresses,
             forced=self.request.forced,
+            trace=self.trace,
         )
         with self.services.store.session() as session:
             offerings = offerings_of(session, plan)
@@ -162,8 +174,11 @@ class AdoptedRegistration(Registration):
 
     def register(self, undo: UndoList) -> int:
         """Check and write everything, in the order of import-vm 5.5; returns the VM's internal number."""
-        size = self._size()
-        self._check_tags()
+        instance = self.instance
+        with self.trace.rule("5.5-2", cpus=instance.cpuCores, memory_mb=instance.memory, power=instance.powerState):
+            size = self._size()
+        with self.trace.rule("5.5-3", host=self.host_id, migrateallowed=self.migrate_allowed):
+            self._check_tags()
         try:
             disks = self._place_disks()
         except InvalidParameterValueError as error:
@@ -267,31 +282,35 @@ class AdoptedRegistration(Registration):
         for network_id in self.nic_rules.networks.values():
             row = get_live(session, Network, network_id)
             if row is not None:
-                check_host_name(session, NetworkFacts.of(row), self.nic_rules.host_name)
+                with self.trace.rule("2.7-6", network=row.name, host_name=self.nic_rules.host_name):
+                    check_host_name(session, NetworkFacts.of(row), self.nic_rules.host_name)
 
     def _check_template(self, root_bytes: int) -> None:
         # UserVmManagerImpl.commitUserVm: the root disk, in whole GiB, must hold the template.
         root_gib = -(-root_bytes // GIB)
         with self.services.store.session() as session:
             template = get_live(session, Template, self.plan.template_id)
-            if template is None:
-                # The default template is a removed row, so an import without templateid always ends here.
-                raise InvalidParameterValueError(
-                    f"Unable to look up template by id {self.plan.template_id}", row="5.5-8"
-                )
+            with self.trace.rule("5.5-8", template=self.plan.template_id):
+                if template is None:
+                    # The default template is a removed row, so an import without templateid always ends here.
+                    raise InvalidParameterValueError(
+                        f"Unable to look up template by id {self.plan.template_id}", row="5.5-8"
+                    )
             size = template.size_bytes
-        if size is None:
-            raise JavaError(
-                'Cannot invoke "java.lang.Long.longValue()" because the return value of '
-                '"com.cloud.storage.VMTemplateVO.getSize()" is null',
-                row="5.5-9",
-            )
-        if root_gib * GIB < size:
-            raise InvalidParameterValueError(
-                f"Unsupported: rootdisksize override ({root_gib} GB) is smaller than template size "
-                f"({size / GIB:.2f} GB) {size}",
-                row="5.5-10",
-            )
+        with self.trace.rule("5.5-9", size=size):
+            if size is None:
+                raise JavaError(
+                    'Cannot invoke "java.lang.Long.longValue()" because the return value of '
+                    '"com.cloud.storage.VMTemplateVO.getSize()" is null',
+                    row="5.5-9",
+                )
+        with self.trace.rule("5.5-10", size=size, root_gib=root_gib):
+            if root_gib * GIB < size:
+                raise InvalidParameterValueError(
+                    f"Unsupported: rootdisksize override ({root_gib} GB) is smaller than template size "
+                    f"({size / GIB:.2f} GB) {size}",
+                    row="5.5-10",
+                )
 
     # Records ----------------------------------------------------------------------------------------------------------
 

@@ -15,17 +15,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import (
-    PARAM_ERROR,
-    CloudRuntimeError,
     InvalidParameterValueError,
     JavaError,
     PermissionDeniedError,
-    ServerApiError,
 )
-from mgmt.imports.extraparams import ALLOWED_LIST_SETTING, ALLOWED_SETTING, EXTRA_PARAMS, ExtraParams
-from mgmt.imports.facts import ClusterFacts, DiskOfferingFacts, PoolFacts, ServiceOfferingFacts
+from mgmt.imports.extraparams import check_extra_params
+from mgmt.imports.facts import ClusterFacts, DiskOfferingFacts, ServiceOfferingFacts
 from mgmt.imports.owners import Owner, find_owner
-from mgmt.imports.pools import CONVERSION_POOL, VDDK_POOL, Offerings, PoolRequest, VddkPool
+from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import (
     ImportRequest,
@@ -39,7 +36,6 @@ from mgmt.imports.trace import Trace
 from mgmt.inventory.lookup import find_internal_id, get_live
 from mgmt.inventory.scope import ROOT_ADMIN
 from mgmt.store import models
-from mgmt.vmware.connector import VcenterCredentials
 
 VMWARE = "VMWARE"
 UNMANAGED = "UNMANAGED"
@@ -82,54 +78,38 @@ class Plan:
     details: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class VmwarePlan:
-    """What the checks of the VMware source add: the conversion pool, the disk offerings and the vCenter."""
-
-    pool: PoolFacts | None
-    offerings: Offerings
-    credentials: VcenterCredentials
-
-
 def check_source(request: ImportRequest, services: ImportServices, trace: Trace) -> str:
     """Rows 1 and 2: the import source, upper-cased."""
     source = request.importsource.upper()
-    if source not in SOURCES:
-        raise JavaError(f"No enum constant org.apache.cloudstack.vm.VmImportService.ImportSource.{source}", row="1")
+    with trace.rule("1", importsource=request.importsource):
+        if source not in SOURCES:
+            raise JavaError(f"No enum constant org.apache.cloudstack.vm.VmImportService.ImportSource.{source}", row="1")
     if source in (VMWARE, UNMANAGED):
-        check_extra_params(request, services, trace)
+        with trace.rule("2", extraparams=request.extraparams):
+            check_extra_params(request, services, trace)
     return source
 
 
-def check_extra_params(request: ImportRequest, services: ImportServices, trace: Trace) -> None:
-    """Rows 2 and 19: table E, when there are extra parameters."""
-    if request.extraparams and request.extraparams.strip():
-        trace.decide(
-            EXTRA_PARAMS,
-            ExtraParams(
-                text=request.extraparams,
-                allowed=services.settings.get_bool(ALLOWED_SETTING),
-                allowed_list=services.settings.get_text(ALLOWED_LIST_SETTING) or "",
-            ),
-        )
-
-
-def resolve(session: Session, request: ImportRequest, requester: Requester, services: ImportServices) -> Plan:
+def resolve(
+    session: Session, request: ImportRequest, requester: Requester, services: ImportServices, trace: Trace
+) -> Plan:
     """Rows 3 to 13b, for the sources vmware and unmanaged."""
-    _check_name(request)
-    if requester.account_type != ROOT_ADMIN:
-        raise PermissionDeniedError(
-            f"Cannot perform this operation, caller account [{requester.account_uuid}] is not ROOT Admin.", row="5"
-        )
-    cluster = _cluster(session, request.clusterid)
+    _check_name(request, trace)
+    with trace.rule("5", account=requester.account_uuid):
+        if requester.account_type != ROOT_ADMIN:
+            raise PermissionDeniedError(
+                f"Cannot perform this operation, caller account [{requester.account_uuid}] is not ROOT Admin.", row="5"
+            )
+    cluster = _cluster(session, request.clusterid, trace)
     zone = session.get_one(models.Zone, cluster.zone_id)
-    owner = find_owner(session, request.account, request.domainid, requester)
-    template = find_template(session, services.providers, request.templateid, cluster.hypervisor_type, services.quirks)
-    offering = _offering(session, request.serviceofferingid)
+    owner = _owner(session, request, requester, trace)
+    template = _template(session, request, cluster.hypervisor_type, services, trace)
+    offering = _offering(session, request.serviceofferingid, trace)
     display_name = request.displayname or request.name
-    host_name = _host_name(request, display_name, cluster.hypervisor_type)
-    if cluster.hypervisor_type == "VMware" and services.settings.get_bool(INSTANCE_NAME_FLAG):
-        _check_host_name_is_free(session, request.name, host_name, zone)
+    host_name = _host_name(request, display_name, cluster.hypervisor_type, trace)
+    with trace.rule("13a", hypervisor=cluster.hypervisor_type, host_name=host_name):
+        if cluster.hypervisor_type == "VMware" and services.settings.get_bool(INSTANCE_NAME_FLAG):
+            _check_host_name_is_free(session, request.name, host_name, zone)
     return Plan(
         cluster=cluster,
         zone_id=zone.id,
@@ -140,8 +120,24 @@ def resolve(session: Session, request: ImportRequest, requester: Requester, serv
         offering=offering,
         display_name=display_name,
         host_name=host_name,
-        **_maps(session, request),
+        **_maps(session, request, trace),
     )
+
+
+def _owner(session: Session, request: ImportRequest, requester: Requester, trace: Trace) -> Owner:
+    with trace.rule("10", account=request.account) as rule:
+        owner = find_owner(session, request.account, request.domainid, requester)
+        rule.saw(owner=owner.account_uuid)
+        return owner
+
+
+def _template(
+    session: Session, request: ImportRequest, hypervisor_type: str, services: ImportServices, trace: Trace
+) -> models.Template:
+    with trace.rule("11", templateid=request.templateid) as rule:
+        template = find_template(session, services.providers, request.templateid, hypervisor_type, services.quirks)
+        rule.saw(template=template.name)
+        return template
 
 
 class _Maps(TypedDict):
@@ -151,41 +147,51 @@ class _Maps(TypedDict):
     details: Mapping[str, str]
 
 
-def _maps(session: Session, request: ImportRequest) -> _Maps:
-    return _Maps(
-        nic_networks=parse_nic_networks(
-            request.nicnetworklist, lambda uuid: find_internal_id(session, "network", uuid)
-        ),
-        nic_addresses=parse_nic_addresses(request.nicipaddresslist),
-        disk_offerings=parse_disk_offerings(
-            request.datadiskofferinglist, lambda uuid: find_internal_id(session, "diskoffering", uuid)
-        ),
-        details=request.detail_map,
-    )
+def _maps(session: Session, request: ImportRequest, trace: Trace) -> _Maps:
+    with trace.rule("13b", nics=len(request.nicnetworklist), addresses=len(request.nicipaddresslist)) as rule:
+        maps = _Maps(
+            nic_networks=parse_nic_networks(
+                request.nicnetworklist, lambda uuid: find_internal_id(session, "network", uuid)
+            ),
+            nic_addresses=parse_nic_addresses(request.nicipaddresslist),
+            disk_offerings=parse_disk_offerings(
+                request.datadiskofferinglist, lambda uuid: find_internal_id(session, "diskoffering", uuid)
+            ),
+            details=request.detail_map,
+        )
+        rule.saw(disks=list(maps["disk_offerings"]), details=list(maps["details"]))
+        return maps
 
 
-def check_kvm_source(session: Session, request: ImportRequest, requester: Requester, services: ImportServices) -> Plan:
+def check_kvm_source(
+    session: Session, request: ImportRequest, requester: Requester, services: ImportServices, trace: Trace
+) -> Plan:
     """The checks that the sources external, shared and local have in common (import-vm 5.2, items 1-6)."""
-    if requester.account_type != ROOT_ADMIN:
-        raise PermissionDeniedError(
-            f"Cannot perform this operation, Calling account is not root admin: {requester.account_uuid}", row="5.2-1"
-        )
-    zone = get_live(session, models.Zone, request.zoneid)
-    if zone is None:
-        raise InvalidParameterValueError("Please specify a valid zone.", row="5.2-2")
-    if request.hypervisor.upper() != "KVM":
-        raise InvalidParameterValueError(
-            f"VM import is currently not supported for hypervisor: {request.hypervisor}", row="5.2-3"
-        )
-    _check_name(request)
-    owner = find_owner(session, request.account, request.domainid, requester)
-    template = find_template(session, services.providers, request.templateid, "KVM", services.quirks)
-    offering = _offering(session, request.serviceofferingid)
+    with trace.rule("5.2-1", account=requester.account_uuid):
+        if requester.account_type != ROOT_ADMIN:
+            raise PermissionDeniedError(
+                f"Cannot perform this operation, Calling account is not root admin: {requester.account_uuid}",
+                row="5.2-1",
+            )
+    with trace.rule("5.2-2", zoneid=request.zoneid):
+        zone = get_live(session, models.Zone, request.zoneid)
+        if zone is None:
+            raise InvalidParameterValueError("Please specify a valid zone.", row="5.2-2")
+    with trace.rule("5.2-3", hypervisor=request.hypervisor):
+        if request.hypervisor.upper() != "KVM":
+            raise InvalidParameterValueError(
+                f"VM import is currently not supported for hypervisor: {request.hypervisor}", row="5.2-3"
+            )
+    _check_name(request, trace)
+    owner = _owner(session, request, requester, trace)
+    template = _template(session, request, "KVM", services, trace)
+    offering = _offering(session, request.serviceofferingid, trace)
     given = (request.hostname or "").strip()
-    if not given and not _HOST_NAME.fullmatch(request.name):
-        raise InvalidParameterValueError(_BAD_REMOTE_NAME, row="5.2-6")
-    if given and not _HOST_NAME.fullmatch(given):
-        raise InvalidParameterValueError(_BAD_HOST_NAME, row="5.2-6")
+    with trace.rule("5.2-6", name=request.name, hostname=request.hostname):
+        if not given and not _HOST_NAME.fullmatch(request.name):
+            raise InvalidParameterValueError(_BAD_REMOTE_NAME, row="5.2-6")
+        if given and not _HOST_NAME.fullmatch(given):
+            raise InvalidParameterValueError(_BAD_HOST_NAME, row="5.2-6")
     return Plan(
         cluster=ClusterFacts(0, "", "", "KVM", zone.id),  # clusterid is mandatory on these paths and never looked at
         zone_id=zone.id,
@@ -196,30 +202,8 @@ def check_kvm_source(session: Session, request: ImportRequest, requester: Reques
         offering=offering,
         display_name=request.displayname or request.name,
         host_name=given or request.name,
-        **_maps(session, request),
+        **_maps(session, request, trace),
     )
-
-
-def resolve_vmware(
-    session: Session, plan: Plan, request: ImportRequest, services: ImportServices, trace: Trace
-) -> VmwarePlan:
-    """Rows 14 to 20."""
-    _check_vcenter_parameters(request)
-    if request.forcemstoimportvmfiles and request.usevddk:
-        raise ServerApiError(
-            PARAM_ERROR, "Parameters forcemstoimportvmfiles and usevddk are mutually exclusive", row="16"
-        )
-    pool_row = get_live(session, models.StoragePool, request.convertinstancepoolid)
-    pool = trace.decide(
-        CONVERSION_POOL,
-        PoolRequest(
-            request.convertinstancepoolid, PoolFacts.of(pool_row) if pool_row else None, request.forceconverttopool
-        ),
-    )
-    offerings = offerings_of(session, plan)
-    trace.decide(VDDK_POOL, VddkPool(request.usevddk, pool, offerings, trace))
-    check_extra_params(request, services, trace)
-    return VmwarePlan(pool=pool, offerings=offerings, credentials=_credentials(session, request))
 
 
 def offerings_of(session: Session, plan: Plan) -> Offerings:
@@ -231,41 +215,49 @@ def offerings_of(session: Session, plan: Plan) -> Offerings:
     )
 
 
-def _check_name(request: ImportRequest) -> None:
-    if not request.name:
-        raise InvalidParameterValueError("Instance name cannot be empty", row="3")
-    if request.domainid is not None and not request.account:
-        raise InvalidParameterValueError("domainid parameter must be specified with account parameter", row="4")
+def _check_name(request: ImportRequest, trace: Trace) -> None:
+    with trace.rule("3", name=request.name):
+        if not request.name:
+            raise InvalidParameterValueError("Instance name cannot be empty", row="3")
+    with trace.rule("4", domainid=request.domainid, account=request.account):
+        if request.domainid is not None and not request.account:
+            raise InvalidParameterValueError("domainid parameter must be specified with account parameter", row="4")
 
 
-def _cluster(session: Session, cluster_id: int | None) -> ClusterFacts:
-    if cluster_id is None:
-        raise InvalidParameterValueError("Cluster ID cannot be null.", row="6")
-    cluster = check_cluster(session, cluster_id)
-    if cluster.allocation_state != "Enabled":
-        raise InvalidParameterValueError(f"Cluster [{cluster.shown}] is not enabled.", row="9")
+def _cluster(session: Session, cluster_id: int | None, trace: Trace) -> ClusterFacts:
+    with trace.rule("6", clusterid=cluster_id):
+        if cluster_id is None:
+            raise InvalidParameterValueError("Cluster ID cannot be null.", row="6")
+    cluster = check_cluster(session, cluster_id, trace)
+    with trace.rule("9", cluster=cluster.name, allocation_state=cluster.allocation_state):
+        if cluster.allocation_state != "Enabled":
+            raise InvalidParameterValueError(f"Cluster [{cluster.shown}] is not enabled.", row="9")
     return cluster
 
 
-def check_cluster(session: Session, cluster_id: int | None) -> ClusterFacts:
+def check_cluster(session: Session, cluster_id: int | None, trace: Trace) -> ClusterFacts:
     """Rows 7 and 8: the cluster, if it is there and its hypervisor can take VMs in."""
-    row = get_live(session, models.Cluster, cluster_id)
-    if row is None:
-        raise InvalidParameterValueError(f"Cluster with ID [{cluster_id}] cannot be found.", row="7")
-    if row.hypervisor_type not in DESTINATION_HYPERVISORS:
-        raise InvalidParameterValueError(
-            f"VM import is currently not supported for hypervisor [{row.hypervisor_type}].", row="8"
-        )
+    with trace.rule("7", clusterid=cluster_id):
+        row = get_live(session, models.Cluster, cluster_id)
+        if row is None:
+            raise InvalidParameterValueError(f"Cluster with ID [{cluster_id}] cannot be found.", row="7")
+    with trace.rule("8", cluster=row.name, hypervisor=row.hypervisor_type):
+        if row.hypervisor_type not in DESTINATION_HYPERVISORS:
+            raise InvalidParameterValueError(
+                f"VM import is currently not supported for hypervisor [{row.hypervisor_type}].", row="8"
+            )
     return ClusterFacts.of(row)
 
 
-def _offering(session: Session, offering_id: int | None) -> ServiceOfferingFacts:
-    if offering_id is None:
-        raise InvalidParameterValueError("Service offering ID cannot be null", row="12")
-    row = get_live(session, models.ServiceOffering, offering_id)
-    if row is None:
-        raise InvalidParameterValueError(f"Service offering ID: {offering_id} cannot be found", row="12")
-    return ServiceOfferingFacts.of(row)
+def _offering(session: Session, offering_id: int | None, trace: Trace) -> ServiceOfferingFacts:
+    with trace.rule("12", serviceofferingid=offering_id) as rule:
+        if offering_id is None:
+            raise InvalidParameterValueError("Service offering ID cannot be null", row="12")
+        row = get_live(session, models.ServiceOffering, offering_id)
+        if row is None:
+            raise InvalidParameterValueError(f"Service offering ID: {offering_id} cannot be found", row="12")
+        rule.saw(offering=row.name)
+        return ServiceOfferingFacts.of(row)
 
 
 def _disk_offering(session: Session, offering_id: int | None) -> DiskOfferingFacts | None:
@@ -273,16 +265,15 @@ def _disk_offering(session: Session, offering_id: int | None) -> DiskOfferingFac
     return DiskOfferingFacts.of(row) if row else None
 
 
-def _host_name(request: ImportRequest, display_name: str, hypervisor_type: str) -> str:
+def _host_name(request: ImportRequest, display_name: str, hypervisor_type: str, trace: Trace) -> str:
     given = (request.hostname or "").strip()
-    if given:
-        if not _HOST_NAME.fullmatch(given):
-            raise InvalidParameterValueError(_BAD_HOST_NAME, row="13")
-        return given
     derived = display_name if hypervisor_type == "KVM" else request.name
-    if not _HOST_NAME.fullmatch(derived):
-        raise InvalidParameterValueError(_BAD_DERIVED_NAME, row="13")
-    return derived
+    with trace.rule("13", hostname=request.hostname, derived=derived):
+        if given and not _HOST_NAME.fullmatch(given):
+            raise InvalidParameterValueError(_BAD_HOST_NAME, row="13")
+        if not given and not _HOST_NAME.fullmatch(derived):
+            raise InvalidParameterValueError(_BAD_DERIVED_NAME, row="13")
+    return given or derived
 
 
 def _check_host_name_is_free(session: Session, name: str, host_name: str, zone: models.Zone) -> None:
@@ -297,41 +288,9 @@ def _check_host_name_is_free(session: Session, name: str, host_name: str, zone: 
         )
 
 
-def _check_vcenter_parameters(request: ImportRequest) -> None:
-    # An empty vcenter counts as given.
-    if (request.existingvcenterid is None) == (request.vcenter is None):
-        raise ServerApiError(
-            PARAM_ERROR,
-            "Please provide an existing vCenter ID or a vCenter IP/Name, parameters are mutually exclusive",
-            row="14",
-        )
-    external = (request.vcenter, request.datacentername, request.username, request.password)
-    if request.existingvcenterid is None and any(not (value or "").strip() for value in external):
-        raise ServerApiError(
-            PARAM_ERROR,
-            "Please set all the information for a vCenter IP/Name, datacenter, username and password",
-            row="15",
-        )
-
-
-def _credentials(session: Session, request: ImportRequest) -> VcenterCredentials:
-    if request.existingvcenterid is None:
-        return VcenterCredentials(
-            host=request.vcenter or "",
-            datacenter=request.datacentername or "",
-            username=request.username or "",
-            password=request.password or "",
-        )
-    linked = get_live(session, models.VmwareDatacenter, request.existingvcenterid)
-    if linked is None:
-        raise CloudRuntimeError(f"Cannot find any existing VMware DC with ID {request.existingvcenterid}", row="20")
-    return VcenterCredentials(
-        host=linked.vcenter_host, datacenter=linked.name, username=linked.username, password=linked.password
-    )
-
-
 # What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
 RULES: Mapping[str, str] = {
+    "2": "sources vmware, unmanaged: extra parameters are given -> what table E says",
     "1": "importsource is none of unmanaged, vmware, external, shared, local",
     "3": "name is empty",
     "4": "domainid is given without account",
@@ -343,10 +302,6 @@ RULES: Mapping[str, str] = {
     "12": "serviceofferingid is an id of nothing, or of an offering that was removed",
     "13": "the guest's host name, given or derived from the display name, is no host name",
     "13a": "VMware cluster and vm.instancename.flag: a VM of the zone has that host name",
-    "14": "existingvcenterid and vcenter are both given, or none of them",
-    "15": "vcenter, datacentername, username or password is missing and existingvcenterid is not given",
-    "16": "forcemstoimportvmfiles is true and VDDK is on (it is unless usevddk=false is sent)",
-    "20": "existingvcenterid names no linked datacenter",
     "5.2-1": "sources external, shared, local: the caller is no root administrator",
     "5.2-2": "sources external, shared, local: there is no such zone",
     "5.2-3": "sources external, shared, local: hypervisor is not KVM",

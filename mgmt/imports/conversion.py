@@ -6,13 +6,14 @@ Upstream: UnmanagedVMsManagerImpl.checkConversionSupportOnHost, convertAndImport
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mgmt.errors import AgentUnavailableError, CloudError, CloudRuntimeError, JavaError, OperationTimedOutError
 from mgmt.imports.facts import HostFacts, ImageStoreFacts, PoolFacts
 from mgmt.imports.ports import Agents
 from mgmt.imports.source import Source
+from mgmt.imports.trace import Trace
 from mgmt.inventory.transfer import pool_to
 from mgmt.protocol.commands import (
     CheckConvertInstanceAnswer,
@@ -65,9 +66,16 @@ class Conversion:
     vm_name: str
     use_vddk: bool
     details: Mapping[str, str]
+    trace: Trace = field(default_factory=Trace)
 
     def check_host(self, *, windows: bool) -> CheckConvertInstanceAnswer:
         """Ask the conversion host whether it can convert (a Windows guest)."""
+        with self.trace.rule("3.2", host=self.convert_host.name, windows=windows, use_vddk=self.use_vddk) as rule:
+            answer = self._check_host(windows=windows)
+            rule.saw(ovf_export=answer.ovfExportSupported)
+            return answer
+
+    def _check_host(self, *, windows: bool) -> CheckConvertInstanceAnswer:
         command = CheckConvertInstanceCommand(
             checkWindowsGuestConversionSupport=windows,
             useVddk=self.use_vddk,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mgmt.errors import AgentUnavailableError, CloudRuntimeError, OperationTimedOutError
 from mgmt.imports.facts import PoolFacts
 from mgmt.imports.ports import ImportServices
+from mgmt.imports.trace import Trace
 from mgmt.protocol.commands import (
     CheckVolumeAnswer,
     CheckVolumeCommand,
@@ -78,37 +79,50 @@ _REFUSALS = (
 )
 
 
-def check_details(services: ImportServices, details: Mapping[str, str] | None) -> None:
+def check_details(services: ImportServices, details: Mapping[str, str] | None, trace: Trace) -> None:
     """Rows 5.3-15 to 5.3-17: refuse an image that is locked, encrypted or has a backing file."""
     backing_allowed = services.settings.get_bool(BACKING_FILE_SETTING)
     for refusal in _REFUSALS:
-        if refusal.holds(details or {}, backing_allowed):
-            raise CloudRuntimeError(refusal.text, row=refusal.row)
+        with trace.rule(refusal.row, details=dict(details or {})):
+            if refusal.holds(details or {}, backing_allowed):
+                raise CloudRuntimeError(refusal.text, row=refusal.row)
 
 
-def remote_vms(services: ImportServices, host_id: int, remote: RemoteHost) -> dict[str, UnmanagedInstanceTO]:
+def remote_vms(
+    services: ImportServices, host_id: int, remote: RemoteHost, trace: Trace
+) -> dict[str, UnmanagedInstanceTO]:
     """The stopped VMs of `remote`, asked through one of our hosts. A right answer's `result` is not looked at."""
-    answer = _send(
-        services,
-        host_id,
-        GetRemoteVmsCommand(remoteIp=remote.address, username=remote.username, password=remote.password),
-    )
-    if not isinstance(answer, GetRemoteVmsAnswer):
-        raise CloudRuntimeError(f"Failed to list VMs, due to: {answer.details}", row="1.4-5")
-    return answer.unmanagedInstances or {}
+    with trace.rule("1.4-5", remote=remote.address, host=host_id) as rule:
+        answer = _send(
+            services,
+            host_id,
+            GetRemoteVmsCommand(remoteIp=remote.address, username=remote.username, password=remote.password),
+        )
+        if not isinstance(answer, GetRemoteVmsAnswer):
+            raise CloudRuntimeError(f"Failed to list VMs, due to: {answer.details}", row="1.4-5")
+        found = answer.unmanagedInstances or {}
+        rule.saw(vms=len(found))
+        return found
 
 
-def check_image(services: ImportServices, host_id: int, pool: PoolFacts, file_name: str) -> Image:
+def check_image(services: ImportServices, host_id: int, pool: PoolFacts, file_name: str, trace: Trace) -> Image:
     """Have a host look at an image; rows 5.4-17 and 5.3-15 to 5.3-17."""
-    answer = _send(services, host_id, CheckVolumeCommand(srcFile=file_name, storageFilerTO=filer(services, pool)))
-    if not isinstance(answer, CheckVolumeAnswer) or not answer.result:
-        raise CloudRuntimeError("Disk not found or is invalid", row="5.4-17")
-    check_details(services, answer.volumeDetails)
+    with trace.rule("5.4-17", host=host_id, pool=pool.name, image=file_name):
+        answer = _send(services, host_id, CheckVolumeCommand(srcFile=file_name, storageFilerTO=filer(services, pool)))
+        if not isinstance(answer, CheckVolumeAnswer) or not answer.result:
+            raise CloudRuntimeError("Disk not found or is invalid", row="5.4-17")
+    check_details(services, answer.volumeDetails, trace)
     return Image(file_name, answer.size)
 
 
 def copy_image(
-    services: ImportServices, host_id: int, remote: RemoteHost, source: str, temp_path: str, pool: PoolFacts
+    services: ImportServices,
+    host_id: int,
+    remote: RemoteHost,
+    source: str,
+    temp_path: str,
+    pool: PoolFacts,
+    trace: Trace,
 ) -> Image:
     """Have a host copy a remote disk into `pool`; rows 5.3-13 to 5.3-17."""
     minutes = services.settings.get_int(COPY_TIMEOUT_SETTING)
@@ -122,12 +136,14 @@ def copy_image(
         storageFilerTO=filer(services, pool),
         wait=wait_s,
     )
-    answer = _send(services, host_id, command, wait_s=wait_s)
-    if not isinstance(answer, CopyRemoteVolumeAnswer):
-        raise CloudRuntimeError(f"Error while copying volume of remote instance: {answer.details}", row="5.3-13")
-    if not answer.result:
-        raise CloudRuntimeError("Unable to copy volume of remote instance", row="5.3-14")
-    check_details(services, answer.volumeDetails)
+    with trace.rule("5.3-13", host=host_id, source=source, pool=pool.name):
+        answer = _send(services, host_id, command, wait_s=wait_s)
+        if not isinstance(answer, CopyRemoteVolumeAnswer):
+            raise CloudRuntimeError(f"Error while copying volume of remote instance: {answer.details}", row="5.3-13")
+    with trace.rule("5.3-14", result=answer.result):
+        if not answer.result:
+            raise CloudRuntimeError("Unable to copy volume of remote instance", row="5.3-14")
+    check_details(services, answer.volumeDetails, trace)
     return Image(answer.filename or "", answer.size)
 
 

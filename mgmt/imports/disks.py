@@ -6,7 +6,7 @@ Upstream: UnmanagedVMsManagerImpl.getRootAndDataDisks, checkUnmanagedDiskAndOffe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from mgmt.errors import INTERNAL_ERROR, InvalidParameterValueError, ServerApiErr
 from mgmt.imports.facts import ClusterFacts, DiskOfferingFacts, PoolFacts
 from mgmt.imports.pools import Offerings
 from mgmt.imports.tags import supports
+from mgmt.imports.trace import Trace
 from mgmt.protocol.commands import UnmanagedDisk
 from mgmt.store.models import StoragePool
 
@@ -39,22 +40,25 @@ class DiskRules:
     zone_uuid: str
     cluster: ClusterFacts
     offerings: Offerings
+    trace: Trace = field(default_factory=Trace, compare=False)
 
 
 def split_disks(disks: Sequence[UnmanagedDisk], rules: DiskRules) -> tuple[UnmanagedDisk, list[UnmanagedDisk]]:
     """The root disk, which is the one without an entry in the request's map, and the data disks."""
-    if not disks:
-        raise ServerApiError(
-            INTERNAL_ERROR, f"No attached disks found for the unmanaged VM: {rules.display_name}", row="3.8-2"
-        )
+    with rules.trace.rule("3.8-2", disks=len(disks)):
+        if not disks:
+            raise ServerApiError(
+                INTERNAL_ERROR, f"No attached disks found for the unmanaged VM: {rules.display_name}", row="3.8-2"
+            )
     check_mappings([disk.diskId for disk in disks], rules)
     unmapped = [disk for disk in disks if disk.diskId not in rules.offerings.data]
-    if not unmapped or not unmapped[0].controller:
-        raise ServerApiError(  # the blank at the end is upstream's
-            INTERNAL_ERROR,
-            f"VM import failed. Unable to retrieve root disk details for VM: {rules.display_name} ",
-            row="3.8-4",
-        )
+    with rules.trace.rule("3.8-4", unmapped=[disk.diskId for disk in unmapped]):
+        if not unmapped or not unmapped[0].controller:
+            raise ServerApiError(  # the blank at the end is upstream's
+                INTERNAL_ERROR,
+                f"VM import failed. Unable to retrieve root disk details for VM: {rules.display_name} ",
+                row="3.8-4",
+            )
     root = unmapped[0]
     return root, [disk for disk in disks if disk is not root]
 
@@ -62,19 +66,20 @@ def split_disks(disks: Sequence[UnmanagedDisk], rules: DiskRules) -> tuple[Unman
 def check_mappings(disk_ids: Sequence[str | None], rules: DiskRules) -> None:
     """Item 3: the request's map names all of these disks but one."""
     mapped, total = rules.offerings.data, len(disk_ids)
-    if len(mapped) != total - 1:
-        raise InvalidParameterValueError(
-            f"VM has total {total} disks for which {len(mapped)} disk offering mappings provided. "
-            f"{total - 1} disks need a disk offering for import",
-            row="3.8-3",
-        )
-    unmapped = [disk_id for disk_id in disk_ids if disk_id not in mapped]
-    if len(unmapped) > 1:
-        raise InvalidParameterValueError(
-            f"VM has total {total} disks, disk offering mapping not provided for {len(unmapped) - 1} disks. "
-            f"Disk IDs that may need a disk offering - {', '.join(map(str, unmapped))}",
-            row="3.8-3",
-        )
+    with rules.trace.rule("3.8-3", disks=list(disk_ids), mapped=list(mapped)):
+        if len(mapped) != total - 1:
+            raise InvalidParameterValueError(
+                f"VM has total {total} disks for which {len(mapped)} disk offering mappings provided. "
+                f"{total - 1} disks need a disk offering for import",
+                row="3.8-3",
+            )
+        unmapped = [disk_id for disk_id in disk_ids if disk_id not in mapped]
+        if len(unmapped) > 1:
+            raise InvalidParameterValueError(
+                f"VM has total {total} disks, disk offering mapping not provided for {len(unmapped) - 1} disks. "
+                f"Disk IDs that may need a disk offering - {', '.join(map(str, unmapped))}",
+                row="3.8-3",
+            )
 
 
 def place_disks(
@@ -84,6 +89,15 @@ def place_disks(
     offering = rules.offerings.root
     root_size = root.capacity or (offering.size_bytes if offering else 0)
     pools = pools_of(session, rules.cluster)
+    with rules.trace.rule("3.8-5", root=root.diskId, data=[disk.diskId for disk in data]) as rule:
+        placed = _place_each(pools, root, root_size, data, rules)
+        rule.saw(pools=[disk.pool.name for disk in placed])
+        return placed
+
+
+def _place_each(
+    pools: Sequence[PoolFacts], root: UnmanagedDisk, root_size: int, data: Sequence[UnmanagedDisk], rules: DiskRules
+) -> list[PlacedDisk]:
     placed = [_placed(pools, root, root_size, None, rules)]
     for disk in data:
         if disk.controller != data[0].controller:

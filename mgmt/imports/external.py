@@ -5,7 +5,8 @@ Upstream: UnmanagedVMsManagerImpl.importUnmanagedInstanceFromExternalKvm (getRem
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from mgmt.errors import (
@@ -18,19 +19,24 @@ from mgmt.errors import (
 )
 from mgmt.imports import planner
 from mgmt.imports.checks import Plan
-from mgmt.imports.diskimages import RemoteHost, copy_image, remote_vms
+from mgmt.imports.cleanup import volume_file
+from mgmt.imports.diskimages import Image, RemoteHost, copy_image, remote_vms
 from mgmt.imports.disks import DiskRules, split_disks
+from mgmt.imports.facts import PoolFacts
 from mgmt.imports.kvmrecords import NewDisk
-from mgmt.imports.kvmsource import KvmImport, as_internal
+from mgmt.imports.kvmsource import KvmImport, Preview, as_internal
 from mgmt.imports.leftovers import remove_file
 from mgmt.imports.networks import GuestNic, place_nics
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
-from mgmt.imports.registration import PlacedNic
+from mgmt.imports.prediction import copy_s
+from mgmt.imports.registration import PlacedNic, Registration
 from mgmt.imports.request import Requester
+from mgmt.imports.trace import Trace
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN
 from mgmt.protocol.commands import UnmanagedDisk, UnmanagedInstanceTO
+from mgmt.quirks import IMPORTED_DISKS_LEFT
 from mgmt.store.models import Zone
 
 DEFAULT_TEMP_PATH = "/tmp/"  # a directory of the remote host, as CloudStack's default is
@@ -52,15 +58,26 @@ def list_remote_vms(
             f"VM Import is currently not supported for hypervisor: {hypervisor}", row="1.4-3"
         )
     services.redactor.register(remote.password)
-    return list(remote_vms(services, _asking_host(services, zone_id or 0, remote), remote).values())
+    trace = Trace()
+    return list(remote_vms(services, _asking_host(services, zone_id or 0, remote, trace), remote, trace).values())
 
 
-def _asking_host(services: ImportServices, zone_id: int, remote: RemoteHost) -> int:
-    with services.store.session() as session:
+def _asking_host(services: ImportServices, zone_id: int, remote: RemoteHost, trace: Trace) -> int:
+    with services.store.session() as session, trace.rule("1.4-4", zone=zone_id):
         host = planner.first_host(session, zone_id)
         if host is None:
             raise CloudRuntimeError(f"No hosts available to list VMs on remote host {remote.address}", row="1.4-4")
         return host.id
+
+
+@dataclass(frozen=True)
+class _RemoteVm:
+    """The remote VM after all checks of it."""
+
+    files: Sequence[UnmanagedDisk]
+    disks: Sequence[NewDisk]
+    nics: Sequence[PlacedNic]
+    registration: Registration
 
 
 class ExternalImport:
@@ -74,53 +91,72 @@ class ExternalImport:
     def run(self) -> int:
         """Import the VM and return its internal number."""
         job = self._job
+        remote = self._look(job.reserve)
+        with job.step("register VM and volumes"):
+            vm_id, instance_name, volumes = job.begin(remote.disks, _details(remote.files, remote.nics))
+        with job.step("plan"):
+            destination = job.destination(remote.disks, instance_name)
+        with job.step("copy disks"):
+            self._copy(remote.files, volumes, destination)
+        with job.step("register NICs"):
+            job.finish(remote.registration, vm_id, remote.nics)
+        return vm_id
+
+    def preview(self) -> Preview:
+        """What `run` would do; the remote host is asked, nothing is made."""
+        job = self._job
+        remote = self._look(job.check_limits)
+        destination = job.destination(remote.disks, job.records.next_instance_name())
+        commands = ["CopyRemoteVolumeCommand"] * len(remote.files)
+        seconds = sum(copy_s(disk.size_bytes) for disk in remote.disks)
+        return Preview.of(job.services, destination, commands, seconds)
+
+    def _look(self, claim: Callable[[Sequence[NewDisk]], None]) -> _RemoteVm:
+        job = self._job
         with job.step("find remote VM"):
-            if not (self._request.username or "").strip():
-                raise InvalidParameterValueError("Username need to be provided.", row="5.3-1")
+            with job.trace.rule("5.3-1", username=self._request.username):
+                if not (self._request.username or "").strip():
+                    raise InvalidParameterValueError("Username need to be provided.", row="5.3-1")
             instance = self._find()
         offerings = job.offerings()
         with job.step("check disks"):
             files, disks = self._disks(job.plan, instance, offerings)
-            job.reserve(disks)
+            claim(disks)
         registration = job.registration(offerings, instance)
         with job.step("network checks"):
-            nics = self._nics(instance)
-        with job.step("register VM and volumes"):
-            vm_id, instance_name, volumes = job.begin(disks, _details(files, nics))
-        with job.step("plan"):
-            destination = job.destination(disks, instance_name)
-        with job.step("copy disks"):
-            self._copy(files, volumes, destination)
-        with job.step("register NICs"):
-            job.finish(registration, vm_id, nics)
-        return vm_id
+            return _RemoteVm(files, disks, self._nics(instance), registration)
 
     def _find(self) -> UnmanagedInstanceTO:
-        services = self._job.services
-        host_id = _asking_host(services, self._job.plan.zone_id, self._remote)
-        instance = remote_vms(services, host_id, self._remote).get(self._request.name)
-        if instance is None:
-            raise ServerApiError(
-                INTERNAL_ERROR,
-                f"VM with name: {self._request.name} not found on remote host {self._remote.address}",
-                row="5.3-3",
-            )
-        return instance
+        services, trace = self._job.services, self._job.trace
+        host_id = _asking_host(services, self._job.plan.zone_id, self._remote, trace)
+        found = remote_vms(services, host_id, self._remote, trace)
+        with trace.rule("5.3-3", name=self._request.name, vms=list(found)):
+            instance = found.get(self._request.name)
+            if instance is None:
+                raise ServerApiError(
+                    INTERNAL_ERROR,
+                    f"VM with name: {self._request.name} not found on remote host {self._remote.address}",
+                    row="5.3-3",
+                )
+            return instance
 
     def _disks(
         self, plan: Plan, instance: UnmanagedInstanceTO, offerings: Offerings
     ) -> tuple[list[UnmanagedDisk], list[NewDisk]]:
-        rules = DiskRules(self._request.name, plan.zone_uuid, plan.cluster, offerings)
+        trace = self._job.trace
+        rules = DiskRules(self._request.name, plan.zone_uuid, plan.cluster, offerings, trace)
         try:
             root, data = split_disks(instance.disks or [], rules)
         except InvalidParameterValueError as error:
             raise as_internal(error) from error
-        if not root.capacity:
-            raise InvalidParameterValueError(f"Root disk ID: {root.diskId} size is invalid", row="5.3-5")
+        with trace.rule("5.3-5", disk=root.diskId, capacity=root.capacity):
+            if not root.capacity:
+                raise InvalidParameterValueError(f"Root disk ID: {root.diskId} size is invalid", row="5.3-5")
         disks = [NewDisk(root.capacity, 0, offerings.root)]
         for number, disk in enumerate(data, 1):
-            if not disk.capacity:
-                raise InvalidParameterValueError(f"Data disk ID: {disk.diskId} size is invalid", row="5.3-6")
+            with trace.rule("5.3-6", disk=disk.diskId, capacity=disk.capacity):
+                if not disk.capacity:
+                    raise InvalidParameterValueError(f"Data disk ID: {disk.diskId} size is invalid", row="5.3-6")
             disks.append(NewDisk(disk.capacity, number, offerings.data[disk.diskId or ""][1], disk.diskId or ""))
         return [root, *data], disks
 
@@ -146,12 +182,8 @@ class ExternalImport:
         try:
             for disk, volume_id, pool in zip(files, volumes, destination.pools, strict=True):
                 source = disk.datastorePath or disk.imagePath or ""
-                image = copy_image(job.services, destination.host_id, self._remote, source, temp_path, pool)
-                job.undo.add(
-                    f"delete the copied disk {image.file_name} from {pool.name}",
-                    partial(remove_file, job.services, destination.host_id, pool, image.file_name),
-                    when_cancelled=True,
-                )
+                image = copy_image(job.services, destination.host_id, self._remote, source, temp_path, pool, job.trace)
+                self._undo_copy(destination.host_id, pool, image)
                 job.records.fill_volume(volume_id, pool, image, counted=False)
         except CloudError as error:
             raise ServerApiError(
@@ -159,6 +191,17 @@ class ExternalImport:
                 f"Failed to import volumes while importing vm: {self._request.name}. {error.text}",
                 row=error.row,
             ) from error
+
+    def _undo_copy(self, host_id: int, pool: PoolFacts, image: Image) -> None:
+        services = self._job.services
+        what = f"delete the copied disk {image.file_name} from {pool.name}"
+        if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
+            remove = partial(remove_file, services, host_id, pool, image.file_name)
+            self._job.undo.add(what, remove, when_cancelled=True)
+            return
+        command = volume_file(services.store, pool.uuid, image.file_name)
+        if command is not None:
+            self._job.undo.add(what, lambda: services.cleanups.send(host_id, what, command))
 
 
 def _details(disks: Sequence[UnmanagedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mgmt.errors import PARAM_ERROR, ServerApiError
-from mgmt.imports.trace import Row, Table
+from mgmt.imports.ports import ImportServices
+from mgmt.imports.request import ImportRequest
+from mgmt.imports.trace import Row, Table, Trace
 
 ALLOWED_SETTING = "convert.vmware.instance.to.kvm.extra.params.allowed"
 ALLOWED_LIST_SETTING = "convert.vmware.instance.to.kvm.extra.params.allowed.list"
@@ -63,6 +65,19 @@ EXTRA_PARAMS: Table[ExtraParams, str] = Table(
         Row("E4", lambda f: True, lambda f: f.text),
     ),
 )
+
+
+def check_extra_params(request: ImportRequest, services: ImportServices, trace: Trace) -> None:
+    """Rows 2 and 19: table E, when there are extra parameters."""
+    if request.extraparams and request.extraparams.strip():
+        trace.decide(
+            EXTRA_PARAMS,
+            ExtraParams(
+                text=request.extraparams,
+                allowed=services.settings.get_bool(ALLOWED_SETTING),
+                allowed_list=services.settings.get_text(ALLOWED_LIST_SETTING) or "",
+            ),
+        )
 
 
 # What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.

@@ -15,7 +15,7 @@ from mgmt.errors import InvalidParameterValueError
 from mgmt.imports.diskimages import check_image
 from mgmt.imports.facts import NetworkFacts, PoolFacts
 from mgmt.imports.kvmrecords import NewDisk
-from mgmt.imports.kvmsource import KvmImport
+from mgmt.imports.kvmsource import KvmImport, Preview
 from mgmt.imports.networks import L2, GuestNic, check_permission
 from mgmt.imports.planner import Destination
 from mgmt.imports.pools import Offerings
@@ -51,11 +51,9 @@ class SharedImport:
         """Import the VM and return its internal number."""
         job = self._job
         offerings = job.offerings()
-        with job.step("check image and network"), job.services.store.session() as session:
-            found = self._check(session, offerings)
-        registration = job.registration(offerings, UnmanagedInstanceTO())
-        disks = [NewDisk(0, ROOT_DEVICE_ID, offerings.root)]
+        found, disks = self._look(offerings)
         job.reserve(disks)
+        registration = job.registration(offerings, UnmanagedInstanceTO())
         with job.services.store.session() as session:
             mac_address = registration.new_mac(session, found.network)
         address = None if found.network.guest_type == L2 else AUTO_ADDRESS
@@ -66,37 +64,62 @@ class SharedImport:
             destination = self._destination(found, disks, instance_name)
         with job.step("check image on host"):
             # Recorded from the real server: the host looks in the planned pool, the volume gets the one asked for.
-            image = check_image(job.services, destination.host_id, destination.pools[0], found.disk_path)
+            image = check_image(job.services, destination.host_id, destination.pools[0], found.disk_path, job.trace)
             job.records.fill_volume(volume_id, found.pool, image, counted=True)
         with job.step("register NICs"):
             job.finish(registration, vm_id, nics)
             self._volume_event(volume_id)
         return vm_id
 
+    def preview(self) -> Preview:
+        """What `run` would do; the host looks at the image, nothing is made."""
+        job = self._job
+        found, disks = self._look(job.offerings())
+        job.check_limits(disks)
+        destination = self._destination(found, disks, job.records.next_instance_name())
+        check_image(job.services, destination.host_id, destination.pools[0], found.disk_path, job.trace)
+        return Preview.of(job.services, destination, ["CheckVolumeCommand"], 0.0)
+
+    def _look(self, offerings: Offerings) -> tuple[Found, list[NewDisk]]:
+        with self._job.step("check image and network"), self._job.services.store.session() as session:
+            found = self._check(session, offerings)
+        return found, [NewDisk(0, ROOT_DEVICE_ID, offerings.root)]
+
     # Checks -----------------------------------------------------------------------------------------------------------
 
     def _check(self, session: Session, offerings: Offerings) -> Found:
         request = self._request
-        if not (request.diskpath or "").strip():
-            raise InvalidParameterValueError("Disk Path is required for Import from shared/local storage", row="5.4-1")
-        if request.networkid is None:
-            raise InvalidParameterValueError("Network is required for Import from shared/local storage", row="5.4-2")
-        if request.storageid is None:
-            raise InvalidParameterValueError(
-                "Storage Pool is required for Import from shared/local storage", row="5.4-3"
-            )
-        row = get_live(session, StoragePool, request.storageid)
-        if row is None:
-            raise InvalidParameterValueError("Storage Pool not found", row="5.4-4")
+        trace = self._job.trace
+        with trace.rule("5.4-1", diskpath=request.diskpath):
+            if not (request.diskpath or "").strip():
+                raise InvalidParameterValueError(
+                    "Disk Path is required for Import from shared/local storage", row="5.4-1"
+                )
+        with trace.rule("5.4-2", networkid=request.networkid):
+            if request.networkid is None:
+                raise InvalidParameterValueError(
+                    "Network is required for Import from shared/local storage", row="5.4-2"
+                )
+        with trace.rule("5.4-3", storageid=request.storageid):
+            if request.storageid is None:
+                raise InvalidParameterValueError(
+                    "Storage Pool is required for Import from shared/local storage", row="5.4-3"
+                )
+        with trace.rule("5.4-4", storageid=request.storageid):
+            row = get_live(session, StoragePool, request.storageid)
+            if row is None:
+                raise InvalidParameterValueError("Storage Pool not found", row="5.4-4")
         pool = PoolFacts.of(row)
-        if _is_in_use(session, pool, request.diskpath or ""):
-            raise InvalidParameterValueError("Disk image is already in use", row="5.4-5")
-        if not supports(pool, offerings.root):
-            raise InvalidParameterValueError(
-                f"Service offering: {offerings.service.uuid} storage tags are not compatible with selected storage "
-                f"pool: {pool.uuid}",
-                row="5.4-6",
-            )
+        with trace.rule("5.4-5", pool=pool.name, diskpath=request.diskpath):
+            if _is_in_use(session, pool, request.diskpath or ""):
+                raise InvalidParameterValueError("Disk image is already in use", row="5.4-5")
+        with trace.rule("5.4-6", pool=pool.name):
+            if not supports(pool, offerings.root, trace):
+                raise InvalidParameterValueError(
+                    f"Service offering: {offerings.service.uuid} storage tags are not compatible with selected storage "
+                    f"pool: {pool.uuid}",
+                    row="5.4-6",
+                )
         host_id = self._host(session, row)
         return Found(request.diskpath or "", pool, self._network(session), host_id)
 
@@ -104,20 +127,26 @@ class SharedImport:
         return None
 
     def _network(self, session: Session) -> NetworkFacts:
-        plan = self._job.plan
-        row = get_live(session, Network, self._request.networkid)
-        if row is None:
-            raise InvalidParameterValueError(f"Unable to find network by id {self._request.networkid}", row="5.4-10")
+        plan, trace = self._job.plan, self._job.trace
+        with trace.rule("5.4-10", networkid=self._request.networkid):
+            row = get_live(session, Network, self._request.networkid)
+            if row is None:
+                raise InvalidParameterValueError(
+                    f"Unable to find network by id {self._request.networkid}", row="5.4-10"
+                )
         network = NetworkFacts.of(row)
-        check_permission(session, network, plan.owner)
-        if row.is_system:
-            raise InvalidParameterValueError(
-                f"Network id={network.id} is system only and can't be used for vm deployment", row="5.4-12"
-            )
-        if network.zone_id != plan.zone_id:
-            raise InvalidParameterValueError(
-                f"Network id={network.id} doesn't belong to zone {plan.zone_id}", row="5.4-13"
-            )
+        with trace.rule("2.7-4", network=network.name):
+            check_permission(session, network, plan.owner)
+        with trace.rule("5.4-12", network=network.name):
+            if row.is_system:
+                raise InvalidParameterValueError(
+                    f"Network id={network.id} is system only and can't be used for vm deployment", row="5.4-12"
+                )
+        with trace.rule("5.4-13", network=network.name, zone=network.zone_id):
+            if network.zone_id != plan.zone_id:
+                raise InvalidParameterValueError(
+                    f"Network id={network.id} doesn't belong to zone {plan.zone_id}", row="5.4-13"
+                )
         return network
 
     # Work -------------------------------------------------------------------------------------------------------------
@@ -150,13 +179,17 @@ class LocalImport(SharedImport):
     """The import of one image that a named host holds."""
 
     def _host(self, session: Session, pool: StoragePool) -> int:
-        if self._request.hostid is None:
-            raise InvalidParameterValueError("Host is required for Import from local storage", row="5.4-7")
-        host = get_live(session, Host, self._request.hostid)
-        if host is None:
-            raise InvalidParameterValueError("Host not found", row="5.4-8")
-        if not _reaches(host, pool):
-            raise InvalidParameterValueError("Specified Local Storage Pool not found on Host", row="5.4-9")
+        trace = self._job.trace
+        with trace.rule("5.4-7", hostid=self._request.hostid):
+            if self._request.hostid is None:
+                raise InvalidParameterValueError("Host is required for Import from local storage", row="5.4-7")
+        with trace.rule("5.4-8", hostid=self._request.hostid):
+            host = get_live(session, Host, self._request.hostid)
+            if host is None:
+                raise InvalidParameterValueError("Host not found", row="5.4-8")
+        with trace.rule("5.4-9", host=host.name, pool=pool.name):
+            if not _reaches(host, pool):
+                raise InvalidParameterValueError("Specified Local Storage Pool not found on Host", row="5.4-9")
         return host.id
 
 

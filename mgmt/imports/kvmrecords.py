@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError, ResourceAllocationError
 from mgmt.imports.checks import Plan
 from mgmt.imports.diskimages import Image
 from mgmt.imports.facts import DiskOfferingFacts, PoolFacts
+from mgmt.imports.numbers import whole_number
 from mgmt.imports.offerings import CPU_SPEED_DETAIL, Size
 from mgmt.imports.planner import Demand
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.registration import INSTANCE_NAME_SETTING
+from mgmt.imports.trace import Trace
 from mgmt.inventory.limits import CPU, MEMORY, PRIMARY_STORAGE, USER_VM, VOLUME, release, reserve
 from mgmt.inventory.scope import ROOT_ADMIN
 from mgmt.store.models import Nic, UsageEvent, VmDetail, VmInstance, Volume
@@ -44,6 +47,7 @@ class KvmRecords:
 
     services: ImportServices
     plan: Plan
+    trace: Trace
 
     # Numbers --------------------------------------------------------------------------------------------------------
 
@@ -61,7 +65,7 @@ class KvmRecords:
         """What the planner is asked for."""
         return Demand(self.plan.zone_id, *self.numbers(), [disk.offering for disk in disks])
 
-    def claim(self, disks: Sequence[NewDisk]) -> tuple[int, ...]:
+    def claim(self, session: Session, disks: Sequence[NewDisk]) -> tuple[int, ...]:
         """Rows 5.3-7, 5.3-8 and the limits; a root administrator's VM is under none, so nothing is looked at."""
         owner = self.plan.owner
         if owner.account_type == ROOT_ADMIN:
@@ -70,23 +74,28 @@ class KvmRecords:
         memory_mb = self._needed(self.plan.offering.memory_mb, MEMORY_DETAIL)
         amounts = {USER_VM: 1, CPU: cpus, MEMORY: memory_mb, VOLUME: len(disks)}
         amounts[PRIMARY_STORAGE] = sum(disk.size_bytes for disk in disks)
-        try:
-            with self.services.store.session() as session:
+        with self.trace.rule("5.3-9", account=owner.account_uuid, amounts=amounts):
+            try:
                 return reserve(session, owner.account_id, amounts)
-        except ResourceAllocationError as error:
-            raise ResourceAllocationError(
-                f"VM resource allocation error for account: {owner.account_uuid}. {error.text}", row="5.3-9"
-            ) from error
+            except ResourceAllocationError as error:
+                raise ResourceAllocationError(
+                    f"VM resource allocation error for account: {owner.account_uuid}. {error.text}", row="5.3-9"
+                ) from error
 
     def _needed(self, number: int | None, key: str) -> int:
         if number is not None:
             return number
         text = self.plan.details.get(key)
-        if not text:
-            raise InvalidParameterValueError(f"Detail '{key}' must be provided.", row="5.3-7")
-        if not text.strip().isdecimal():
-            raise InvalidParameterValueError(f"Please provide a valid integer value for detail '{key}'.", row="5.3-8")
-        return int(text)
+        with self.trace.rule("5.3-7", detail=key, value=text):
+            if not text:
+                raise InvalidParameterValueError(f"Detail '{key}' must be provided.", row="5.3-7")
+        with self.trace.rule("5.3-8", detail=key, value=text):
+            number = whole_number(text)
+            if number is None:
+                raise InvalidParameterValueError(
+                    f"Please provide a valid integer value for detail '{key}'.", row="5.3-8"
+                )
+        return number
 
     def release(self, claim: tuple[int, ...]) -> None:
         """Give a claim back."""
@@ -126,9 +135,17 @@ class KvmRecords:
             )
             session.add(vm)
             session.flush()
-            suffix = self.services.settings.get_text(INSTANCE_NAME_SETTING) or "VM"
-            vm.instance_name = f"i-{plan.owner.account_id}-{vm.id}-{suffix}"
+            vm.instance_name = self._instance_name(vm.id)
             return vm.id, vm.instance_name
+
+    def next_instance_name(self) -> str:
+        """The instance name that the next VM gets."""
+        with self.services.store.session() as session:
+            return self._instance_name((session.scalar(select(func.max(VmInstance.id))) or 0) + 1)
+
+    def _instance_name(self, vm_id: int) -> str:
+        suffix = self.services.settings.get_text(INSTANCE_NAME_SETTING) or "VM"
+        return f"i-{self.plan.owner.account_id}-{vm_id}-{suffix}"
 
     def add_volumes(self, vm_id: int, disks: Sequence[NewDisk]) -> list[int]:
         """Write the volumes, allocated: without pool and file. Their numbers, in the order of `disks`."""
@@ -208,7 +225,7 @@ def size_of(records: KvmRecords) -> Size:
 def _first(number: int | None, text: str | None) -> int | None:
     if number is not None:
         return number
-    return int(text) if text and text.strip().isdecimal() else None
+    return whole_number(text)
 
 
 RULES: Mapping[str, str] = {

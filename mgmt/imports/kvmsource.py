@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+from sqlalchemy.orm import Session
 
 from mgmt.errors import INTERNAL_ERROR, CloudError, InvalidParameterValueError, ServerApiError
 from mgmt.imports import planner
@@ -17,8 +19,11 @@ from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.registration import PlacedNic, Registration
 from mgmt.imports.request import ImportRequest
+from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.protocol.commands import UnmanagedInstanceTO
+from mgmt.quirks import UNPLANNED_VM_LEFT
+from mgmt.store.models import Host
 
 NO_DESTINATION_ROW = "5.3-11"
 
@@ -35,11 +40,12 @@ class KvmImport:
     plan: Plan
     undo: UndoList
     step: Callable[[str], AbstractContextManager[None]]
+    trace: Trace
     commit: Callable[[], None]
 
     @property
     def records(self) -> KvmRecords:
-        return KvmRecords(self.services, self.plan)
+        return KvmRecords(self.services, self.plan, self.trace)
 
     def offerings(self) -> Offerings:
         """The disk offerings of the disks."""
@@ -55,13 +61,20 @@ class KvmImport:
             networks=self.plan.nic_networks,
             addresses=self.plan.nic_addresses,
             forced=True,
+            trace=self.trace,
         )
         return Registration(self.services, self.plan, offerings, rules, instance, [])
+
+    def check_limits(self, disks: Sequence[NewDisk]) -> None:
+        """Look whether the owner's limits allow the import, without a claim."""
+        with reading(self.services) as session:
+            self.records.claim(session, disks)
 
     def reserve(self, disks: Sequence[NewDisk]) -> None:
         """Claim the owner's limits until the end of the import."""
         records = self.records
-        claim = records.claim(disks)
+        with self.services.store.session() as session:
+            claim = records.claim(session, disks)
         self.undo.add("release the claims on the limits", lambda: records.release(claim), always=True)
 
     def begin(self, disks: Sequence[NewDisk], details: dict[str, str]) -> tuple[int, str, list[int]]:
@@ -75,9 +88,9 @@ class KvmImport:
         """Where the planner puts the VM; without any destination the records stay (row 5.3-11)."""
         try:
             with self.services.store.session() as session:
-                return planner.plan(session, self.records.demand(disks), instance_name)
+                return planner.plan(session, self.records.demand(disks), instance_name, self.trace)
         except CloudError as error:
-            if error.row == NO_DESTINATION_ROW:
+            if error.row == NO_DESTINATION_ROW and self.services.quirks.is_faithful(UNPLANNED_VM_LEFT):
                 self.undo.keep()
             raise
 
@@ -85,7 +98,8 @@ class KvmImport:
         """Write NICs and usage."""
         try:
             with self.services.store.session() as session:
-                registration.add_nics(session, vm_id, nics)
+                with self.trace.rule("3.8-8", nics=len(nics)):
+                    registration.add_nics(session, vm_id, nics)
                 self.commit()
                 registration.add_vm_usage(session, vm_id, size_of(self.records))
                 registration.add_nic_usage(session, vm_id)
@@ -97,6 +111,34 @@ class KvmImport:
             ) from error
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What an import would do: where, with which commands, in how many seconds."""
+
+    host: str
+    pools: Sequence[str]
+    commands: Sequence[str]
+    seconds: float
+
+    @classmethod
+    def of(cls, services: ImportServices, destination: Destination, commands: Sequence[str], seconds: float) -> Preview:
+        """`commands` go to the host of `destination`."""
+        with services.store.session() as session:
+            name = session.get_one(Host, destination.host_id).name
+        pools = [pool.name for pool in destination.pools]
+        return cls(name, pools, [f"{command} {name}" for command in commands], seconds)
+
+
+@contextmanager
+def reading(services: ImportServices) -> Iterator[Session]:
+    """A session whose changes are undone."""
+    with services.store.session() as session:
+        try:
+            yield session
+        finally:
+            session.rollback()
+
+
 class KvmSource(Protocol):
     """An import from one source."""
 
@@ -104,6 +146,10 @@ class KvmSource(Protocol):
 
     def run(self) -> int:
         """Import the VM and return its internal number."""
+        ...
+
+    def preview(self) -> Preview:
+        """Look at everything that can be looked at without a change; raises what the import would be refused with."""
         ...
 
 

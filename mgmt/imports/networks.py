@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import collate, func, select
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, Permissio
 from mgmt.imports.facts import NetworkFacts
 from mgmt.imports.owners import Owner
 from mgmt.imports.request import AUTO_ADDRESS, is_ipv4
+from mgmt.imports.trace import Trace
 from mgmt.inventory.lookup import get_live
 from mgmt.store.models import Domain, Network, Nic, VmInstance
 
@@ -43,28 +44,34 @@ class NicRules:
     networks: Mapping[str, int]
     addresses: Mapping[str, str]
     forced: bool
+    trace: Trace = field(default_factory=Trace, compare=False)
 
 
 def check_before_conversion(session: Session, name: str, nics: Sequence[GuestNic], rules: NicRules) -> None:
     """The checks of step 29: `name` is the source instance's."""
-    if len(nics) != len(rules.networks):
-        raise CloudRuntimeError(
-            f"Different number of nics found on instance {name}: {len(nics)} vs {len(rules.networks)} nics provided",
-            row="2.7-1",
-        )
+    trace = rules.trace
+    with trace.rule("2.7-1", nics=len(nics), mapped=len(rules.networks)):
+        if len(nics) != len(rules.networks):
+            raise CloudRuntimeError(
+                f"Different number of nics found on instance {name}: {len(nics)} vs {len(rules.networks)} nics "
+                "provided",
+                row="2.7-1",
+            )
     for nic in nics:
         network_id = rules.networks.get(nic.nic_id or "")
-        row = get_live(session, Network, network_id)
-        if row is None:
-            shown = "null" if network_id is None else network_id
-            raise CloudRuntimeError(f"Cannot find a network with id = {shown}", row="2.7-2")
+        with trace.rule("2.7-2", nic=nic.nic_id, network=network_id):
+            row = get_live(session, Network, network_id)
+            if row is None:
+                shown = "null" if network_id is None else network_id
+                raise CloudRuntimeError(f"Cannot find a network with id = {shown}", row="2.7-2")
         network = NetworkFacts.of(row)
-        if not rules.forced and mac_is_used(session, network.id, nic.mac_address):
-            raise CloudRuntimeError(
-                f"NIC {nic.nic_id} with MAC address {nic.mac_address} already exists on network {network.shown} and "
-                "forced flag is disabled. Retry with forced flag enabled if a new MAC address to be generated.",
-                row="2.7-3",
-            )
+        with trace.rule("2.7-3", nic=nic.nic_id, mac=nic.mac_address, forced=rules.forced):
+            if not rules.forced and mac_is_used(session, network.id, nic.mac_address):
+                raise CloudRuntimeError(
+                    f"NIC {nic.nic_id} with MAC address {nic.mac_address} already exists on network {network.shown} "
+                    "and forced flag is disabled. Retry with forced flag enabled if a new MAC address to be generated.",
+                    row="2.7-3",
+                )
         _check_nic(session, nic, network, rules.addresses.get(nic.nic_id or ""), rules)
 
 
@@ -72,20 +79,23 @@ def place_nics(
     session: Session, nics: Sequence[GuestNic], rules: NicRules
 ) -> list[tuple[GuestNic, NetworkFacts, str | None]]:
     """The checks of step 33: each NIC with its network and the address asked for (IPv4, `auto`, or None)."""
-    addresses = [_address(nic, rules.addresses.get(nic.nic_id or "")) for nic in nics]
+    trace = rules.trace
+    with trace.rule("2.7-33", nics=len(nics)):
+        addresses = [_address(nic, rules.addresses.get(nic.nic_id or "")) for nic in nics]
     placed = []
     for nic, address in zip(nics, addresses, strict=True):
-        if nic.adapter_type != nics[0].adapter_type:
-            raise InvalidParameterValueError(
-                f"Multiple network adapter of different type ({nics[0].adapter_type}, {nic.adapter_type}) are not "
-                "supported for import. Please make sure that all network adapters are of the same type",
-                row="2.7-33",
-            )
-        row = get_live(session, Network, rules.networks.get(nic.nic_id or ""))
-        if row is None:
-            raise InvalidParameterValueError(
-                f"Suitable network for nic(ID: {nic.nic_id}) not found during VM import", row="2.7-33"
-            )
+        with trace.rule("2.7-33", nic=nic.nic_id, adapter_type=nic.adapter_type, address=address):
+            if nic.adapter_type != nics[0].adapter_type:
+                raise InvalidParameterValueError(
+                    f"Multiple network adapter of different type ({nics[0].adapter_type}, {nic.adapter_type}) are not "
+                    "supported for import. Please make sure that all network adapters are of the same type",
+                    row="2.7-33",
+                )
+            row = get_live(session, Network, rules.networks.get(nic.nic_id or ""))
+            if row is None:
+                raise InvalidParameterValueError(
+                    f"Suitable network for nic(ID: {nic.nic_id}) not found during VM import", row="2.7-33"
+                )
         network = NetworkFacts.of(row)
         _check_nic(session, nic, network, address, rules)
         placed.append((nic, network, address))
@@ -105,26 +115,32 @@ def _address(nic: GuestNic, asked: str | None) -> str | None:
 
 
 def _check_nic(session: Session, nic: GuestNic, network: NetworkFacts, address: str | None, rules: NicRules) -> None:
-    if network.zone_id != rules.zone_id:
-        raise InvalidParameterValueError(
-            f"Network(ID: {network.uuid}) for nic(ID: {nic.nic_id}) belongs to a different zone than VM to be imported",
-            row="2.7-4",
-        )
-    check_permission(session, network, rules.owner)
-    check_host_name(session, network, rules.host_name)
-    if network.guest_type == L2:
-        return
-    if not address:
-        raise InvalidParameterValueError(
-            f"NIC(ID: {nic.nic_id}) needs a valid IP address for it to be associated with network(ID: {network.uuid}). "
-            "nicipaddresslist parameter of API can be used for this",
-            row="2.7-7",
-        )
-    if address != AUTO_ADDRESS and not is_free(session, network, address):
-        raise InvalidParameterValueError(
-            f"IP address {address} for NIC(ID: {nic.nic_id}) is not available in network(ID: {network.uuid})",
-            row="2.7-8",
-        )
+    trace = rules.trace
+    with trace.rule("2.7-4", nic=nic.nic_id, network=network.name, zone=network.zone_id):
+        if network.zone_id != rules.zone_id:
+            raise InvalidParameterValueError(
+                f"Network(ID: {network.uuid}) for nic(ID: {nic.nic_id}) belongs to a different zone than VM to be "
+                "imported",
+                row="2.7-4",
+            )
+        check_permission(session, network, rules.owner)
+    with trace.rule("2.7-6", network=network.name, host_name=rules.host_name):
+        check_host_name(session, network, rules.host_name)
+    with trace.rule("2.7-7", nic=nic.nic_id, guest_type=network.guest_type, address=address):
+        if network.guest_type == L2:
+            return
+        if not address:
+            raise InvalidParameterValueError(
+                f"NIC(ID: {nic.nic_id}) needs a valid IP address for it to be associated with network(ID: "
+                f"{network.uuid}). nicipaddresslist parameter of API can be used for this",
+                row="2.7-7",
+            )
+    with trace.rule("2.7-8", nic=nic.nic_id, address=address):
+        if address != AUTO_ADDRESS and not is_free(session, network, address):
+            raise InvalidParameterValueError(
+                f"IP address {address} for NIC(ID: {nic.nic_id}) is not available in network(ID: {network.uuid})",
+                row="2.7-8",
+            )
 
 
 def check_host_name(session: Session, network: NetworkFacts, host_name: str) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from mgmt.errors import INTERNAL_ERROR, CloudError, InvalidParameterValueError, ServerApiError
 from mgmt.imports.facts import ServiceOfferingFacts
+from mgmt.imports.numbers import MAX_INT, whole_number
 
-MAX_INT = 2**31 - 1
 CPU_SPEED_DETAIL = "cpuSpeed"
 
 
@@ -85,7 +85,8 @@ def fit(
 
 
 def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.strip().isdecimal() else default
+    number = whole_number(text)
+    return default if number is None else number
 
 
 def _check_custom_cpus(offering: ServiceOfferingFacts, cpus: int) -> None:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from mgmt.errors import (
     INTERNAL_ERROR,
@@ -19,7 +20,6 @@ from mgmt.errors import (
     InvalidParameterValueError,
     JavaError,
     PermissionDeniedError,
-    ResourceAllocationError,
     ServerApiError,
     ServerStoppingError,
 )
@@ -27,40 +27,47 @@ from mgmt.imports.checks import (
     KVM_SOURCES,
     UNMANAGED,
     Plan,
-    VmwarePlan,
     check_kvm_source,
     check_source,
     resolve,
-    resolve_vmware,
 )
+from mgmt.imports.cleanup import converted_files, volume_file
 from mgmt.imports.control import ImportCancelledError, ImportControl, Phase
 from mgmt.imports.controlled import controlled
 from mgmt.imports.conversion import Conversion, sanitise
 from mgmt.imports.disks import DiskRules, check_mappings
 from mgmt.imports.external import ExternalImport
-from mgmt.imports.facts import HostFacts
+from mgmt.imports.facts import HostFacts, ImageStoreFacts, PoolFacts
 from mgmt.imports.images import LocalImport, SharedImport
 from mgmt.imports.kvmsource import KvmImport, KvmSource
 from mgmt.imports.leftovers import remove_converted, remove_imported
-from mgmt.imports.networks import NicRules, check_before_conversion
+from mgmt.imports.networks import NicRules
 from mgmt.imports.ovfexport import OvfExport
 from mgmt.imports.placement import choose_hosts, place
 from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
-from mgmt.imports.preflight import guest_nics, needed, nic_rules
+from mgmt.imports.preflight import check_networks, reserve_vm
 from mgmt.imports.registration import Registration
 from mgmt.imports.request import ImportRequest, Requester
 from mgmt.imports.source import Minimum, Source, is_windows
 from mgmt.imports.sourcing import SourceFinder
 from mgmt.imports.tasks import TaskRecorder
-from mgmt.imports.trace import Trace
+from mgmt.imports.trace import SINGLE, Trace
 from mgmt.imports.undo import UndoList
+from mgmt.imports.vmwarechecks import VmwarePlan, resolve_vmware
 from mgmt.inventory.events import record_event
-from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
+from mgmt.inventory.limits import release
 from mgmt.jobs.waiting import Work, run_blocking
-from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
-from mgmt.quirks import IMPORT_WITHOUT_WAIT, LATE_DISK_MAPPING_CHECK, NULL_TASK_ERROR_TEXT, TASK_LEFT_RUNNING
+from mgmt.quirks import (
+    CONVERTED_FILES_LEFT,
+    IMPORT_WITHOUT_WAIT,
+    IMPORTED_DISKS_LEFT,
+    LATE_DISK_MAPPING_CHECK,
+    NULL_TASK_ERROR_TEXT,
+    STOP_LEAVES_IMPORT,
+    TASK_LEFT_RUNNING,
+)
 from mgmt.store import models
 from mgmt.vmware.connector import VcenterCredentials
 
@@ -69,6 +76,7 @@ logger = logging.getLogger(__name__)
 EVENT_TYPE = "VM.IMPORT"
 TIMEOUT_SETTING = "convert.vmware.instance.to.kvm.timeout"  # hours
 THREADS_SETTING = "threads.on.kvm.host.to.import.vmware.vm.files"
+STOPPED_TEXT = "The management server was stopped during the import"
 NULL_TASK_TEXT = (
     'Cannot invoke "com.cloud.vm.ImportVMTaskVO.setUpdated(java.util.Date)" because "importVMTaskVO" is null'
 )
@@ -98,7 +106,7 @@ class ImportPipeline:
         self.task = TaskRecorder(self.services.store, self.services.providers)
         # Texts for callers lose this import's own secrets only. The server's redactor knows every secret, a login's
         # password like `password` among them, and would tear holes into CloudStack's sentences.
-        self._redactor = Redactor()
+        self._redactor = self.trace.redactor
         self.undo = UndoList(self.services.journal, self._redactor)
         self._claims: list[tuple[int, ...]] = []
 
@@ -141,7 +149,7 @@ class ImportPipeline:
             return self._import_from_kvm(source)
         with self._step("resolve"):
             with self.services.store.session() as session:
-                plan = resolve(session, self.request, self.requester, self.services)
+                plan = resolve(session, self.request, self.requester, self.services, self.trace)
             self._event(plan, "Started", "INFO")
             if source == UNMANAGED:
                 self._fail_unmanaged(plan)
@@ -154,16 +162,15 @@ class ImportPipeline:
 
     def _import_from_kvm(self, source: str) -> int:
         with self._step("resolve"), self.services.store.session() as session:
-            plan = check_kvm_source(session, self.request, self.requester, self.services)
+            plan = check_kvm_source(session, self.request, self.requester, self.services, self.trace)
         failed = True
         try:
-            vm_id = KVM_IMPORTS[source](
-                KvmImport(self.services, self.request, plan, self.undo, self._step, self.control.commit)
-            ).run()
+            job = KvmImport(self.services, self.request, plan, self.undo, self._step, self.trace, self.control.commit)
+            vm_id = KVM_IMPORTS[source](job).run()
             failed = False
             return vm_id
         except ServerStoppingError:
-            self.undo.forget()
+            self._stopped()
             raise
         except CloudError as error:
             if self.control.fail():
@@ -173,14 +180,17 @@ class ImportPipeline:
             self.control.fail()
             self.undo.run(failed=failed)
 
+    def _stopped(self) -> None:
+        """The server stops: upstream's import just ends, with all that it made."""
+        if self.services.quirks.is_faithful(STOP_LEAVES_IMPORT):
+            self.undo.forget()
+        elif self.task.exists:
+            self.task.failed(STOPPED_TEXT)
+
     def _fail_unmanaged(self, plan: Plan) -> None:
         # importVm has no branch for this source upstream: no host is even asked (import-vm 5.1).
         self._event(plan, "Completed", "ERROR")
-        raise ServerApiError(
-            INTERNAL_ERROR,
-            f"Failed to find unmanaged vm with name: {self.request.name} in cluster: {plan.cluster.uuid}",
-            row="5.1",
-        )
+        raise no_branch_for_unmanaged(self.request, plan, self.trace)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -209,7 +219,7 @@ class ImportPipeline:
             failed = False
             return vm_id
         except ServerStoppingError:
-            self.undo.forget()
+            self._stopped()
             raise
         except CloudError as error:
             if self.control.fail():
@@ -285,6 +295,7 @@ class ImportPipeline:
             vm_name=self.request.name,
             use_vddk=self.request.usevddk,
             details=plan.details,
+            trace=self.trace,
         )
         with self._step("check host"):
             checked = conversion.check_host(windows=False)
@@ -312,11 +323,11 @@ class ImportPipeline:
         self.task.converting(convert_host)
         ovf_directory = None
         if not export_on_host:
-            with self._step("export"):
+            with self._step("export"), self.trace.rule("30", location=location.name):
                 export = OvfExport(self.services, self.undo, vmware.credentials, location, self.control.progress)
                 ovf_directory = export.run(source.name)
         timeout_s = self.services.settings.get_int(TIMEOUT_SETTING) * 3600
-        with self._step("convert"):
+        with self._step("convert"), self.trace.rule("3.4", host=convert_host.name, location=location.name):
             convert_uuid = conversion.convert(
                 source,
                 vmware.credentials,
@@ -326,12 +337,8 @@ class ImportPipeline:
                 extra_params=self.request.extraparams,
                 ovf_directory=ovf_directory,
             )
-        self.undo.add(
-            f"remove the converted files {convert_uuid} from {location.name}",
-            lambda: remove_converted(self.services, convert_host.id, location, convert_uuid, len(source.vm.disks)),
-            when_cancelled=True,
-        )
-        with self._step("import"):
+        self._undo_conversion(convert_host, location, convert_uuid, len(source.vm.disks))
+        with self._step("import"), self.trace.rule("3.5", host=import_host.name):
             converted = conversion.import_converted(
                 source,
                 vmware.credentials,
@@ -342,19 +349,47 @@ class ImportPipeline:
                 ovf_directory=ovf_directory,
                 timeout_s=None if self.services.quirks.is_faithful(IMPORT_WITHOUT_WAIT) else timeout_s,
             )
-        self.undo.add(
-            "delete the imported disks",
-            lambda: remove_imported(self.services, import_host.id, converted.disks or []),
-            when_cancelled=True,
-        )
+        self._undo_disks(import_host, converted)
         with self._step("sanitise"):
-            instance = sanitise(converted, source)
+            with self.trace.rule("3.7", disks=len(converted.disks or [])):
+                instance = sanitise(converted, source)
             self.task.importing(import_host)
         return self._register(plan, vmware, rules, instance)
 
-    @staticmethod
-    def _disk_rules(plan: Plan, vmware: VmwarePlan) -> DiskRules:
-        return DiskRules(plan.display_name, plan.zone_uuid, plan.cluster, vmware.offerings)
+    # Upstream leaves what hosts wrote after a failure. A cancelled import does not, with whatever agents there are.
+
+    def _undo_conversion(
+        self, host: HostFacts, location: PoolFacts | ImageStoreFacts, convert_uuid: str, disks: int
+    ) -> None:
+        services = self.services
+        what = f"remove the converted files {convert_uuid} from {location.name}"
+        if services.quirks.is_faithful(CONVERTED_FILES_LEFT):
+            self.undo.add(
+                what,
+                lambda: remove_converted(services, host.id, location, convert_uuid, disks),
+                when_cancelled=True,
+            )
+            return
+        command = converted_files(location, convert_uuid)
+        self.undo.add(what, lambda: services.cleanups.send(host.id, what, command))
+
+    def _undo_disks(self, host: HostFacts, converted: UnmanagedInstanceTO) -> None:
+        services = self.services
+        if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
+            self.undo.add(
+                "delete the imported disks",
+                lambda: remove_imported(services, host.id, converted.disks or []),
+                when_cancelled=True,
+            )
+            return
+        for disk in converted.disks or []:
+            command = volume_file(services.store, disk.datastoreName or "", disk.fileBaseName or "")
+            if command is not None:
+                what = f"delete the imported disk {disk.fileBaseName} in pool {disk.datastoreName}"
+                self.undo.add(what, partial(services.cleanups.send, host.id, what, command))
+
+    def _disk_rules(self, plan: Plan, vmware: VmwarePlan) -> DiskRules:
+        return DiskRules(plan.display_name, plan.zone_uuid, plan.cluster, vmware.offerings, self.trace)
 
     def _create_task(
         self, plan: Plan, credentials: VcenterCredentials, convert_host: HostFacts, import_host: HostFacts
@@ -372,23 +407,12 @@ class ImportPipeline:
         )
 
     def _reserve(self, plan: Plan, source: Source) -> None:
-        cpus, memory_mb = needed(plan, source.vm)
-        owner = plan.owner
-        try:
-            with self.services.store.session() as session:
-                claim = reserve(session, owner.account_id, {USER_VM: 1, CPU: cpus, MEMORY: memory_mb})
-        except ResourceAllocationError as error:
-            # A checked exception upstream: it goes past the failure handler, so the task stays Running (import-vm 4.1).
-            raise ImportLimitError(
-                f"VM resource allocation error for account: {owner.account_uuid}. {error.text}", row="27"
-            ) from error
-        self._claims.append(claim)
+        with self.services.store.session() as session:
+            self._claims.append(reserve_vm(session, plan, source.vm, self.trace))
 
     def _check_networks(self, plan: Plan, source: Source) -> NicRules:
-        rules = nic_rules(plan, forced=self.request.forced)
         with self.services.store.session() as session:
-            check_before_conversion(session, source.name, guest_nics(source.vm), rules)
-        return rules
+            return check_networks(session, plan, source.vm, self.trace, forced=self.request.forced)
 
     def _register(self, plan: Plan, vmware: VmwarePlan, rules: NicRules, instance: UnmanagedInstanceTO) -> int:
         with self._step("register"):
@@ -400,12 +424,15 @@ class ImportPipeline:
         return vm_id
 
 
-class ImportLimitError(CloudError):
-    """A limit that the import would exceed: 530 in the job, and no CloudRuntimeException inside the pipeline."""
+def no_branch_for_unmanaged(request: ImportRequest, plan: Plan, trace: Trace) -> ServerApiError:
+    """How importVm ends for the source unmanaged (row 5.1)."""
+    text = f"Failed to find unmanaged vm with name: {request.name} in cluster: {plan.cluster.uuid}"
+    error = ServerApiError(INTERNAL_ERROR, text, row="5.1")
+    trace.refused(error, SINGLE, "5.1", {"importsource": request.importsource})
+    return error
 
 
 # What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
 RULES: Mapping[str, str] = {
     "5.1": "importsource is unmanaged, for which importVm has no branch (importUnmanagedInstance has)",
-    "27": "a resource limit of the owner would be passed; the task stays Running",
 }

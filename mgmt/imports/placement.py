@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from mgmt.imports.checks import VmwarePlan
 from mgmt.imports.facts import ClusterFacts, HostFacts, ImageStoreFacts, PoolFacts
 from mgmt.imports.hosts import CONVERSION_HOST, IMPORT_HOST, HostChoice
 from mgmt.imports.pools import (
@@ -20,6 +19,7 @@ from mgmt.imports.pools import (
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import ImportRequest
 from mgmt.imports.trace import Trace
+from mgmt.imports.vmwarechecks import VmwarePlan
 from mgmt.inventory.lookup import get_live
 from mgmt.store import models
 

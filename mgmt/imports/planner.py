@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from mgmt.errors import CloudRuntimeError
 from mgmt.imports.facts import DiskOfferingFacts, PoolFacts
 from mgmt.imports.tags import supports
+from mgmt.imports.trace import Trace
 from mgmt.inventory.capacity import NO_USAGE, usage_by_host
 from mgmt.store.models import Cluster, Host, StoragePool, Zone
 
@@ -41,21 +42,25 @@ class Destination:
     pools: tuple[PoolFacts, ...]
 
 
-def plan(session: Session, demand: Demand, instance_name: str) -> Destination:
+def plan(session: Session, demand: Demand, instance_name: str, trace: Trace) -> Destination:
     """A destination; raises CloudRuntimeError (rows 5.3-10 and 5.3-11) with CloudStack's texts."""
-    if demand.cpu_number is None or demand.cpu_speed_mhz is None or demand.memory_mb is None:
+    numbers = {"cpu": demand.cpu_number, "mhz": demand.cpu_speed_mhz, "memory_mb": demand.memory_mb}
+    with trace.rule("5.3-10", **numbers):
+        if demand.cpu_number is None or demand.cpu_speed_mhz is None or demand.memory_mb is None:
+            raise CloudRuntimeError(
+                f"Import failed for Vm: {instance_name} while finding deployment destination", row="5.3-10"
+            )
+    with trace.rule("5.3-11", zone=demand.zone_id, disks=len(demand.disks)) as rule:
+        for host in _hosts_with_room(session, demand):
+            pools = _pools_of(session, host)
+            chosen = [next((pool for pool in pools if supports(pool, offering)), None) for offering in demand.disks]
+            found = tuple(pool for pool in chosen if pool is not None)
+            if len(found) == len(demand.disks):
+                rule.saw(host=host.name, pools=[pool.name for pool in found])
+                return Destination(host.id, found)
         raise CloudRuntimeError(
-            f"Import failed for Vm: {instance_name} while finding deployment destination", row="5.3-10"
+            f"Import failed for Vm: {instance_name}. Suitable deployment destination not found", row="5.3-11"
         )
-    for host in _hosts_with_room(session, demand):
-        pools = _pools_of(session, host)
-        chosen = [next((pool for pool in pools if supports(pool, offering)), None) for offering in demand.disks]
-        found = tuple(pool for pool in chosen if pool is not None)
-        if len(found) == len(demand.disks):
-            return Destination(host.id, found)
-    raise CloudRuntimeError(
-        f"Import failed for Vm: {instance_name}. Suitable deployment destination not found", row="5.3-11"
-    )
 
 
 def first_host(session: Session, zone_id: int) -> Host | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from mgmt.errors import CloudRuntimeError
 from mgmt.imports.queue import ImportQueue
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.inventory.settings import GlobalSettings
@@ -62,6 +63,21 @@ class NoHostControl:
         return False
 
 
+class Cleanups(Protocol):
+    """Clean-up commands to hosts (`mgmt.imports.cleanup.HostCleanups`)."""
+
+    def send(self, host_id: int, what: str, command: Command) -> None:
+        """Have a host delete something; raises CloudRuntimeError with the reason why it is not done (yet)."""
+        ...
+
+
+class NoCleanups:
+    """No host is ever asked to clean up."""
+
+    def send(self, host_id: int, what: str, command: Command) -> None:
+        raise CloudRuntimeError("no host can be asked to clean up")
+
+
 class VcenterSession(Protocol):
     """A logged-in vCenter session (`mgmt.vmware.session.VcenterSession`). Every method may raise VcenterError."""
 
@@ -97,5 +113,6 @@ class ImportServices:
     agents: Agents
     vcenters: Vcenters
     staging: StagingArea = field(default_factory=NoStaging)
+    cleanups: Cleanups = field(default_factory=NoCleanups)
     host_control: HostControl = field(default_factory=NoHostControl)
     import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))

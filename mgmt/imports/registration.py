@@ -20,10 +20,12 @@ from mgmt.imports.checks import Plan
 from mgmt.imports.disks import DiskRules, PlacedDisk, place_disks, split_disks
 from mgmt.imports.facts import NetworkFacts
 from mgmt.imports.networks import GuestNic, NicRules, is_free, mac_is_used, next_free, place_nics
+from mgmt.imports.numbers import MAX_LONG, whole_number
 from mgmt.imports.offerings import Size, fit_offering
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import AUTO_ADDRESS
+from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.inventory.limits import PRIMARY_STORAGE, VOLUME, reserve
 from mgmt.protocol.commands import UnmanagedInstanceTO
@@ -54,19 +56,26 @@ class Registration:
     claims: list[tuple[int, ...]]
     commit: Callable[[], None] = _go_on
 
+    @property
+    def trace(self) -> Trace:
+        """What the checks of this import are noted in."""
+        return self.nic_rules.trace
+
     def register(self, undo: UndoList) -> int:
         """Write all records and return the VM's internal number.
 
         Raises CloudErrors with CloudStack's texts; `undo` then holds how to take the records back.
         """
-        size = fit_offering(
-            self.plan.offering,
-            self.plan.details,
-            cpu_number=self.instance.cpuCores,
-            cpu_speed_mhz=self.instance.cpuSpeed,
-            memory_mb=self.instance.memory,
-            name=self.plan.display_name,
-        )
+        instance = self.instance
+        with self.trace.rule("3.8-1", cpus=instance.cpuCores, mhz=instance.cpuSpeed, memory_mb=instance.memory):
+            size = fit_offering(
+                self.plan.offering,
+                self.plan.details,
+                cpu_number=instance.cpuCores,
+                cpu_speed_mhz=instance.cpuSpeed,
+                memory_mb=instance.memory,
+                name=self.plan.display_name,
+            )
         disks = self._place_disks()
         with self.services.store.session() as session:
             nics = place_nics(session, self._guest_nics(), self.nic_rules)
@@ -81,31 +90,36 @@ class Registration:
     ) -> None:
         """Write volumes, NICs and usage; a failure says in its text which of them it met."""
         name = self.plan.display_name
-        with _stage(f"Failed to import volumes while importing vm: {name}."):
+        with (
+            self.trace.rule("3.8-7", disks=len(disks), details=list(self.plan.details)),
+            _stage(f"Failed to import volumes while importing vm: {name}."),
+        ):
             self._add_volumes(session, vm_id, disks)
-        with _stage(f"Failed to import NICs while importing vm: {name}."):
+        with (
+            self.trace.rule("3.8-8", nics=len(nics)),
+            _stage(f"Failed to import NICs while importing vm: {name}."),
+        ):
             self.add_nics(session, vm_id, nics)
         self.commit()
-        self._publish_usage(session, vm_id, size)
+        with self.trace.rule("3.8-9", vm=vm_id):
+            self._publish_usage(session, vm_id, size)
 
     def _place_disks(self) -> list[PlacedDisk]:
-        rules = DiskRules(self.plan.display_name, self.plan.zone_uuid, self.plan.cluster, self.offerings)
+        rules = DiskRules(self.plan.display_name, self.plan.zone_uuid, self.plan.cluster, self.offerings, self.trace)
         root, data = split_disks(self.instance.disks or [], rules)
         owner = self.plan.owner
         with self.services.store.session() as session:
             disks = place_disks(session, root, data, rules)
-            try:
-                claim = reserve(
-                    session,
-                    owner.account_id,
-                    {VOLUME: len(disks), PRIMARY_STORAGE: sum(disk.size_bytes for disk in disks)},
-                )
-            except ResourceAllocationError as error:
-                raise ServerApiError(
-                    INTERNAL_ERROR,
-                    f"Volume resource allocation error for owner: {owner.account_uuid}. {error.text}",
-                    row="3.8-5",
-                ) from error
+            amounts = {VOLUME: len(disks), PRIMARY_STORAGE: sum(disk.size_bytes for disk in disks)}
+            with self.trace.rule("3.8-5", account=owner.account_uuid, amounts=amounts):
+                try:
+                    claim = reserve(session, owner.account_id, amounts)
+                except ResourceAllocationError as error:
+                    raise ServerApiError(
+                        INTERNAL_ERROR,
+                        f"Volume resource allocation error for owner: {owner.account_uuid}. {error.text}",
+                        row="3.8-5",
+                    ) from error
         self.claims.append(claim)
         return disks
 
@@ -205,9 +219,10 @@ class Registration:
         text = self.plan.details.get(key)
         if text is None:
             return None
-        if not text.strip().isdecimal():
+        number = whole_number(text, MAX_LONG)
+        if number is None:
             raise CloudRuntimeError(f'For input string: "{text}"', row="3.8-7")  # Long.parseLong's words
-        return int(text)
+        return number
 
     # NICs ---------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """The rows of the import as documentation: read from the code itself, so that none can be forgotten.
 
-A row is a `Row("H3", ...)` of a decision table (or one of a module's own small table), or an error that is raised with
-`row="13b"`. Its texts are taken from the source (a value that a text quotes stands as `<value>`); its condition is a
-sentence of the module's `RULES`, `condition -> result` where the row refuses nothing.
+A row is a `Row("H3", ...)` of a decision table (or one of a module's own small table), an error that is raised with
+`row="13b"`, or a step that is only noted (`trace.rule("19")`) and that the module's `RULES` describes. Its texts are
+taken from the source (a value that a text quotes stands as `<value>`); its condition is a sentence of the module's
+`RULES`, `condition -> result` where the row refuses nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,9 @@ def import_rules() -> list[Rule]:
     """All rows of the import, by module and in the order of the code; raises UndescribedRuleError."""
     rules: list[Rule] = []
     for file in sorted(_FOLDER.glob("*.py")):
-        found = dict(_rows(ast.parse(file.read_text(encoding="utf-8"))))
+        tree = ast.parse(file.read_text(encoding="utf-8"))
         described: Mapping[str, str] = getattr(importlib.import_module(f"{PACKAGE}.{file.stem}"), "RULES", {})
+        found: dict[str, list[str]] = {row: [] for row in traced_rows(tree) if row in described} | dict(_rows(tree))
         for missing in found.keys() ^ described.keys():
             known = "its RULES do not describe it" if missing in found else "no code of it has that row"
             raise UndescribedRuleError(f"{PACKAGE}.{file.stem}: row {missing}: {known}")
@@ -55,6 +57,16 @@ def import_rules() -> list[Rule]:
                 raise UndescribedRuleError(f"{PACKAGE}.{file.stem}: row {row}: RULES must say what it gives")
             rules.append(Rule(row, file.stem, condition, tuple(texts) or (result,), refuses=bool(texts)))
     return rules
+
+
+def traced_rows(tree: ast.Module) -> list[str]:
+    """The rows that a module notes in the trace, in the order of the code."""
+    return [
+        row
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("rule", "passed")
+        for row in _strings(node.args[0])
+    ]
 
 
 def _rows(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
@@ -156,6 +168,18 @@ def named_tests(rules: list[Rule], folder: Path) -> dict[str, list[str]]:
         for name in re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE):
             for row in _named_rows(name, by_slug):
                 named[row].append(f"{file.relative_to(folder.parent).as_posix()}::{name}")
+    return named
+
+
+def named_cases(cases: Iterable[str], folder: Path) -> dict[str, list[str]]:
+    """The tests that are named after exactly these ids: `test_H12_H13_...` names two."""
+    named: dict[str, list[str]] = {case: [] for case in cases}
+    for file in sorted(folder.rglob("test_*.py")):
+        for name in re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE):
+            for word in name.removeprefix("test_").removeprefix("row_").split("_"):
+                case = word.replace("p", ".").replace("i", "-") if word[:1].isdigit() else word
+                if case in named:
+                    named[case].append(f"{file.relative_to(folder.parent).as_posix()}::{name}")
     return named
 
 

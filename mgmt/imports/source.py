@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mgmt.errors import CloudRuntimeError
 from mgmt.imports.facts import ServiceOfferingFacts
+from mgmt.imports.numbers import whole_number
 from mgmt.imports.ports import VcenterSession
 from mgmt.imports.trace import Row, Table, Trace
 from mgmt.vmware.connector import VcenterCredentials
@@ -38,7 +39,7 @@ class Minimum:
 def _first(number: int | None, text: str | None) -> int | None:
     if number is not None:
         return number
-    return int(text) if text and text.strip().isdecimal() else None
+    return whole_number(text)
 
 
 def is_windows(vm: SourceVm) -> bool:
@@ -139,13 +140,16 @@ class Source:
         return [disk.disk_id or "" for disk in self.vm.disks]
 
 
-def wrapped(error: VcenterError, name: str, credentials: VcenterCredentials) -> CloudRuntimeError:
+def wrapped(error: VcenterError, name: str, credentials: VcenterCredentials, trace: Trace) -> CloudRuntimeError:
     """Row C1: a failure while talking to vCenter, with CloudStack's words around the reason."""
     if isinstance(error, CloneError):  # its text is whole
-        return CloudRuntimeError(error.text, row="C7")
-    return CloudRuntimeError(
-        f"Error while finding or cloning VM: {name} from vCenter {credentials.host}: {error.text}", row="C1"
-    )
+        refusal = CloudRuntimeError(error.text, row="C7")
+    else:
+        refusal = CloudRuntimeError(
+            f"Error while finding or cloning VM: {name} from vCenter {credentials.host}: {error.text}", row="C1"
+        )
+    trace.refused(refusal, SOURCE_VM.name, refusal.row or "C1", {"vm": name, "vcenter": credentials.host})
+    return refusal
 
 
 def decide_source(
@@ -153,6 +157,7 @@ def decide_source(
 ) -> tuple[SourceVm, bool]:
     """The source VM and whether it has to be cloned; raises the errors of rows C2-C6 and VcenterError."""
     vm = session.find_vm(name)
+    trace.passed("C1", vcenter=credentials.host, datacenter=credentials.datacenter)
     facts = SourceFacts(name=name, credentials=credentials, vm=vm, minimum=minimum)
     decision = trace.decide(SOURCE_VM, facts)
     return facts.found, decision == CLONE

@@ -52,7 +52,7 @@ class SourceFinder:
                     if ticket.is_granted:
                         return self._cloned(session, vm) if must_clone else Source(vm, is_clone=False)
             except VcenterError as error:
-                raise wrapped(error, self.name, self.credentials) from error
+                raise wrapped(error, self.name, self.credentials, self.trace) from error
             with self.step("wait in the queue"), self.control.interruptible(ticket.withdraw):
                 yield ticket
 

@@ -22,13 +22,25 @@ class Undo:
     when_cancelled: bool
 
 
+@dataclass(frozen=True)
+class NotUndone:
+    """An entry that could not be undone, in words, and why."""
+
+    what: str
+    reason: str
+
+
 class UndoList:
-    """What was made, oldest first. Running it is best effort: a failure is a warning and the rest still runs."""
+    """What was made, oldest first. Running it is best effort: a failure is a warning and the rest still runs.
+
+    `not_undone` are the entries that failed.
+    """
 
     def __init__(self, journal: Journal, redactor: Redactor) -> None:
         self._journal = journal
         self._redactor = redactor
         self._entries: list[Undo] = []
+        self.not_undone: list[NotUndone] = []
 
     def add(self, what: str, run: Callable[[], None], *, always: bool = False, when_cancelled: bool = False) -> None:
         """Record how to unmake something; with `always` it is unmade after success as well.
@@ -61,6 +73,7 @@ class UndoList:
             entry.run()
         except Exception as error:  # whatever went wrong, the other entries must have their turn
             reason = self._redactor.text(str(error))
+            self.not_undone.append(NotUndone(entry.what, reason))
             logger.warning("clean-up: could not %s: %s", entry.what, reason)
             self._journal.record("import", "clean up", what=entry.what, state="failed", reason=reason)
             return reason

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from mgmt.errors import AgentUnavailableError, OperationTimedOutError
 from mgmt.imports.checks import check_cluster
 from mgmt.imports.ports import Agents
+from mgmt.imports.trace import Trace
 from mgmt.protocol.commands import GetUnmanagedInstancesAnswer, GetUnmanagedInstancesCommand, UnmanagedInstanceTO
 from mgmt.store.models import Cluster, Host, VmInstance
 
@@ -45,7 +46,7 @@ def list_unmanaged(
     `name` is the exact name passed to the hosts, `keyword` a part of the name in any case. Raises
     InvalidParameterValueError for a cluster that is missing or of another hypervisor.
     """
-    check_cluster(session, cluster_id)
+    check_cluster(session, cluster_id, Trace())
     cluster = session.get_one(Cluster, cluster_id)
     if cluster.allocation_state != "Enabled":
         return []

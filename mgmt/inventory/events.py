@@ -6,7 +6,8 @@ Upstream: server/.../event/ActionEventUtils.java (what an event is made of) and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -57,6 +58,26 @@ RESOURCE_TYPES: Mapping[str, type[models.Entity] | None] = {
     "Snapshot": None,
     "Vpc": None,
 }
+
+
+class EventCaller(Protocol):
+    """On whose behalf something happens (`mgmt.commands.declaration.Caller` has it)."""
+
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def account_id(self) -> int: ...
+    @property
+    def domain_id(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Originator:
+    """An EventCaller that is no caller of the API."""
+
+    user_id: int
+    account_id: int
+    domain_id: int
 
 
 def record_event(

@@ -6,7 +6,6 @@ server/.../resource/ResourceManagerImpl.java (updateHost).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from mgmt.agents.states import TRANSITIONS, Status
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.capacity import NO_USAGE, Usage, decimal, percentage, usage_by_host
 from mgmt.inventory.listing import ONE, ByIds, RowPages, Window, any_like_keyword, equals_ignoring_case
+from mgmt.inventory.resource_states import ResourceEvent, move_resource
 from mgmt.store.models import (
     Cluster,
     GuestOsCategory,
@@ -86,28 +86,16 @@ _LOCAL_POOLS = select(_POOLS_TABLE.c.host_id).where(
 )
 _EPOCH = datetime(1970, 1, 1)
 
-# ResourceState.java: what Enable and Disable do to a host's resource state.
-_RESOURCE_TRANSITIONS: Mapping[tuple[str, str], str] = {
-    ("Enabled", "Enable"): "Enabled",
-    ("Enabled", "Disable"): "Disabled",
-    ("Disabled", "Enable"): "Enabled",
-    ("Disabled", "Disable"): "Disabled",
-}
-
-
-class NoTransitionError(Exception):
-    """A change of resource state that the host's present one does not allow; the text is CloudStack's."""
-
 
 class HostStatsLike(Protocol):
-    """A host's load as its agent reported it; memory in KB, network in KB."""
+    """A host's load as its agent reported it; network in KB."""
 
     @property
     def cpu_utilization(self) -> float: ...
     @property
     def average_load(self) -> float: ...
     @property
-    def used_memory_kbs(self) -> float: ...
+    def used_memory_bytes(self) -> float: ...
     @property
     def network_read_kbs(self) -> float: ...
     @property
@@ -315,7 +303,7 @@ def _stats(stats: HostStatsLike | None) -> dict[str, Any]:
         "cpuloadaverage": stats.average_load,
         "networkkbsread": int(stats.network_read_kbs),
         "networkkbswrite": int(stats.network_write_kbs),
-        "memoryused": int(stats.used_memory_kbs),
+        "memoryused": int(stats.used_memory_bytes),
     }
 
 
@@ -336,12 +324,6 @@ def possible_events(status: str) -> str:
     return "; ".join(TRANSITIONS.get(Status(status), {}))
 
 
-def host_text(host: Host) -> str:
-    """The host as Java's `HostVO.toString` writes it into error texts."""
-    fields = {"id": host.id, "name": host.name, "type": host.type, "uuid": host.uuid}
-    return "Host " + json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
-
-
 def change_allocation_state(host: Host, allocation_state: str) -> None:
     """Enable or disable `host`.
 
@@ -352,12 +334,7 @@ def change_allocation_state(host: Host, allocation_state: str) -> None:
         raise InvalidParameterValueError(
             f"Invalid allocation state: {allocation_state}, only Enable/Disable are allowed"
         )
-    next_state = _RESOURCE_TRANSITIONS.get((host.resource_state, allocation_state))
-    if next_state is None:
-        raise NoTransitionError(
-            f"No next resource state found for current state = {host.resource_state} event = {allocation_state}"
-        )
-    host.resource_state = next_state
+    move_resource(host, ResourceEvent(allocation_state))
 
 
 def change_os_category(session: Session, host: Host, category_id: int) -> None:
@@ -366,3 +343,12 @@ def change_os_category(session: Session, host: Host, category_id: int) -> None:
     if category is None:
         raise InvalidParameterValueError("Please specify a valid guest OS category.")
     host.os_category_id = None if category.name.lower() == "none" else category.id
+
+
+def put_detail(session: Session, host_id: int, name: str, value: str) -> None:
+    """Write one detail of a host."""
+    row = session.scalar(select(HostDetail).where(HostDetail.host_id == host_id, HostDetail.name == name))
+    if row is None:
+        session.add(HostDetail(host_id=host_id, name=name, value=value))
+    else:
+        row.value = value

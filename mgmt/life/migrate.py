@@ -65,14 +65,36 @@ def migrate_vm(
             wanted = _wanted_host(session, host_id, autoselect=autoselect)
             target = _target(session, caller, vm, wanted)
             move = _plan(session, services, vm, target)
-        statistics.collect(services, move.source_id, move.name)
-        _prepare_target(services, move)
-        with services.store.session() as session:
-            vm = session.get_one(VmInstance, vm_id)
-            vm.last_host_id = move.source_id
-            transit(session, services.providers, vm, VmEvent.MIGRATION_REQUESTED, move.target_id)
-        _move(services, move)
-        _check_arrival(services, move)
+        _carry_out(services, move)
+
+
+def _carry_out(services: LifeServices, move: _Move) -> None:
+    statistics.collect(services, move.source_id, move.name)
+    _prepare_target(services, move)
+    with services.store.session() as session:
+        vm = session.get_one(VmInstance, move.vm_id)
+        vm.last_host_id = move.source_id
+        transit(session, services.providers, vm, VmEvent.MIGRATION_REQUESTED, move.target_id)
+    _move(services, move)
+    _check_arrival(services, move)
+
+
+def migrate_away(services: LifeServices, vm_id: int) -> None:
+    """Move a VM, which the caller has locked, off its host, to one of its cluster that the server chooses.
+
+    Raises CloudRuntimeError and ServerApiError; the VM then runs on where it was. Upstream:
+    VirtualMachineManagerImpl.migrateAway.
+    """
+    with services.store.session() as session:
+        vm = session.get_one(VmInstance, vm_id)
+        if vm.state != VmState.RUNNING or vm.host_id is None:
+            raise CloudRuntimeError(f"{vm_text(vm)} is not Running, it is {vm.state}")
+        source = session.get_one(Host, vm.host_id)
+        hosts = candidates(session, vm, avoid={source.id}, cluster_id=source.cluster_id)
+        if not hosts:
+            raise CloudRuntimeError(f"Unable to find a host to migrate {vm_text(vm)} to")
+        move = _plan(session, services, vm, hosts[0])
+    _carry_out(services, move)
 
 
 def _wanted_host(session: Session, host_id: int | None, *, autoselect: bool) -> Host | None:

@@ -20,6 +20,18 @@ class Agents(Protocol):
         """The host's answer; raises AgentUnavailableError or OperationTimedOutError."""
         ...
 
+    def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
+        """Let a host have the commands of maintenance only, or all again."""
+        ...
+
+    def disconnect(self, host_id: int, reason: str) -> bool:
+        """Close the host's link: it is Disconnected; False without a link."""
+        ...
+
+    def remove(self, host_id: int) -> None:
+        """Let the host's agent stop and end its link: it is Removed."""
+        ...
+
 
 @dataclass(frozen=True)
 class LifeServices:

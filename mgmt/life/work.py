@@ -18,6 +18,7 @@ class VmWork:
         self._clock = clock or RealClock()
         self._guard = threading.Lock()
         self._queues: dict[int, deque[threading.Event]] = {}
+        self.stopped_for_pool: dict[int, list[int]] = {}  # VMs to start when a pool's maintenance ends
 
     @contextmanager
     def on(self, vm_id: int) -> Iterator[None]:

@@ -94,6 +94,15 @@ ca.plugin.root.auth.strictness | false | boolean
 [Access / Project / ProjectManager]
 allow.user.create.projects | true | boolean
     Whether users may create projects
+[Compute / Capacity / AlertManager]
+cluster.cpu.allocated.capacity.disablethreshold | 0.85 | float
+    Share of a cluster's CPU that may be promised before no more instances come
+cluster.cpu.allocated.capacity.notificationthreshold | 0.75 | float
+    Share of a cluster's CPU that may be promised before an alert is written
+cluster.memory.allocated.capacity.disablethreshold | 0.85 | float
+    Share of a cluster's memory that may be promised before no more instances come
+cluster.memory.allocated.capacity.notificationthreshold | 0.75 | float
+    Share of a cluster's memory that may be promised before an alert is written
 [Compute / Capacity / CapacityManager]
 cpu.overprovisioning.factor | 1.0 | float
     Factor by which CPU of a cluster's hosts may be promised beyond what is there
@@ -191,9 +200,17 @@ job.cancel.threshold.minutes | 60 | long
     Minutes after which a job that still runs is cancelled
 job.expire.minutes | 1440 | long
     Minutes that a finished job is kept
+[Compute / High Availability / ResourceManager]
+host.maintenance.local.storage.strategy | Error | text
+    What maintenance does with VMs on local storage: Error (refuse), ForceStop or Migration
+[Compute / High Availability / HighAvailabilityManagerImpl]
+vm.ha.migration.max.retries | 5 | integer
+    How often a VM is tried to be moved off a host in maintenance
 [Management Server / Stats Collection / StatsCollector]
 host.stats.interval | 60000 | integer
     Milliseconds between two rounds of asking hosts for their load
+storage.stats.interval | 60000 | integer
+    Milliseconds between two rounds of asking hosts how full pools are
 [Miscellaneous / Others / QueryService]
 default.ui.page.size | 20 | long
     Entries a page of the web interface shows

@@ -6,14 +6,15 @@ fails on task names it does not know; neither is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from mgmt.vmware.errors import VcenterError, VcenterTaskError
+from mgmt.vmware.known import rebound
 from mgmt.vmware.link import VcenterLink, fault_text
-from mgmt.vmware.sdk import type_name, vim, vmodl
+from mgmt.vmware.sdk import moref, type_name, vim, vmodl
 
 PAGE_SIZE = 200
 MAX_WAIT_S = 60
@@ -74,26 +75,35 @@ class Collector:
 
     def read(self, references: Iterable[Any], kind: Any, paths: Sequence[str]) -> list[Found]:
         """`paths` of the given objects of type `kind`."""
-        starts = [start_at(reference) for reference in references]
-        return self._retrieve(starts, kind, paths) if starts else []
+        wanted = list(references)
+        if not wanted:
+            return []
+        key = ("read", tuple((type(one), moref(one)) for one in wanted), kind, tuple(paths))
+        return self.retrieve(key, lambda: [filter_of([start_at(one) for one in wanted], {kind: paths})])
 
-    def walk(self, start: Any, kind: Any, paths: Sequence[str], *traversals: Any) -> list[Found]:
-        """`paths` of the objects of type `kind` that `traversals` reach from `start`, in vCenter's order."""
-        return self._retrieve([start_at(start, *traversals, skip=True)], kind, paths)
+    def walk(self, start: Any, kind: Any, paths: Sequence[str], way: Callable[[], Any]) -> list[Found]:
+        """`paths` of the objects of type `kind` that `way()` leads to from `start`, in vCenter's order.
 
-    def _retrieve(self, starts: list[Any], kind: Any, paths: Sequence[str]) -> list[Found]:
-        return self.retrieve([filter_of(starts, {kind: paths})])
+        `way` is a function of a module, which always gives the same traversal.
+        """
+        key = ("walk", type(start), moref(start), kind, tuple(paths), way)
+        return self.retrieve(key, lambda: [filter_of([start_at(start, way(), skip=True)], {kind: paths})])
 
-    def retrieve(self, filters: list[Any]) -> list[Found]:
-        """What several filters select, in one call."""
-        options = _collector.RetrieveOptions(maxObjects=self._page_size)
-        return list(self._pages(filters, options))
+    def retrieve(self, key: Hashable, filters: Callable[[], list[Any]]) -> list[Found]:
+        """What several filters select, in one call; `key` tells all that `filters` gives."""
+        return list(self._pages((key, self._page_size), filters))
 
-    def _pages(self, specs: list[Any], options: Any) -> Iterator[Found]:
-        page = self._link.call(self._pc.RetrievePropertiesEx, specs, options)
+    def _pages(self, key: Hashable, filters: Callable[[], list[Any]]) -> Iterator[Found]:
+        stub = self._link.stub
+
+        def arguments() -> list[Any]:
+            return [filters(), _collector.RetrieveOptions(maxObjects=self._page_size)]
+
+        page = self._link.call(stub.ask, self._pc, "RetrievePropertiesEx", key, arguments)
         while page is not None:
             for content in page.objects or ():
-                yield Found(content.obj, {prop.name: prop.val for prop in content.propSet or ()})
+                values = {prop.name: rebound(prop.val, stub) for prop in content.propSet or ()}
+                yield Found(rebound(content.obj, stub), values)
             if not page.token:
                 return
             page = self._link.call(self._pc.ContinueRetrievePropertiesEx, page.token)

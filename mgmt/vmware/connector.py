@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from mgmt.observe.journal import Journal
@@ -12,6 +13,7 @@ from mgmt.observe.redaction import Redactor
 from mgmt.providers import Providers
 
 if TYPE_CHECKING:
+    from mgmt.vmware.known import KnownExchanges
     from mgmt.vmware.session import VcenterSession
 
 TIMEOUT_SETTING = "vmware.vcenter.session.timeout"
@@ -47,6 +49,12 @@ class VcenterConnector:
         self._redactor = redactor
         self._versions: dict[str, tuple[float, str]] = {}  # when it was chosen, and pyvmomi's name of it
 
+    @cached_property
+    def _known(self) -> KnownExchanges:
+        from mgmt.vmware.known import KnownExchanges
+
+        return KnownExchanges()
+
     @contextmanager
     def connect(self, credentials: VcenterCredentials) -> Iterator[VcenterSession]:
         """A logged-in session for the block; logged out at its end.
@@ -68,6 +76,7 @@ class VcenterConnector:
             clock=self._providers.clock,
             timeout_s=timeout_s,
             version=self._known_version(credentials.host),
+            known=self._known,
         )
         self._versions.setdefault(credentials.host, (self._providers.clock.monotonic(), link.version))
         try:

@@ -7,7 +7,7 @@ import io
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from xml.etree import ElementTree
@@ -24,6 +24,7 @@ from mgmt.vmware.errors import (
     VcenterUnreachableError,
     transport_error,
 )
+from mgmt.vmware.known import KnownExchanges, Rebound
 from mgmt.vmware.sdk import (
     NAMESPACE,
     OLDEST_VERSION,
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 DEFAULT_PORT = 443
 VERSION_FILE = "/sdk/vimServiceVersions.xml"
 USER_AGENT = "pyvmomi"
+# Answers that are facts about many objects; those of other methods are read once each.
+_REPEATED = frozenset({"RetrieveServiceContent", "RetrievePropertiesEx"})
 _NEEDED = ("sessionManager", "propertyCollector", "rootFolder")
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<name>[^\s:/\[\]@]+))(?::(?P<port>\d{1,5}))?")
 
@@ -99,21 +102,52 @@ class Recorder:
         self._journal.record("vcenter", method, vcenter=self._vcenter, duration_ms=duration_ms, outcome=outcome)
 
 
+class _NoSession:
+    """Stands behind the managed objects of answers that sessions share: they are names, and cannot be called."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def SupportServerGUIDs(self) -> bool:
+        """What pyvmomi's reader asks for."""
+        return False
+
+
 class _Stub(SoapStubAdapter):  # type: ignore[misc]  # pyvmomi has no types
     """pyvmomi's SOAP client, which records each call and raises `VcenterError`s only."""
 
-    def __init__(self, recorder: Recorder, connections: Connections, **kwargs: Any) -> None:
+    def __init__(self, recorder: Recorder, connections: Connections, known: KnownExchanges, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._recorder = recorder
         self._connections = connections
+        self._known = known
+        self._nobody = _NoSession(self.version)
         self.cookie: str = ""
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:
         """Run one vSphere method; pyvmomi calls this for every method of every object."""
+        return self._invoke(info, lambda: self._write(mo, info, args))
+
+    def ask(self, mo: Any, name: str, key: Hashable, arguments: Callable[[], list[Any]]) -> Any:
+        """Run method `name` of `mo`; `key` tells all that `arguments` gives, which is called only for a new key."""
+        info = mo._GetMethodInfo(name)
+        known = (self.versionId, name, mo._moId, key)
+        return self._invoke(
+            info, lambda: self._known.request(known, lambda: self.SerializeRequest(mo, info, arguments()))
+        )
+
+    def _write(self, mo: Any, info: Any, args: Any) -> bytes:
+        if any(arg is not None for arg in args):
+            written: bytes = self.SerializeRequest(mo, info, args)
+            return written
+        key = (self.versionId, info.wsdlName, mo._moId)
+        return self._known.request(key, lambda: self.SerializeRequest(mo, info, args))
+
+    def _invoke(self, info: Any, request: Callable[[], bytes]) -> Any:
         started = self._recorder.start()
         outcome = "ok"
         try:
-            return self._exchange(mo, info, args)
+            return self._exchange(info, request())
         except vmodl.MethodFault as fault:
             outcome = type_name(fault)
             raise fault_error(fault) from None
@@ -129,9 +163,8 @@ class _Stub(SoapStubAdapter):  # type: ignore[misc]  # pyvmomi has no types
         finally:
             self._recorder.end(info.wsdlName, started, outcome)
 
-    def _exchange(self, mo: Any, info: Any, args: Any) -> Any:
+    def _exchange(self, info: Any, request: bytes) -> Any:
         """One request; pyvmomi writes it and reads the answer, the connection is ours."""
-        request = self.SerializeRequest(mo, info, args)
         headers = {"SOAPAction": self.versionId, "Content-Type": "text/xml; charset=UTF-8", "User-Agent": USER_AGENT}
         if self.cookie:
             headers["Cookie"] = self.cookie
@@ -140,10 +173,17 @@ class _Stub(SoapStubAdapter):  # type: ignore[misc]  # pyvmomi has no types
         self.cookie = answer.headers.get("set-cookie", self.cookie)
         if answer.status not in (200, 500):
             raise http.client.HTTPException(f"{answer.status} {answer.reason}")
-        result = SoapResponseDeserializer(self).Deserialize(io.BytesIO(answer.body), info.result)
+        if answer.status == 200 and info.wsdlName in _REPEATED:
+            return self._known.answer(self.versionId, answer.body, lambda: _read(self._nobody, answer.body, info))
+        result = _read(self, answer.body, info)
         if answer.status == 200:
             return result
         raise result
+
+
+def _read(stub: Any, body: bytes, info: Any) -> Any:
+    """What an answer holds; its managed objects are of the session behind `stub`."""
+    return SoapResponseDeserializer(stub).Deserialize(io.BytesIO(body), info.result)
 
 
 def fault_text(fault: Any) -> str:
@@ -175,7 +215,7 @@ class VcenterLink:
         timeout_s: float,
     ) -> None:
         self.stub = stub
-        self.content = content
+        self.content = content  # the service content
         self.recorder = recorder
         self.clock = clock
         self._connections = connections
@@ -237,19 +277,20 @@ def open_link(
     clock: Clock,
     timeout_s: float,
     version: str | None = None,
+    known: KnownExchanges | None = None,
 ) -> VcenterLink:
     """Connect to the vCenter at `name[:port]` and log in.
 
     Raises VcenterUnreachableError or VcenterLoginError. No exchange takes longer than `timeout_s`. `version` is
-    pyvmomi's name of the version to speak, None to read from vCenter which it offers.
+    pyvmomi's name of the version to speak, None to read from vCenter which it offers. `known` is what sessions share.
     """
     host, port = split_address(address)
     recorder = Recorder(journal, clock, address)
     connections = Connections(host, port, timeout_s)
     try:
         version = version or choose_version(_published_versions(host, port, connections, recorder))
-        stub = _Stub(recorder, connections, host=host, port=port, version=version)
-        content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+        stub = _Stub(recorder, connections, known or KnownExchanges(), host=host, port=port, version=version)
+        content = Rebound(vim.ServiceInstance("ServiceInstance", stub).RetrieveContent(), stub)
         if any(getattr(content, name, None) is None for name in _NEEDED):
             raise VcenterUnreachableError("Unexpected answer of vCenter to RetrieveServiceContent: no service content")
         link = VcenterLink(

@@ -17,6 +17,7 @@ vim: Any = _vim
 vmodl: Any = _vmodl
 SoapStubAdapter: Any = _soap_adapter.SoapStubAdapter
 SoapResponseDeserializer: Any = _soap_adapter.SoapResponseDeserializer
+ManagedObject: Any = _support.ManagedObject
 _vmomi_support: Any = _support
 
 NAMESPACE = "urn:vim25"

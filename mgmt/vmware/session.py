@@ -63,12 +63,9 @@ class VcenterSession:
     @cached_property
     def _entry(self) -> list[Found]:
         """The datacenters and the custom fields: what nearly every look-up begins with, in one call."""
-        content = self._link.content
-        folders = step(vim.Folder, "childEntity", again("folders"), name="folders")
-        filters = [filter_of([start_at(content.rootFolder, folders, skip=True)], {vim.Datacenter: ["name"]})]
-        if content.customFieldsManager is not None:
-            filters.append(filter_of([start_at(content.customFieldsManager)], {vim.CustomFieldsManager: ["field"]}))
-        return self._collector.retrieve(filters)
+        root, fields = self._link.content.rootFolder, self._link.content.customFieldsManager
+        key = ("entry", moref(root), None if fields is None else moref(fields))
+        return self._collector.retrieve(key, lambda: _entry_filters(root, fields))
 
     @cached_property
     def _datacenter(self) -> Any:
@@ -112,7 +109,7 @@ class VcenterSession:
         return "" if key is None else _custom_text(found, key)
 
     def _walk_vms(self, paths: Sequence[str]) -> list[Found]:
-        return self._collector.walk(self._datacenter, vim.VirtualMachine, paths, below("vmFolder"))
+        return self._collector.walk(self._datacenter, vim.VirtualMachine, paths, _to_vms)
 
     def _find_reference(self, name: str) -> Any | None:
         wanted = name.lower()
@@ -142,15 +139,13 @@ class VcenterSession:
         return sorted(self._hosts(host.reference for host in found).values(), key=lambda host: host.name)
 
     def _walk_hosts(self, paths: Sequence[str]) -> list[Found]:
-        hosts = step(vim.ComputeResource, "host")
-        return self._collector.walk(self._datacenter, vim.HostSystem, paths, below("hostFolder", hosts))
+        return self._collector.walk(self._datacenter, vim.HostSystem, paths, _to_hosts)
 
     def _hosts(self, references: Iterable[Any]) -> dict[str, SourceHost]:
         """Records of the given hosts (None among them is skipped) by moref, each with its cluster."""
         wanted = {moref(reference): reference for reference in references if reference is not None}
-        starts = [start_at(reference, step(vim.HostSystem, "parent")) for reference in wanted.values()]
-        paths = {vim.HostSystem: HOST_PATHS, vim.ClusterComputeResource: ["name"]}
-        found = self._collector.retrieve([filter_of(starts, paths)]) if starts else []
+        key = ("hosts", tuple(wanted))
+        found = self._collector.retrieve(key, lambda: _host_filters(wanted.values())) if wanted else []
         around = {moref(entry.reference): entry for entry in found}
         return {key: _host_record(around[key], around) for key in wanted if key in around}
 
@@ -163,7 +158,7 @@ class VcenterSession:
         host = next((found for found in self._walk_hosts(["name"]) if found.get("name") == hostname), None)
         if host is None:
             raise HostNotFoundError(hostname, self.vcenter)
-        vms = self._collector.walk(host.reference, vim.VirtualMachine, self._name_paths(), step(vim.HostSystem, "vm"))
+        vms = self._collector.walk(host.reference, vim.VirtualMachine, self._name_paths(), _to_vms_of_host)
         for found in vms:
             internal = self._internal_name(found)
             known_as = internal if _USER_VM_INTERNAL_NAME.match(internal) else found.get("name")
@@ -193,9 +188,9 @@ class VcenterSession:
         return found[0]
 
     def _full_record(self, reference: Any, internal_cs_name: str | None = None) -> SourceVm:
-        around = {
-            moref(found.reference): found for found in self._collector.retrieve([_vm_with_surroundings(reference)])
-        }
+        key = ("vm with surroundings", moref(reference))
+        read = self._collector.retrieve(key, lambda: [_vm_with_surroundings(reference)])
+        around = {moref(found.reference): found for found in read}
         vm = around.get(moref(reference))
         if vm is None:
             raise VcenterFaultError(f"The object {moref(reference)} is gone", "ManagedObjectNotFound")
@@ -327,6 +322,31 @@ class VcenterSession:
                 f"Unable to export VM because it is not at powerdOff state. vmName: {vm.get('name')}, host: {host_name}"
             )
         Export(self._link, self._collector, self.vcenter, rules).run(reference, host, target, stem)
+
+
+def _entry_filters(root: Any, fields: Any) -> list[Any]:
+    folders = step(vim.Folder, "childEntity", again("folders"), name="folders")
+    filters = [filter_of([start_at(root, folders, skip=True)], {vim.Datacenter: ["name"]})]
+    if fields is not None:
+        filters.append(filter_of([start_at(fields)], {vim.CustomFieldsManager: ["field"]}))
+    return filters
+
+
+def _to_vms() -> Any:
+    return below("vmFolder")
+
+
+def _to_hosts() -> Any:
+    return below("hostFolder", step(vim.ComputeResource, "host"))
+
+
+def _to_vms_of_host() -> Any:
+    return step(vim.HostSystem, "vm")
+
+
+def _host_filters(hosts: Iterable[Any]) -> list[Any]:
+    starts = [start_at(host, step(vim.HostSystem, "parent")) for host in hosts]
+    return [filter_of(starts, {vim.HostSystem: HOST_PATHS, vim.ClusterComputeResource: ["name"]})]
 
 
 def _vm_with_surroundings(reference: Any) -> Any:

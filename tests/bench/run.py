@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import yaml
+from virtual import import_parameters, write_roomy_world  # its neighbour: both are run as scripts
 
 from mgmt.cli.client import ApiClient, sign
 
@@ -181,54 +181,13 @@ def bench_agents(count: int) -> None:
             client.close()
 
 
-def write_roomy_world(folder: Path) -> Path:
-    """The seed `lab` with a thousand times the storage: its pools are full after some thirty imports."""
-    seed = yaml.safe_load((ROOT / "fixtures/seeds/lab.yaml").read_text(encoding="utf-8"))
-    hosts = yaml.safe_load((ROOT / "fixtures" / seed["agents"]).read_text(encoding="utf-8"))
-    for export in hosts["nfs_exports"]:
-        export["capacity_bytes"] *= 1000
-        export["available_bytes"] = export["capacity_bytes"]
-    (folder / "hosts.yaml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
-    seed |= {"agents": str(folder / "hosts.yaml"), "vcenter": str(ROOT / "fixtures" / seed["vcenter"])}
-    (folder / "seed.yaml").write_text(yaml.safe_dump(seed), encoding="utf-8")
-    return folder / "seed.yaml"
-
-
 def bench_imports(count: int) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         served("--time-scale", "1000000000", "--seed", str(write_roomy_world(Path(folder)))) as (process, ready, _),
     ):
         client = client_of(ready)
-        datacenter = client.call("listVmwareDcs", zoneid=ready["zone_id"])["VMwareDC"][0]["id"]
-        network = client.call("listNetworks", listall=True, type="L2")["network"][0]["id"]
-        offering = client.call("listServiceOfferings", name="Medium Instance")["serviceoffering"][0]["id"]
-        data_offering = client.call("listDiskOfferings", name="Custom Disk")["diskoffering"][0]["id"]
-        vm = next(
-            vm
-            for vm in client.call("listVmwareDcVms", existingvcenterid=datacenter)["unmanagedinstance"]
-            if vm["name"] == "web01"
-        )
-        source = client.call(
-            "listVmwareDcVms", existingvcenterid=datacenter, hostname=vm["hostname"], instancename="web01"
-        )["unmanagedinstance"][0]
-        parameters: dict[str, Any] = {
-            "name": "web01",
-            "zoneid": ready["zone_id"],
-            "clusterid": ready["cluster_id"],
-            "hypervisor": "KVM",
-            "importsource": "vmware",
-            "existingvcenterid": datacenter,
-            "serviceofferingid": offering,
-            "forced": True,
-        }
-        for index, nic in enumerate(source["nic"]):
-            parameters |= {f"nicnetworklist[{index}].nic": nic["id"], f"nicnetworklist[{index}].network": network}
-        for index, disk in enumerate(source["disk"][1:]):
-            parameters |= {
-                f"datadiskofferinglist[{index}].disk": disk["id"],
-                f"datadiskofferinglist[{index}].diskOffering": data_offering,
-            }
+        parameters = import_parameters(client, ready, "web01")
 
         for callers in (1, 4):
             share = count // callers
@@ -255,18 +214,68 @@ def bench_imports(count: int) -> None:
         client.close()
 
 
+def bench_virtual(processes: int, share: int) -> None:
+    """Imports on the automatic clock: each process has a whole world and imports one VM after the other."""
+    label = f"{processes * share:,} imports of two-disk VMs on the virtual clock"
+    begun = time.perf_counter()
+    running = [in_own_process(str(share)) for _ in range(processes)]
+    found = [figures_of(process) for process in running]
+    wall_s = time.perf_counter() - begun
+    done = sum(figures["imports"] for figures in found)
+    cpu_s = sum(figures["cpu_s"] for figures in found)
+    import_wall_s = max(figures["wall_s"] for figures in found)
+    print(
+        f"{label}, {processes} processes: {import_wall_s:.0f} s wall ({wall_s:.0f} with the start), "
+        f"{1e3 * cpu_s / done:.1f} ms CPU each, "
+        f"peak RSS {max(figures['peak_rss_mb'] for figures in found):.0f} MB a process, "
+        f"{sum(figures['virtual_s'] for figures in found) / 86400:.0f} days of the worlds' time"
+    )
+    long = figures_of(in_own_process("fourteen"))
+    print(
+        f"an import of {long['virtual_s'] / 3600:.1f} hours on the virtual clock "
+        f"{1e3 * long['wall_s']:.0f} ms wall, {1e3 * long['cpu_s']:.0f} ms CPU (the fastest of 10)"
+    )
+
+
+def in_own_process(what: str) -> subprocess.Popen[str]:
+    """tests/bench/virtual.py at work."""
+    script = Path(__file__).with_name("virtual.py")
+    return subprocess.Popen(
+        [sys.executable, str(script), what], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def figures_of(process: subprocess.Popen[str]) -> dict[str, float]:
+    """What the process found, once it has ended."""
+    output, _ = process.communicate()
+    if process.returncode != 0:
+        raise SystemExit("imports on the virtual clock failed")
+    figures: dict[str, float] = json.loads(output)
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--only", choices=["start", "calls", "agents", "imports"], help="one part alone")
+    parser.add_argument("--only", choices=["start", "calls", "agents", "imports", "virtual"], help="one part alone")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--imports", type=int, metavar="N", help="imports of the part `imports`, for each line of it")
+    parser.add_argument(
+        "--soak", nargs="?", type=int, const=10_000, metavar="STEPS", help="only random steps in a whole world (10000)"
+    )
+    parser.add_argument(
+        "--imports", type=int, metavar="N", help="how many, in the parts `imports` (for each line of it) and `virtual`"
+    )
     options = parser.parse_args()
+    if options.soak is not None:
+        from soak import soak
+
+        raise SystemExit(soak(options.soak))
     scale = 1 if options.quick else 4
     parts = {
         "start": lambda: bench_start(1 + scale),
         "calls": lambda: bench_calls(500 * scale),
         "agents": lambda: bench_agents(200),
         "imports": lambda: bench_imports(options.imports or 10 * scale),
+        "virtual": lambda: bench_virtual(2, (options.imports or (100 if options.quick else 10_000)) // 2),
     }
     print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.machine()}")
     for name, part in parts.items():

@@ -82,6 +82,12 @@ class Lab:
         return found
 
 
+@pytest.fixture(scope="session")
+def lab_of() -> type[Lab]:
+    """Makes a lab of a started world; the caller closes its client."""
+    return Lab
+
+
 def _starter() -> Iterator[Callable[..., Lab]]:
     labs: list[Lab] = []
 

@@ -109,6 +109,18 @@ def test_fourteen_hours_at_once(lab: Any) -> None:
     assert lab.world.clock.now() - begun_s == pytest.approx(14 * 3600, rel=0.02)
 
 
+def test_an_idle_world_stands_still(lab: Any) -> None:
+    """Pings alone move no clock; an agent that lost its link is back after its pause, and not a minute passes."""
+    clock = lab.world.clock
+    begun_s = clock.now()
+    assert lab.host("kvm2")["state"] == "Up" and clock.now() == begun_s
+    moves = len(lab.world.server.services.journal.entries(kind="host"))
+    lab.world.fleet.drop_link("kvm2")
+    clock.run_until(lambda: len(lab.world.server.services.journal.entries(kind="host")) >= moves + 3)
+    assert lab.host("kvm2")["state"] == "Up"
+    assert 5 <= clock.now() - begun_s < 60
+
+
 def journal_of(lab: Any, name: str, changes: dict[str, object]) -> list[tuple[Any, ...]]:
     """What the journal tells of an import, in its order, without times, ids and which host was drawn."""
     journal = lab.world.server.services.journal

@@ -149,6 +149,11 @@ def test_a_taken_port_is_named() -> None:
     [
         (("--fix", "nope"), "command line: --fix = 'nope' cannot be used: expected 'all', or names out of"),
         (("--seed", "nowhere"), "nowhere"),
+        (("--clock", "fast"), "--clock = 'fast' cannot be used: expected one of real, scaled, manual, automatic"),
+        (
+            ("--clock", "automatic", "--agents", "none"),
+            "settings: clock = 'automatic' cannot be used: expected 'real' or 'manual' with agents = 'none'",
+        ),
         (
             ("--database", "sqlite:////nonexistent/x.db"),
             "cannot open database sqlite:////nonexistent/x.db: No such file",

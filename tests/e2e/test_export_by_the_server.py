@@ -12,7 +12,7 @@ from agent_sim.fleet import load_hosts
 from cloudstack_mock import ApiCallError
 from mgmt.errors import CloudRuntimeError
 from mgmt.fixtures import fixtures_dir
-from vcenter_sim.exports import ExportFaults
+from vcenter_sim.document import ExportFaults
 
 BY_SERVER = {"usevddk": False, "forcemstoimportvmfiles": True}
 

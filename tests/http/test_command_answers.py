@@ -157,9 +157,9 @@ def test_failed_command_leaves_no_rows(edge: Any) -> None:
 
 
 def test_texts_name_the_response_key_of_an_oddly_named_command(edge: Any) -> None:
-    """`API command X` is the response key without `response`; the key of the error is the command's own name."""
+    """`API command X` is the response key without `response`; an error has that key too."""
     answer = edge.get("updateVMAffinityGroup")
-    assert answer.json["updatevmaffinitygroupresponse"]["errortext"] == (
+    assert answer.json["updatevirtualmachineresponse"]["errortext"] == (
         "Unable to execute API command updatevirtualmachine due to missing parameter id"
     )
     edge.recorder.result = Success()

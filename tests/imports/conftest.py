@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+from mgmt.commands.services import Services
 from mgmt.errors import CloudError
 from mgmt.imports.pipeline import ImportPipeline
 from mgmt.imports.ports import ImportServices
@@ -23,8 +25,14 @@ from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import (
     CheckConvertInstanceAnswer,
     CheckConvertInstanceCommand,
+    CheckVolumeAnswer,
+    CheckVolumeCommand,
     ConvertInstanceAnswer,
     ConvertInstanceCommand,
+    CopyRemoteVolumeAnswer,
+    CopyRemoteVolumeCommand,
+    GetRemoteVmsAnswer,
+    GetRemoteVmsCommand,
     ImportConvertedInstanceAnswer,
     ImportConvertedInstanceCommand,
     UnmanagedDisk,
@@ -237,6 +245,18 @@ class World:
     start_ids: dict[str, tuple[Any, int]] = field(default_factory=dict)
     pipelines: list[ImportPipeline] = field(default_factory=list)
 
+    @property
+    def command_services(self) -> Any:
+        """What a handler gets: the services of an import, with those of commands beside them."""
+        own = self.services
+        return Services(
+            **{item.name: getattr(own, item.name) for item in fields(own) if item.name != "cleanups"},
+            jobs=None,  # handlers of imports do not ask for these
+            commands={},
+            management_server_uuid="m",
+            management_server_name="m",
+        )
+
     def id_of(self, name: str) -> int:
         """The internal id of the entity with that uuid."""
         return self._found(name)[1]
@@ -283,11 +303,26 @@ class World:
         self.pipelines.append(pipeline)
         return pipeline.run()
 
-    def refused(self, **changes: Any) -> CloudError:
-        """Run an import that must fail and return its error."""
-        with pytest.raises(CloudError) as caught:
+    def refused(self, *, left: frozenset[str] = frozenset(), **changes: Any) -> CloudError:
+        """Run an import that must fail and return its error.
+
+        Nothing is left of it but events and its task: no other record (`left` names the tables that may have more), and
+        no VM in vCenter.
+        """
+        with self.nothing_left(left), pytest.raises(CloudError) as caught:
             self.run(**changes)
         return caught.value
+
+    @contextmanager
+    def nothing_left(self, left: frozenset[str] = frozenset()) -> Iterator[None]:
+        """Fail when the block leaves more than events and tasks, or VMs in vCenter that can be destroyed."""
+        before, vms = self.dump(), set(self.vcenter.vms)
+        can_destroy = "destroy_vm" not in self.vcenter.failures
+        yield
+        after = self.dump()
+        more = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        assert more <= {"event", "import_vm_task", *left}, more
+        assert set(self.vcenter.vms) == vms or not can_destroy
 
     def reason(self, **changes: Any) -> tuple[str | None, str]:
         """Row and text of an import that fails in or before the try block, with the null-task defect repaired."""
@@ -354,6 +389,28 @@ class World:
             models.ResourceReservation,
         ):
             assert self.rows(model) == [], model.__name__
+
+    def forget_vms(self) -> None:
+        """Take away what imports have made."""
+        with self.services.store.session() as session:
+            for model in (
+                models.Nic,
+                models.Volume,
+                models.VmDetail,
+                models.VmInstance,
+                models.UsageEvent,
+                models.Event,
+            ):
+                session.execute(delete(model))
+
+    def dump(self) -> dict[str, list[Any]]:
+        """Every row of every table that has any."""
+        with closing(self.services.store.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            tables = {
+                name: cursor.execute(f'select * from "{name}"').fetchall() for name in models.Base.metadata.tables
+            }
+        return {name: rows for name, rows in tables.items() if rows}
 
     def journal_text(self) -> str:
         return repr(self.services.journal.entries())
@@ -594,3 +651,39 @@ def make_source() -> Callable[..., SourceVm]:
 def make_converted() -> Callable[..., UnmanagedInstanceTO]:
     """Makes the converted instance that a host would answer with."""
     return converted
+
+
+@pytest.fixture
+def hosts(world: World) -> World:
+    """A world whose hosts also find the VM `rv1` of a remote host, and disk images."""
+    disk = UnmanagedDisk(diskId="0", capacity=5 * GIB, controller="virtio", datastorePath="/vms/rv1-0.qcow2")
+    nic = UnmanagedNic(nicId="0", macAddress="52:54:00:99:00:01", adapterType="virtio")
+    remote = UnmanagedInstanceTO(name="rv1", powerState="PowerOff", cpuCores=1, memory=512, disks=[disk], nics=[nic])
+    world.agents.defaults.update(
+        {
+            GetRemoteVmsCommand: lambda _: GetRemoteVmsAnswer(
+                result=True, details="", unmanagedInstances={"rv1": copy.deepcopy(remote)}
+            ),
+            CopyRemoteVolumeCommand: lambda _: CopyRemoteVolumeAnswer(result=True, filename="copied", size=6 * GIB),
+            CheckVolumeCommand: lambda _: CheckVolumeAnswer(result=True, size=7 * GIB, volumeDetails={}),
+        }
+    )
+    return world
+
+
+@pytest.fixture
+def sources() -> dict[str, dict[str, Any]]:
+    """For each source of importVm what makes a good request of the world's usual one."""
+    image = {"diskpath": "disk.qcow2", "networkid": "l2", "nicnetworklist": {}}
+    return {
+        "vmware": {},
+        "external": {
+            "importsource": "external",
+            "name": "rv1",
+            "host": "192.0.2.60",
+            "username": "root",
+            "nicnetworklist": {"0": {"nic": "0", "network": "l2"}},
+        },
+        "shared": {"importsource": "shared", "name": "sh1", "storageid": "pool-N1", **image},
+        "local": {"importsource": "local", "name": "lo1", "storageid": "pool-L1", "hostid": "K1", **image},
+    }

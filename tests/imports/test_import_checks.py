@@ -295,3 +295,17 @@ def test_row_13a_host_name_of_a_vmware_destination(world: Any) -> None:
     assert world.refused(clusterid="V1", hostname="other").row == "H13"
     world.change("l2", network_domain="other")
     assert world.refused(forced=True).row == "2.7-6"
+
+
+def test_2_19_extra_parameters_are_looked_at_twice(world: Any) -> None:
+    """Table E is asked at the begin and again before the vCenter is looked up; without extra parameters it is not."""
+    world.set("convert.vmware.instance.to.kvm.extra.params.allowed", "true")
+    world.set("convert.vmware.instance.to.kvm.extra.params.allowed.list", "root")
+    world.run(extraparams="--root first")
+    rows = world.trace
+    assert [row for row in rows if row in ("1", "2", "3", "V5", "E4", "19", "20")] == [
+        *["1", "E4", "2", "3", "V5", "E4", "19", "20"]
+    ]
+    world.run(hostname="second", forced=True, extraparams=" ")
+    assert "E4" not in world.trace and "19" in world.trace
+    assert world.refused(importsource="unmanaged", extraparams="--x").row == "E3"

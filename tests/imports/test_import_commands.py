@@ -25,7 +25,7 @@ from mgmt.store.models import VmInstance
 
 def call(world: Any, command: str) -> Call:
     caller = Caller(2, "u", "admin", 2, "admin-account", "admin", 1, 1, "ROOT", "/", "Admin")
-    return Call(world.services, caller, command, "c")
+    return Call(world.command_services, caller, command, "c")
 
 
 def bound(params: Any, **values: Any) -> Bound:

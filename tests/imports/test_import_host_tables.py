@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +63,17 @@ def refusal(table: Any, facts: HostChoice) -> tuple[str | None, str]:
 def test_H1_host_not_found() -> None:
     """A conversion host that is not there is refused by its number."""
     assert refusal(CONVERSION_HOST, choice(asked_id=99)) == ("H1", "Cannot find host with ID 99 for conversion")
+
+
+def test_H8_fifty_choices() -> None:
+    """Of 50 choices by chance all fall on the one host with VDDK; without any both hosts are chosen."""
+    chance = random.Random(50).choice
+    with_vddk = replace(K1, details={**CAPABLE, **VDDK})
+    without = replace(K2, details=CAPABLE)
+    chosen = {convert(choice(cluster_hosts=(with_vddk, without), choose=chance))[1].name for _ in range(50)}
+    assert chosen == {"K1"}
+    hosts = (replace(K1, details=CAPABLE), without)
+    assert {convert(choice(cluster_hosts=hosts, choose=chance))[1].name for _ in range(50)} == {"K1", "K2"}
 
 
 @pytest.mark.parametrize("state", ["Maintenance", "PrepareForMaintenance", "ErrorInMaintenance", "Degraded"])

@@ -294,3 +294,12 @@ def test_addresses_of_a_network_without_cidr(world: Any) -> None:
         ranged = replace(network, cidr="10.1.1.0/24", start_ip="10.1.1.5", end_ip="10.1.1.6")
         assert next_free(session, ranged) == "10.1.1.5"
         assert [is_free(session, ranged, f"10.1.1.{last}") for last in (4, 5, 6, 7)] == [False, True, True, False]
+
+
+def test_vm_without_nics(world: Any, make_source: Any) -> None:
+    """A source without NICs becomes a VM without any: no failure, but nobody is told either."""
+    world.vcenter.vms["web01"] = make_source(nics=0)
+    answers(world, nics=0)
+    world.run(nicnetworklist={})
+    assert world.rows(models.Nic) == []
+    assert world.task.state == "Completed"

@@ -77,7 +77,9 @@ def adopt(world: Any, vm: UnmanagedInstanceTO | None = None, **changes: Any) -> 
 
 
 def refused(world: Any, vm: UnmanagedInstanceTO | None = None, **changes: Any) -> CloudError:
-    with pytest.raises(CloudError) as caught:
+    # Upstream leaves a removed template behind with each call that names none.
+    left = frozenset({"vm_template"} if changes.get("templateid", "") is None else ())
+    with world.nothing_left(left), pytest.raises(CloudError) as caught:
         adopt(world, vm, **changes)
     return caught.value
 
@@ -534,7 +536,7 @@ def test_unmanage_without_any_host(host_world: Any) -> None:
 
 def call(world: Any, command: str) -> Call:
     caller = Caller(2, "u", "admin", 2, "admin-account", "admin", 1, 1, "ROOT", "/", "Admin")
-    return Call(world.services, caller, command, "c")
+    return Call(world.command_services, caller, command, "c")
 
 
 def test_commands(host_world: Any) -> None:

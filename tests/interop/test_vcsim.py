@@ -40,13 +40,13 @@ def admin(client: Any, running: Any) -> Iterator[VcenterLink]:
 
 def datacenter_of(link: VcenterLink) -> Any:
     (found,) = Collector(link).walk(
-        link.content.rootFolder, vim.Datacenter, ["vmFolder"], step(vim.Folder, "childEntity")
+        link.content.rootFolder, vim.Datacenter, ["vmFolder"], lambda: step(vim.Folder, "childEntity")
     )
     return found
 
 
 def vm_named(link: VcenterLink, name: str) -> Any:
-    found = Collector(link).walk(datacenter_of(link).reference, vim.VirtualMachine, ["name"], below("vmFolder"))
+    found = Collector(link).walk(datacenter_of(link).reference, vim.VirtualMachine, ["name"], lambda: below("vmFolder"))
     return next(vm.reference for vm in found if vm.get("name") == name)
 
 
@@ -158,7 +158,7 @@ def test_paging_tokens_are_followed(client: Any, vcsim: Any) -> None:
     with admin(client, vcsim) as link:
         start = datacenter_of(link).reference
         before = len(client.journal.entries())
-        found = Collector(link, page_size=2).walk(start, vim.VirtualMachine, ["name"], below("vmFolder"))
+        found = Collector(link, page_size=2).walk(start, vim.VirtualMachine, ["name"], lambda: below("vmFolder"))
     assert len(found) == 6
     names = [entry.name for entry in client.journal.entries()[before:]]
     assert names == ["RetrievePropertiesEx", "ContinueRetrievePropertiesEx", "ContinueRetrievePropertiesEx", "Logout"]

@@ -351,8 +351,11 @@ class Edge:
 
 
 def furnish(store: Store) -> None:
-    """One zone, pod and KVM cluster with a shared NFS pool."""
+    """One zone, pod and KVM cluster with a shared NFS pool; no statistics are asked."""
+    settings = GlobalSettings(store)
     with store.session() as session:
+        for name in ("host.stats.interval", "storage.stats.interval"):
+            settings.set(session, name, "0")
         zone = Zone(uuid="zone-uuid", name="zone1", local_storage_enabled=True)
         session.add(zone)
         session.flush()
@@ -404,11 +407,20 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def edge(clock: HandClock, furnished: Path, tmp_path: Path) -> Iterator[Edge]:
+def edge_settings() -> dict[str, str]:
+    """Global settings that the edge starts with; a test file may have a fixture of its own."""
+    return {}
+
+
+@pytest.fixture
+def edge(clock: HandClock, furnished: Path, tmp_path: Path, edge_settings: dict[str, str]) -> Iterator[Edge]:
     """An agent manager that listens on a port of the system's choice."""
     providers = Providers(clock=clock)
     store = Store(f"sqlite:///{shutil.copy(furnished, tmp_path / 'world.db')}", providers)
     settings = GlobalSettings(store)
+    for name, value in edge_settings.items():
+        with store.session() as session:
+            settings.set(session, name, value)
     journal = Journal(clock, Redactor())
     manager = AgentManager(
         store, providers, settings, journal, node_id=NODE_ID, management_server_uuid="ms", timer_poll_s=0.01

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from mgmt.agents import connector
+from mgmt.agents.admission import admit
 from mgmt.protocol.commands import (
     AgentConnectStatusAnswer,
     AgentConnectStatusCommand,
@@ -431,6 +434,28 @@ def test_a_link_lost_while_connecting_leaves_alert(edge: Any) -> None:
     agent.receive()
     agent.receive_request(CheckNetworkCommand)
     agent.close()
+    edge.wait_for_status("Alert")
+    edge.agent().attach()
+    edge.wait_for_status("Up")
+
+
+def test_a_link_lost_while_its_host_is_admitted_is_noticed(edge: Any, monkeypatch: Any) -> None:
+    """A link that goes while the records are written does not keep the host's next connection waiting."""
+    writing, lost = threading.Event(), threading.Event()
+
+    def slow_admit(*arguments: Any) -> Any:
+        writing.set()
+        assert lost.wait(20)
+        return admit(*arguments)
+
+    monkeypatch.setattr(connector, "admit", slow_admit)
+    agent = edge.agent()
+    agent.request(edge.startup())
+    agent.receive()
+    assert writing.wait(20)
+    agent.close()
+    edge.wait_for(lambda: not edge.manager._hub._links, "the server to see the link's end")
+    lost.set()
     edge.wait_for_status("Alert")
     edge.agent().attach()
     edge.wait_for_status("Up")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mgmt.protocol.commands import PingAnswer, PingCommand
+from mgmt.protocol.commands import Answer, CheckOnHostCommand, PingAnswer, PingCommand
 
 
 def closed_by_server(sock: socket.socket) -> bool:
@@ -61,6 +61,7 @@ def test_a_bad_frame_closes_that_link_and_leaves_alert(edge: Any, healthy: Any, 
     edge.wait_for_status("Up", guid)
     bad.sock.sendall(data)
     bad.wait_closed()
+    healthy.answer(healthy.receive_request(CheckOnHostCommand), Answer(result=False, details="Heart is beating..."))
     edge.wait_for_status("Alert", guid)
 
 

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from mgmt.protocol.commands import (
     AgentConnectStatusCommand,
@@ -23,7 +24,7 @@ from mgmt.protocol.commands import (
     UnsupportedAnswer,
 )
 from mgmt.protocol.message import Header, Response
-from mgmt.store.models import Host
+from mgmt.store.models import Alert, Host, HostDetail
 
 NODE_ID = 345050284381
 
@@ -154,10 +155,11 @@ def silent(edge: Any) -> None:
 def test_a_ping_keeps_the_host_up_and_is_written_down(edge: Any) -> None:
     """A host that pings is not investigated; last_ping is stored at the next round."""
     agent = up(edge)
+    attached = edge.host().last_ping
     edge.clock.advance(100)
     reply(agent, PingCommand())
     edge.clock.advance(100)
-    edge.wait_for(lambda: edge.host().last_ping is not None, "the ping's record")
+    edge.wait_for(lambda: edge.host().last_ping > attached, "the ping's record")
     assert isinstance(reply(agent, PingCommand()).answers[0], PingAnswer)
     assert edge.status() == "Up"
 
@@ -177,13 +179,13 @@ def test_a_silent_host_that_says_it_is_well_stays_up(edge: Any) -> None:
 
 @pytest.mark.parametrize("answer", [CheckHealthAnswer(result=False, details="bad"), UnsupportedAnswer(result=False)])
 def test_a_silent_host_that_is_not_well_goes_to_alert(edge: Any, answer: Answer) -> None:
-    """No pings, CheckHealth false: Alert, the server closes the link."""
+    """No pings, CheckHealth false, nobody else to ask: Alert, the server closes the link."""
     agent = up(edge)
     silent(edge)
     agent.answer(agent.receive_request(CheckHealthCommand), answer)
     agent.wait_closed()
     edge.wait_for_status("Alert")
-    edge.wait_for_last_move("Up", "Alert", "PingTimeout")
+    edge.wait_for_last_move("Up", "Alert", "AgentDisconnected")
 
 
 def test_a_host_that_does_not_answer_the_health_check_goes_to_alert(edge: Any) -> None:
@@ -267,3 +269,43 @@ def test_a_lost_status_asks_for_another_startup(edge: Any) -> None:
     edge.attached().status = type(edge.attached().status)("Alert")
     assert reply(agent, PingRoutingCommand()).answers[0].sendStartup  # type: ignore[attr-defined]
     assert not reply(agent, PingRoutingCommand(_gatewayAccessible=False)).answers[0].sendStartup  # type: ignore[attr-defined]
+
+
+def alerts(edge: Any) -> list[str]:
+    with edge.store.session() as session:
+        return [f"{alert.name}: {alert.description}" for alert in session.scalars(select(Alert))]
+
+
+def test_a_lost_gateway_is_an_alert(edge: Any) -> None:
+    """`_gatewayAccessible` false writes one alert of the type routing, until it was true again."""
+    agent = up(edge)
+    for has_gateway in (True, False, False, True, False):
+        reply(agent, PingRoutingCommand(_gatewayAccessible=has_gateway))
+    place = f"name: kvm1 (id:{edge.host().uuid}), availability zone: zone1, pod: pod1"
+    expected = [f"ALERT.NETWORK.ROUTING: Host lost connection to gateway, {place}"] * 2
+    edge.wait_for(lambda: alerts(edge) == expected, "the alerts")
+
+
+def test_a_bad_health_check_disables_a_host_where_that_is_wanted(edge: Any) -> None:
+    """With enable.kvm.host.auto.enable.disable a ping's health check disables and enables the host, else nothing.
+
+    A host that an administrator has disabled stays so.
+    """
+    agent = up(edge)
+    reply(agent, PingRoutingCommand(hostHealthCheckResult=False))
+    edge.set("enable.kvm.host.auto.enable.disable", "true")
+    reply(agent, PingRoutingCommand(hostHealthCheckResult=True))
+    for is_healthy, state in ((False, "Disabled"), (True, "Enabled")):
+        reply(agent, PingRoutingCommand(hostHealthCheckResult=is_healthy))
+        edge.wait_for(lambda state=state: edge.host().resource_state == state, state)
+    assert edge.details()["auto.enable.kvm.host"] == "true"
+    with edge.store.session() as session:
+        session.scalars(select(HostDetail).where(HostDetail.name == "auto.enable.kvm.host")).one().value = "false"
+    edge.set_resource_state("Disabled")
+    for is_healthy in (False, True):
+        reply(agent, PingRoutingCommand(hostHealthCheckResult=is_healthy))
+    edge.set_resource_state("Enabled")
+    reply(agent, PingRoutingCommand(hostHealthCheckResult=False))
+    reply(agent, PingRoutingCommand(_gatewayAccessible=False))
+    edge.wait_for(lambda: len(alerts(edge)) == 1, "the work of the pings before")
+    assert edge.host().resource_state == "Enabled"

@@ -304,7 +304,8 @@ def test_a_stopping_server_tells_whoever_waits(edge: Any) -> None:
     edge.wait_for_last_move("Up", "Disconnected", "ManagementServerDown")
     with pytest.raises(ServerStoppingError):
         edge.manager.send(edge.host_id(), CheckHealthCommand())
-    edge.manager.disconnect(edge.host_id(), "too late")
+    with pytest.raises(ServerStoppingError):
+        edge.manager.disconnect(edge.host_id(), "too late")
     edge.manager.stop()
 
 

@@ -91,7 +91,7 @@ class HostResponse(Response):
     memoryallocatedbytes = Out("long", "bytes of memory promised to instances")
     memoryallocatedpercentage = Out("string", "memory promised to instances, in percent")
     memorytotal = Out("long", "bytes of memory")
-    memoryused = Out("long", "KB of memory in use")
+    memoryused = Out("long", "bytes of memory in use")
     memorywithoverprovisioning = Out("string", "bytes of memory after overprovisioning")
     name = Out("string", "name of the host")
     networkkbsread = Out("long", "KB received")
@@ -115,3 +115,42 @@ class HostResponse(Response):
     zoneid = Out("string", "UUID of the zone")
     zonename = Out("string", "name of the zone")
     zonestorageaccessgroups = Out("string", "storage access groups of the zone")
+
+
+class HostMetricsResponse(HostResponse):
+    """A host with its load in readable units."""
+
+    catalogue = "HostMetricsResponse"
+
+    cpuallocateddisablethreshold = Out("boolean", "whether so much CPU is promised that no more instances come")
+    cpuallocatedghz = Out("string", "CPU promised to instances, in GHz")
+    cpuallocatedthreshold = Out("boolean", "whether more CPU is promised than the threshold of alerts")
+    cpudisablethreshold = Out("boolean", "whether so much CPU is in use that no more instances come")
+    cputhreshold = Out("boolean", "whether more CPU is in use than the threshold of alerts")
+    cputotalghz = Out("string", "all CPU, in GHz")
+    cpuusedghz = Out("string", "CPU in use, in GHz")
+    instances = Out("string", "running and all instances on the host")
+    memoryallocateddisablethreshold = Out("boolean", "whether so much memory is promised that no more instances come")
+    memoryallocatedgb = Out("string", "memory promised to instances, in GiB")
+    memoryallocatedthreshold = Out("boolean", "whether more memory is promised than the threshold of alerts")
+    memorydisablethreshold = Out("boolean", "whether so much memory is in use that no more instances come")
+    memorythreshold = Out("boolean", "whether more memory is in use than the threshold of alerts")
+    memorytotalgb = Out("string", "all memory, in GiB")
+    memoryusedgb = Out("string", "memory in use, in GiB")
+    networkread = Out("string", "received, in GiB")
+    networkwrite = Out("string", "sent, in GiB")
+    powerstate = Out("powerstate", "power state of out-of-band management")
+    systeminstances = Out("string", "running and all system instances on the host")
+
+
+class HostTagResponse(Response):
+    """A tag of a host."""
+
+    catalogue = "HostTagResponse"
+
+    hostid = Out("long", "internal number of the host")
+    id = Out("string", "UUID of the tag")
+    isimplicit = Out("boolean", "whether the agent reported it")
+    jobid = Out("string", "UUID of the job under way for it")
+    jobstatus = Out("integer", "state of that job: 0 while it runs")
+    name = Out("string", "the tag")

@@ -43,6 +43,14 @@ class ConvertInstanceCommand(Command, kw_only=True):
 
 
 @wire("com.cloud.agent.api")
+class CleanupConvertedInstanceDisksCommand(Command, kw_only=True):
+    """Delete what a conversion left in the temporary location; since 4.23 (pull request 13151)."""
+
+    vmVolumesStore: DataStoreTO | None = None
+    vmVolumesPrefix: str | None = None
+
+
+@wire("com.cloud.agent.api")
 class ConvertInstanceAnswer(Answer, kw_only=True):
     """The prefix of the converted disks' names. A failed conversion is a plain Answer."""
 

@@ -1,7 +1,8 @@
-"""Health check and host statistics."""
+"""Health check, questions to neighbours about a host that is silent, and host statistics."""
 
 from __future__ import annotations
 
+from mgmt.protocol.commands.machines import NetworkTO
 from mgmt.protocol.records import Answer, Command, Record, wire
 
 
@@ -13,6 +14,35 @@ class CheckHealthCommand(Command, kw_only=True):
 @wire("com.cloud.agent.api")
 class CheckHealthAnswer(Answer, kw_only=True):
     """`result` true: it is."""
+
+
+@wire("com.cloud.agent.api.to")
+class HostTO(Record, kw_only=True):
+    """A host and where it is reached."""
+
+    guid: str | None = None
+    privateNetwork: NetworkTO | None = None
+    publicNetwork: NetworkTO | None = None
+    storageNetwork1: NetworkTO | None = None
+    storageNetwork2: NetworkTO | None = None
+    parent: str | None = None
+
+
+@wire("com.cloud.agent.api")
+class CheckOnHostCommand(Command, kw_only=True):
+    """Has this host's heartbeat on the shared storage stopped? `result` true: it has, the host is down."""
+
+    host: HostTO | None = None
+    reportCheckFailureIfOneStorageIsDown: bool = False
+
+
+@wire("com.cloud.agent.api")
+class PingTestCommand(Command, kw_only=True):
+    """Does this address answer? Either a host's, or a VM's as seen from its router."""
+
+    _computingHostIp: str | None = None
+    _routerIp: str | None = None
+    _privateIp: str | None = None
 
 
 @wire("com.cloud.agent.api")

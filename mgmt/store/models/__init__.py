@@ -24,7 +24,7 @@ from mgmt.store.models.machines import Nic, VmDetail, VmInstance, Volume
 from mgmt.store.models.networks import Network, PhysicalNetwork
 from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from mgmt.store.models.templates import GuestOs, GuestOsCategory, Template
-from mgmt.store.models.work import Alert, AsyncJob, Event, ImportVmTask, UsageEvent
+from mgmt.store.models.work import Alert, AsyncJob, Event, HostCleanup, ImportVmTask, UsageEvent
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -41,6 +41,7 @@ __all__ = [
     "GuestOs",
     "GuestOsCategory",
     "Host",
+    "HostCleanup",
     "HostDetail",
     "Id",
     "ImageStore",

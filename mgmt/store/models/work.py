@@ -92,3 +92,14 @@ class UsageEvent(Base):
     size_bytes: Mapped[int | None]
     details: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     created: Mapped[datetime]
+
+
+class HostCleanup(Base):
+    """A clean-up command that waits until its host is Up; a table of this program, upstream has none."""
+
+    __tablename__ = "host_cleanup"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    host_id: Mapped[int] = mapped_column(index=True)
+    what: Mapped[str] = mapped_column(Text)
+    command: Mapped[str] = mapped_column(Text)  # the content of a request to the agent
+    created: Mapped[datetime]

@@ -213,7 +213,7 @@ def server(server_certificate: tuple[Path, Path]) -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def lab_hosts() -> list[HostDescription]:
-    return load_hosts(LAB)
+    return [host for host in load_hosts(LAB) if not host.spare]
 
 
 @pytest.fixture

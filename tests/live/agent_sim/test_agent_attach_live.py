@@ -309,11 +309,11 @@ def test_unmanaged_instances_of_a_host_without_domains(agent) -> None:
 
 def test_commands_without_a_handler(agent) -> None:
     """A class that Java knows is refused by name; one that it does not know turns the whole array into a BadCommand."""
-    known = UnknownCommand(java_class="com.cloud.agent.api.CheckOnHostCommand", fields={"wait": 0})
+    known = UnknownCommand(java_class="com.cloud.agent.api.PvlanSetupCommand", fields={"wait": 0})
     answer = agent.ask(known)[0]
     assert isinstance(answer, UnsupportedAnswer)
     text = "Unsupported command issued: {}.  Are you sure you got the right type of server?"
-    assert answer.details == text.format("com.cloud.agent.api.CheckOnHostCommand")
+    assert answer.details == text.format("com.cloud.agent.api.PvlanSetupCommand")
     unknown = UnknownCommand(java_class="com.example.NoSuchCommand")
     answers = agent.ask(CheckHealthCommand(), unknown, CheckHealthCommand())
     assert [a.details for a in answers] == [text.format("com.cloud.agent.api.BadCommand")]

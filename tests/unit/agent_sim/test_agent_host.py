@@ -14,12 +14,17 @@ GUID = "11111111-0000-4000-8000-00000000000"
 
 
 def test_lab_file_describes_three_hosts() -> None:
-    """kvm1 and kvm2 have a VDDK library and the plug-in, kvm3 has neither; exports are shared."""
+    """kvm1 and kvm2 have a VDDK library and the plug-in, kvm3 has neither, kvm4 is spare; exports are shared."""
     hosts = load_hosts(LAB)
-    assert [host.name for host in hosts] == ["kvm1", "kvm2", "kvm3"]
-    assert [host.guid for host in hosts] == [f"{GUID}{i}" for i in (1, 2, 3)]
-    assert [host.ip for host in hosts] == ["192.0.2.11", "192.0.2.12", "192.0.2.13"]
-    assert [len(host.vddk_libraries) for host in hosts] == [1, 1, 0]
+    assert [(host.name, host.spare) for host in hosts] == [
+        ("kvm1", False),
+        ("kvm2", False),
+        ("kvm3", False),
+        ("kvm4", True),
+    ]
+    assert [host.guid for host in hosts] == [f"{GUID}{i}" for i in (1, 2, 3, 4)]
+    assert [host.ip for host in hosts] == ["192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.14"]
+    assert [len(host.vddk_libraries) for host in hosts] == [1, 1, 0, 0]
     assert hosts[2].tools.nbdkit_vddk_plugin is None
     assert {export.path for export in hosts[0].nfs_exports} == {"/export/primary", "/export/gold", "/export/secondary"}
     keys = set(hosts[0].properties.as_dict())

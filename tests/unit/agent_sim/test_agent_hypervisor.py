@@ -32,10 +32,14 @@ from agent_sim.storage import HostFiles, NfsServers, name_uuid
 from agent_sim.toolchain.images import write_qcow2
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel
 from mgmt.protocol.commands import (
+    CheckOnHostCommand,
     GetUnmanagedInstancesCommand,
+    HostTO,
+    PingTestCommand,
     PrepareUnmanageVMInstanceAnswer,
     PrepareUnmanageVMInstanceCommand,
 )
+from mgmt.protocol.commands.machines import NetworkTO
 
 GIB = 1024**3
 WEB01 = Domain(
@@ -323,3 +327,62 @@ def test_timers_on_the_machines_clock_sleep_until_due() -> None:
 
     assert 0.019 <= asyncio.run(scenario()) < 5
     assert clock.now() > 1.6e9
+
+
+def test_tools_are_probed_again_and_vddk_is_not(build) -> None:
+    """A ready command and a check of the conversion look at the tools again; VDDK and properties wait for a restart."""
+    host = build(tools=Tools(virt_v2v="2.5.6", nbdkit="1.38.5"))
+    edited = host.host.properties.edited({"vddk.lib.dir": LIBRARY.path, "workers": "7"})
+    host.change_host(
+        dataclasses.replace(
+            host.described,
+            tools=Tools(virt_v2v="2.8.1", nbdkit="1.38.5", nbdkit_vddk_plugin="1.38.5", ovftool="4.6.3", ovmf=True),
+            vddk_libraries=(LIBRARY,),
+            properties=edited,
+        )
+    )
+    tools = {"host.virtv2v.version": "2.8.1", "host.ovftool.version": "4.6.3", "host.uefi.enable": "true"}
+    assert host.probe_tools().ready_details() == tools | {"host.vddk.support": "false"}
+    assert (host.host.properties.workers, host.described.properties.workers) == (5, 7)
+    host.start_agent()
+    assert host.host.properties == edited
+    assert host.probe_tools().ready_details() == tools | {
+        "host.vddk.support": "true",
+        "vddk.lib.dir": LIBRARY.path,
+        "host.vddk.version": "1.38.5",
+    }
+    host.change_host(dataclasses.replace(host.described, tools=Tools()))
+    assert not host.probe_tools().supports_vddk(LIBRARY.path)
+
+
+def test_neighbours_know_a_host_by_its_heartbeat(build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CheckOnHost: a heartbeat on a common NFS pool counts for 60 s after the agent's end; PingTest: the power."""
+    one, two = build(name="one"), build(name="two", ip="192.0.2.12")
+    one.neighbours[two.host.ip] = two
+    now_s = [100.0]
+    monkeypatch.setattr(two._surroundings.timers, "now_s", lambda: now_s[0])
+    question = CheckOnHostCommand(host=HostTO(privateNetwork=NetworkTO(ip="192.0.2.12")))
+
+    def is_missed() -> bool:
+        answer = run(one, question)
+        assert answer.details == (None if answer.result else "Heart is beating...")
+        return answer.result
+
+    def answers_ping(address: str) -> bool:
+        return run(one, PingTestCommand(_computingHostIp=address)).result
+
+    assert is_missed()  # its agent has never run
+    two.start_agent()
+    assert is_missed()  # there is no pool that both write to
+    for host in (one, two):
+        host.storage.add("p", "NetworkFilesystem", "192.0.2.20", "/export/p")
+    assert not is_missed()
+    two.agent_ended()
+    now_s[0] += 59
+    assert not is_missed()
+    now_s[0] += 2
+    assert is_missed() and answers_ping("192.0.2.12") and not answers_ping("192.0.2.99")
+    two.start_agent()
+    two.is_powered = False
+    assert is_missed() and not answers_ping("192.0.2.12")
+    assert run(one, CheckOnHostCommand()).result

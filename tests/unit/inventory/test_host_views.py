@@ -8,8 +8,9 @@ from datetime import datetime
 import pytest
 from sqlalchemy import select
 
+from mgmt.agents.alerts import host_text
 from mgmt.inventory.capacity import MIB, allocated_by_pool, usage_by_host
-from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_row, host_text, host_view, possible_events
+from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_row, host_view, possible_events
 from mgmt.inventory.listing import ByIds
 from mgmt.providers import Providers
 from mgmt.store.database import Store
@@ -21,7 +22,7 @@ from mgmt.store.seeding import seed
 class Stats:
     cpu_utilization: float = 3.456
     average_load: float = 0.4
-    used_memory_kbs: float = 1024.9
+    used_memory_bytes: float = 1024.9
     network_read_kbs: float = 12.5
     network_write_kbs: float = 8.0
 

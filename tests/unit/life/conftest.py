@@ -12,8 +12,10 @@ from sqlalchemy import select
 
 from mgmt.commands import all_declarations
 from mgmt.commands.declaration import Bound, Call, Caller
+from mgmt.commands.life_calls import life_services_of
 from mgmt.commands.services import Services
 from mgmt.inventory.settings import GlobalSettings
+from mgmt.life.maintenance import HostMaintenance
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol import commands as wire
@@ -61,6 +63,12 @@ DEFAULTS: dict[type[Command], Callable[[Any], Answer]] = {
     wire.DettachCommand: lambda command: wire.DettachAnswer(disk=command.disk, result=True),
     wire.PrepareForMigrationCommand: lambda command: wire.PrepareForMigrationAnswer(result=True),
     wire.MigrateCommand: lambda command: wire.MigrateAnswer(result=True),
+    wire.CreateStoragePoolCommand: lambda command: Answer(result=True),
+    wire.ModifyStoragePoolCommand: lambda command: wire.ModifyStoragePoolAnswer(
+        poolInfo=wire.StoragePoolInfo(localPath=command.localPath, capacityBytes=1000, availableBytes=600), result=True
+    ),
+    wire.DeleteStoragePoolCommand: lambda command: Answer(result=True),
+    wire.MaintainCommand: lambda command: wire.MaintainAnswer(willMigrate=True, result=True),
     wire.CheckVirtualMachineCommand: lambda command: wire.CheckVirtualMachineAnswer(state="PowerOn", result=True),
 }
 
@@ -71,6 +79,10 @@ class Agents:
 
     sent: list[tuple[int, Command]] = field(default_factory=list)
     scripts: dict[type[Command], list[Any]] = field(default_factory=dict)
+    in_maintenance: set[int] = field(default_factory=set)
+    unlinked: set[int] = field(default_factory=set)
+    removed: list[int] = field(default_factory=list)
+    comes_up: Callable[[str], bool] = lambda guid: False
 
     def script(self, command: type[Command], *answers: Any) -> None:
         self.scripts.setdefault(command, []).extend(answers)
@@ -82,6 +94,18 @@ class Agents:
         if isinstance(answer, Exception):
             raise answer
         return cast(Answer, answer)
+
+    def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
+        (self.in_maintenance.add if is_in_maintenance else self.in_maintenance.discard)(host_id)
+
+    def disconnect(self, host_id: int, reason: str) -> bool:
+        return host_id not in self.unlinked
+
+    def remove(self, host_id: int) -> None:
+        self.removed.append(host_id)
+
+    def wait_for_hosts_up(self, guids: Any, timeout_s: float) -> bool:
+        return all(self.comes_up(guid) for guid in guids)
 
     def names(self) -> list[str]:
         return [type(command).__name__ for _, command in self.sent]
@@ -310,6 +334,7 @@ def world_on(store: Store) -> Life:
         management_server_uuid="ms",
         management_server_name="ms",
     )
+    services.host_maintenance = HostMaintenance(life_services_of(services))
     return Life(store, services, agents, clock)
 
 

@@ -17,6 +17,7 @@ CATALOGUE: dict[str, list[list[str]]] = {}
 NOT_IN_CATALOGUE = {
     "com.cloud.agent.api.to.NfsTO": "its source was not in the catalogue's modules",
     "com.cloud.agent.api.AgentConnectStatusCommand": "development branch only",
+    "com.cloud.agent.api.CleanupConvertedInstanceDisksCommand": "4.23 and later (pull request 13151)",
     "com.cloud.agent.api.AgentConnectStatusAnswer": "development branch only",
 }
 # Fields that differ from the catalogue, with the reason.

@@ -1,0 +1,59 @@
+"""`cloudstack-mock leaks`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mgmt.cli.client import ApiCallError
+from mgmt.cli.profiles import client_for
+
+
+@click.command()
+@click.option("--url", help="API address, such as http://127.0.0.1:8080/client/api.")
+@click.option("--api-key", help="API key of the caller.")
+@click.option(
+    "--secret-key", help="Secret key of the caller; CLOUDSTACK_MOCK_SECRET_KEY keeps it off the command line."
+)
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Take address and keys from this file.")
+@click.option("--profile", help="Take address and keys from this profile of profiles.toml.")
+@click.option("--job", help="Only what the import with this job id left.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+def leaks(
+    url: str | None,
+    api_key: str | None,
+    secret_key: str | None,
+    ready_file: Path | None,
+    profile: str | None,
+    job: str | None,
+    as_json: bool,
+) -> None:
+    """Say what imports left behind, one line each.
+
+    The server must run with --extensions. Exit status 0: nothing is left; 1: something is; 2: it could not be asked.
+    """
+    client = client_for(profile=profile, ready_file=ready_file, url=url, api_key=api_key, secret_key=secret_key)
+    try:
+        report = client.call("listImportLeaks", jobid=job)["importleaks"]
+    except ApiCallError as error:
+        click.echo(f"{error}\n(a server answers listImportLeaks with --extensions only)", err=True)
+        raise SystemExit(2) from error
+    finally:
+        client.close()
+    found = report.get("leak", [])
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        for leak in found:
+            reason = f": {leak['reason']}" if leak.get("reason") else ""
+            click.echo(
+                f"{leak['kind']} {leak['name']} on {leak['place']} (import of {leak['virtualmachines']}){reason}"
+            )
+        click.echo(f"{len(found)} left by {report['comparedimports']} imports", err=True)
+        for note in report.get("unseen", []):
+            click.echo(f"not seen: {note}", err=True)
+        if report["runningimports"]:
+            click.echo(f"not compared yet: {report['runningimports']} imports under way", err=True)
+    raise SystemExit(1 if found else 0)

@@ -1,0 +1,64 @@
+"""The lab's management server without hosts and vCenter, behind its HTTP edge in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from mgmt.api.app import create_wsgi
+from mgmt.api.signature import sign
+from mgmt.app import ManagementServer, create_server
+from mgmt.config import Settings
+from mgmt.store.models import User
+
+
+@dataclass
+class BareWorld:
+    """The server, its application, and keys by user name."""
+
+    server: ManagementServer
+    app: Any
+    keys: dict[str, tuple[str, str]]
+
+    def client(self) -> FlaskClient:
+        return cast(FlaskClient, self.app.test_client(use_cookies=False))
+
+    def ask(self, name: str, /, *, who: str = "admin", **parameters: str) -> TestResponse:
+        """A signed GET with `response=json` unless given otherwise; a trailing `_` of a name is dropped."""
+        key, secret = self.keys[who]
+        sent = {"response": "json", "command": name, **parameters, "apiKey": key}
+        sent["signature"] = sign(sent, secret)
+        return self.client().get("/client/api", query_string=sent)
+
+    def answer(self, name: str, /, *, who: str = "admin", **parameters: str) -> tuple[int, str, dict[str, Any]]:
+        """Status, key and fields of `ask`."""
+        response = self.ask(name, who=who, **parameters)
+        ((key, fields),) = json.loads(response.get_data()).items()
+        return response.status_code, key, fields
+
+
+def open_world(settings: Settings) -> Iterator[BareWorld]:
+    """A bare world; its users all have keys."""
+    server = create_server(settings)
+    try:
+        keys = {}
+        with server.services.store.session() as session:
+            for user in session.query(User).filter(User.username != "system"):
+                user.api_key = user.api_key or f"{user.username}-key"
+                user.secret_key = user.secret_key or f"{user.username}-secret"
+                keys[user.username] = (user.api_key, user.secret_key)
+        yield BareWorld(server, create_wsgi(server.services), keys)
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def bare_world() -> Iterator[BareWorld]:
+    """The lab as it starts; tests leave it as they found it."""
+    yield from open_world(Settings(port=0, agent_port=0, agents="none", vcenter="none"))
