@@ -64,7 +64,7 @@ class Hypervisor:
         self.neighbours = surroundings.hypervisors
         self.neighbours[host.ip] = self
         self.is_killed = False
-        """The agent's process was ended by force: it cannot tidy up."""
+        """The agent's process was ended so that nothing tidies up after it."""
         self._surroundings = surroundings
         self._provision()
         self.storage = HostStorage(host, self.files, surroundings.exports)

@@ -119,10 +119,10 @@ class Member:
         self._agent = self._new_agent()
         self._perform(self._agent.start(self._clock.monotonic()))
 
-    async def kill(self) -> None:
-        """End it at once: no word to the server, tools die."""
+    async def kill(self, *, leaves_files: bool = False) -> None:
+        """End it at once: no word to the server, tools die. With `leaves_files` nothing tidies up after it."""
         self._agent.end()
-        self.hypervisor.is_killed = True
+        self.hypervisor.is_killed = leaves_files
         self.hypervisor.agent_ended()
         if self._wire is not None:
             self._wire.abort()
@@ -181,7 +181,7 @@ class Member:
             self._unreachable_until_s = self._clock.monotonic() + for_s
             self._spawn(self.drop_link())
         else:
-            self._spawn(self.kill() if what == "dies" else self.freeze())
+            self._spawn(self.kill(leaves_files=True) if what == "dies" else self.freeze())
 
     async def drop_link(self) -> None:
         """Lose the connection, as with a network fault."""

@@ -72,6 +72,8 @@ class Proof:
     vm: str = "web01"
     choices: Mapping[str, Any] = field(default_factory=dict)
     request: Mapping[str, Any] = field(default_factory=dict)
+    twice: bool = False
+    """Whether the VM has been imported before."""
     seen: Seen | None = None
     left: tuple[str, ...] | None = None
 
@@ -178,6 +180,7 @@ class _ProofSchema(_Record):
     vm = fields.String(load_default="web01")
     choices = fields.Dict(load_default=dict)
     request = fields.Dict(load_default=dict)
+    twice = fields.Boolean(load_default=False)
     seen = fields.Nested(_SeenSchema)
     left = fields.List(fields.String())
 

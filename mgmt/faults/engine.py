@@ -10,9 +10,10 @@ import string
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from mgmt.faults.definitions import TIMES_ALWAYS, Effect, Fault, Rule, shipped_faults
+from mgmt.faults.definitions import TIMES_ALWAYS, Effect, Fault, Rule, load_faults, shipped_faults
 from mgmt.faults.points import POINTS, WORLD_EFFECTS
 from mgmt.providers import Clock
 
@@ -66,6 +67,7 @@ class FaultEngine:
         self._clock = clock
         self._random = random.Random(seed)  # chance that can be repeated, no secret
         self._faults = faults
+        self._own: dict[str, Fault] = {}
         self._on_fired = on_fired
         self._armed: list[ArmedFault] = []
         self._attempts: dict[object, int] = {}
@@ -75,7 +77,11 @@ class FaultEngine:
     @property
     def known(self) -> Mapping[str, Fault]:
         """All faults by name."""
-        return self._faults if self._faults is not None else shipped_faults()
+        return {**(self._faults if self._faults is not None else shipped_faults()), **self._own}
+
+    def load(self, path: Path) -> None:
+        """Know the faults of a YAML file too, before shipped ones of the same name; raises FaultFileError."""
+        self._own.update({fault.name: fault for fault in load_faults(path)})
 
     @property
     def armed(self) -> list[ArmedFault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,8 @@ def test_fault(lab: Any, case: tuple[Fault, Proof]) -> None:
     seen = proof.seen or fault.seen
     left = fault.left if proof.left is None else proof.left
     try:
+        if proof.twice:
+            assert lab.attempt(replace(proof, request={})).code is None
         armed = lab.world.fault(fault.name, **proof.choices) if fault.rules else None
         outcome = lab.attempt(proof)
         assert (outcome.code, outcome.step) == (seen.code, seen.step), (outcome.text, outcome.log[-12:])
