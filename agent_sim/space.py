@@ -31,6 +31,7 @@ class _Count:
     sizes: dict[str, tuple[tuple[int, int, int], int]] = field(default_factory=dict)
     directories: dict[str, int] = field(default_factory=dict)
     used_bytes: int = 0
+    is_outdated: bool = False  # somebody else changed a directory; sizes by stamp are still right
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Space:
     capacity_bytes: int
     used_before_bytes: int = 0
     _count: _Count | None = field(default=None, init=False, repr=False)
+    _real_folders: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
+    _own_changes: dict[str, int] = field(default_factory=dict, init=False, repr=False)  # the last one by directory
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def available_bytes(self) -> int:
@@ -66,10 +69,11 @@ class Space:
         """Say what an image that `write_image` made holds by now."""
         with self._lock:
             set_allocated(path, allocated_bytes)
-            known = self._count.sizes.get(str(path)) if self._count is not None else None
+            name = self._real(path)[1]
+            known = self._count.sizes.get(name) if self._count is not None else None
             if self._count is not None and known is not None:
                 self._count.used_bytes += allocated_bytes - known[1]
-                self._count.sizes[str(path)] = (_stamp(path.stat()), allocated_bytes)
+                self._count.sizes[name] = (_stamp(path.stat()), allocated_bytes)
 
     def write_text(self, path: Path, text: str) -> None:
         """Write a file of text."""
@@ -84,13 +88,17 @@ class Space:
     @contextmanager
     def _changing(self, path: Path) -> Iterator[None]:
         """A change of one file directly in a directory, which the count follows."""
-        folder, name = str(path.parent), str(path)
+        folder, name = self._real(path)
         with self._lock:
             count = self._count
-            if count is not None and count.directories.get(folder) != _changed_ns(folder):
-                count = self._count = None  # somebody else was there: count anew at the next question
+            is_ours = self._own_changes.get(folder) == (before_ns := _changed_ns(folder))
+            if count is not None and count.directories.get(folder) != before_ns:
+                count.is_outdated = True  # somebody else was there: count anew at the next question
             yield
-            if count is None:
+            after_ns = _changed_ns(folder)
+            if is_ours or after_ns != before_ns:
+                self._own_changes[folder] = after_ns
+            if count is None or count.is_outdated:
                 return
             old = count.sizes.pop(name, None)
             try:
@@ -99,11 +107,18 @@ class Space:
             except FileNotFoundError:
                 new = None
             count.used_bytes += (new[1] if new else 0) - (old[1] if old else 0)
-            count.directories[folder] = _changed_ns(folder)
+            count.directories[folder] = after_ns
+
+    def _real(self, path: Path) -> tuple[str, str]:
+        """The directory of a file in this space and the file in it, by their own names: each host has links to them."""
+        folder = self._real_folders.get(path.parent)
+        if folder is None:
+            folder = self._real_folders[path.parent] = os.path.realpath(path.parent)
+        return folder, f"{folder}/{path.name}"
 
     def _fresh(self) -> _Count | None:
         count = self._count
-        if count is None or _clock.monotonic() - count.at_s > COUNT_LIFETIME_S:
+        if count is None or count.is_outdated or _clock.monotonic() - count.at_s > COUNT_LIFETIME_S:
             return None
         if any(_changed_ns(folder) != stamp for folder, stamp in count.directories.items()):
             return None
@@ -113,11 +128,12 @@ class Space:
         old = self._count.sizes if self._count is not None else {}
         count = _Count(_clock.monotonic())
         now_ns = int(_clock.now() * 1e9)
-        pending = [str(self.directory)]
+        pending = [os.path.realpath(self.directory)]
         while pending:
             folder = pending.pop()
             changed_ns = _changed_ns(folder)
-            count.directories[folder] = changed_ns if now_ns - changed_ns > _TICK_NS else 0
+            is_certain = now_ns - changed_ns > _TICK_NS or changed_ns == self._own_changes.get(folder)
+            count.directories[folder] = changed_ns if is_certain else 0
             try:
                 entries = list(os.scandir(folder))
             except FileNotFoundError:

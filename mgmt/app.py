@@ -17,6 +17,7 @@ from mgmt.commands import all_declarations, of_release
 from mgmt.commands.catalogue import KnownCommands
 from mgmt.commands.life_calls import life_services_of
 from mgmt.commands.services import Services
+from mgmt.commands.stubs import load_stubs, with_stubs
 from mgmt.config import Settings
 from mgmt.imports.ports import HostControl
 from mgmt.imports.queue import ImportQueue, import_limits
@@ -104,7 +105,7 @@ def create_server(
     `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one; `staging` is where the
     server reaches NFS storage, by default what the setting `nfs_root` says; `host_control` is what it can do with hosts
     beside the agent wire, by default nothing. Raises PortTakenError,
-    mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
+    mgmt.commands.stubs.StubError, mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
     """
     providers = providers or Providers()
     redactor = Redactor()
@@ -134,6 +135,9 @@ def _wire(
     host_setup: HostSetup | None,
 ) -> ManagementServer:
     profile = PROFILES[settings.profile]
+    declarations = all_declarations()
+    if settings.stubs is not None:
+        declarations = with_stubs(declarations, load_stubs(settings.stubs, declarations))
     world = seed(store, settings.seed, vcenter_address=vcenter_address)
     for secret in world.secrets:
         redactor.register(secret)
@@ -170,7 +174,7 @@ def _wire(
         agents=agents,
         vcenters=VcenterConnector(providers, global_settings, journal, redactor),
         jobs=jobs,
-        commands=of_release(all_declarations(), profile, extensions=settings.extensions),
+        commands=of_release(declarations, profile, extensions=settings.extensions),
         known_commands=KnownCommands(profile),
         management_server_uuid=world.management_server_uuid,
         management_server_name=world.management_server_name,

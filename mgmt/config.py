@@ -153,6 +153,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("extensions", "'true' or 'false'", _switch, "offer commands and parameters that CloudStack has not"),
     Option("fault", "faults as NAME[,argument=value...]", _lines, "what goes wrong from the start: see docs/faults.md"),
     Option("fault_seed", "a whole number", _integer, "what decides about faults that have a probability"),
+    Option("stubs", "the path of a folder", _path, "YAML files with answers of commands that are not simulated"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
     Option("nfs_root", "the path of a folder", _path, "where NFS exports are mounted, as HOST/PATH, for OVF exports"),
@@ -192,6 +193,7 @@ class Settings:
     extensions: bool = False
     fault: tuple[str, ...] = field(default=())
     fault_seed: int = 0
+    stubs: Path | None = None
     ready_file: Path | None = None
     work_dir: Path | None = None
     nfs_root: Path | None = None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mgmt.commands import all_declarations, of_release
+from mgmt.commands.catalogue import catalogue
+from mgmt.commands.declaration import Declaration
+from mgmt.commands.empty import is_empty_by_truth
 from mgmt.faults import Fault, shipped_faults
 from mgmt.faults.missing import MISSING
 from mgmt.imports.rules import import_rules, named_cases, named_tests
@@ -38,6 +41,21 @@ In names of tests `.` is written `p` and `-` is written `i`: `2.7-1` is `test_2p
 _CASES_INTRODUCTION = """## Cases
 
 Whole imports over HTTP, with simulated agents and a vCenter, one test each (and more where a row alone is proved).
+"""
+
+_IMPLEMENTED, _EMPTY, _ABSENT = "implemented", "empty by truth", "absent"
+_STATES = (_IMPLEMENTED, _EMPTY, _ABSENT)
+_COVERAGE_INTRODUCTION = """
+What becomes of each API command of CloudStack 4.22:
+
+- **implemented**: simulated, with parameters, checks, answers and errors of its own.
+- **empty by truth**: a list of what this world does not have. Its parameters are bound and checked; the answer is an
+  empty list, or the refusal of a real server for a call that lacks certain parameters.
+- **absent**: the answer is 432 with the text that this command is not simulated, to callers whose role may use it; the
+  unknown-command answers of a real server go to unknown commands only, and to those of SAML and quota, which a real
+  server has switched off by default.
+
+Commands of the last two kinds can be **stubbed**: their answers given in files ([stubs.md](stubs.md)).
 """
 
 
@@ -163,7 +181,37 @@ def _fault_cells(fault: Fault) -> list[str]:
     ]
 
 
+def coverage_page(root: Path) -> str:
+    """docs/coverage.md: what becomes of each of CloudStack's commands."""
+    declarations = all_declarations()
+    known = catalogue().commands
+    states = {name: _coverage(name, declarations) for name in sorted(known, key=str.lower)}
+    lines = [_HEAD, "# Coverage of CloudStack's API", _COVERAGE_INTRODUCTION]
+    lines += ["| | commands |", "|---|---|"]
+    lines += [f"| {state} | {sum(each == state for each in states.values())} |" for state in _STATES]
+    lines += [f"| all | {len(states)} |", ""]
+    others = [
+        f"`{item.name}`{' (`--extensions`)' if item.extension else ''}"
+        for item in declarations.values()
+        if item.name not in known
+    ]
+    lines += [f"Beside these, newer than that release or of our own: {', '.join(others)}.", ""]
+    lines += ["| command | kind | here |", "|---|---|---|"]
+    lines += [
+        f"| `{name}` | {'async' if known[name].get('async') else 'sync'} | {state} |" for name, state in states.items()
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _coverage(name: str, declarations: Mapping[str, Declaration]) -> str:
+    declaration = declarations.get(name)
+    if declaration is None:
+        return _ABSENT
+    return _EMPTY if is_empty_by_truth(declaration) else _IMPLEMENTED
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
+    "coverage.md": coverage_page,
     "import-rules.md": import_rules_page,
     "profiles.md": profiles_page,
     "faults.md": faults_page,

@@ -88,8 +88,8 @@ class WorldClock:
         if self.mode != MANUAL:
             if not wait():
                 raise ClockStalledError("what was waited for did not happen in time")
-            if self.virtual is not None:
-                self.virtual.settle()
+            if self.mode == AUTOMATIC:  # a scaled clock runs on: pings and figures may leave it no moment without work
+                self._movable().settle()
             return
         clock = self._movable()
         clock.settle()

@@ -47,7 +47,7 @@ class _Changes:
         self._world = world
 
     def defect(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
-        """Have a known defect of CloudStack's, on the server and on the hosts."""
+        """Have a known defect of CloudStack's, or be without it, on the server and on the hosts."""
         name, quirks, fleet = str(args["name"]), self._world.server.services.quirks, self._world.fleet
         if name not in KNOWN:
             raise FaultRefusedError(f"no defect is named {name!r}: expected one of {', '.join(sorted(KNOWN))}")
@@ -58,7 +58,7 @@ class _Changes:
             if fleet is not None:
                 fleet.set_repaired(name, is_repaired=not is_faithful)
 
-        switch(is_faithful=True)
+        switch(is_faithful=bool(args.get("there", True)))
         return lambda: switch(is_faithful=before)
 
     def setting(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:

@@ -131,7 +131,9 @@ class Binder:
             if bound is not None:
                 values[name] = bound
         paging = self.paging(raw) if self._is_list else None
-        return Bound(values, frozenset(raw), paging)
+        bound_values = Bound(values, frozenset(raw), paging)
+        bound_values.sent = raw
+        return bound_values
 
     def _bind_field(self, name: str, field: Param, value: Raw, lookup: Lookup) -> Any:
         if field.required and value == "" and field.api_type in ("string", "uuid"):

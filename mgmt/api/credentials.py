@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, event, select
 
 from mgmt.commands.declaration import Caller
 from mgmt.providers import Clock
 from mgmt.store.database import Store
-from mgmt.store.models import User
+from mgmt.store.models import Account, Domain, Role, User
+from mgmt.store.rows import run, table_of
 
 MAX_AGE_S = 5.0
 _CHANGES_WATCHED_TABLE = re.compile(
@@ -38,26 +39,43 @@ class Credentials:
         return f"Credentials(user={self.caller.username!r})"
 
 
-def load_credentials(session: Session, user: User) -> Credentials:
-    """The credentials of a user row."""
-    account = user.account
-    domain = account.domain
-    return Credentials(
-        caller=Caller(
-            user_id=user.id,
-            user_uuid=user.uuid,
-            username=user.username,
-            account_id=account.id,
-            account_uuid=account.uuid,
-            account_name=account.name,
-            account_type=account.type,
-            domain_id=domain.id,
-            domain_uuid=domain.uuid,
-            domain_path=domain.path,
-            role_type=account.role.role_type,
-        ),
-        secret_key=user.secret_key,
-        is_enabled=user.state == "enabled" and account.state == "enabled" and account.removed is None,
+@cache
+def _credentials(column: str) -> Select[Any]:
+    """A live user with its account, domain and role, by one column of the user."""
+    user, account, domain, role = (table_of(model) for model in (User, Account, Domain, Role))
+    joined = user.join(account, account.c.id == user.c.account_id)
+    joined = joined.join(domain, domain.c.id == account.c.domain_id).join(role, role.c.id == account.c.role_id)
+    caller = (  # in the order of a Caller's fields
+        user.c.id,
+        user.c.uuid,
+        user.c.username,
+        account.c.id,
+        account.c.uuid,
+        account.c.name,
+        account.c.type,
+        domain.c.id,
+        domain.c.uuid,
+        domain.c.path,
+        role.c.role_type,
+    )
+    more = (
+        user.c.api_key,
+        user.c.secret_key,
+        user.c.state,
+        account.c.state,
+        account.c.removed,
+    )
+    wanted = (user.c[column] == bindparam("wanted"), user.c.removed.is_(None))
+    return select(*caller, *more).select_from(joined).where(*wanted)
+
+
+def _made(row: Row[Any]) -> tuple[str | None, Credentials]:
+    """The user's API key as it is spelt, and the credentials."""
+    *caller, api_key, secret_key, state, account_state, account_removed = tuple(row)
+    return api_key, Credentials(
+        caller=Caller(*caller),
+        secret_key=secret_key,
+        is_enabled=state == "enabled" and account_state == "enabled" and account_removed is None,
     )
 
 
@@ -93,11 +111,13 @@ class CredentialCache:
             return entry[1]
         generation = self._generation
         with self._store.session() as session:
-            column = User.api_key if key[0] == "key" else User.id
-            user = session.scalar(select(User).where(column == key[1], User.removed.is_(None)))
-            if user is None or (key[0] == "key" and user.api_key != key[1]):
-                return None  # a database may compare without case; an API key has one spelling
-            credentials = load_credentials(session, user)
+            statement = _credentials("api_key" if key[0] == "key" else "id")
+            user = run(session, statement, {"wanted": key[1]}).first()
+        if user is None:
+            return None
+        api_key, credentials = _made(user)
+        if key[0] == "key" and api_key != key[1]:
+            return None  # a database may compare without case; an API key has one spelling
         with self._lock:
             # A change committed while we read must win over what we read.
             if generation == self._generation:
@@ -105,15 +125,17 @@ class CredentialCache:
         return credentials
 
     def _watch(self, engine: Engine) -> None:
+        changed = (_CHANGED, id(self))  # each cache of a store has a mark of its own
+
         def on_statement(
             connection: Connection, _cursor: object, statement: str, _parameters: object, _context: object, _many: bool
         ) -> None:
             if _CHANGES_WATCHED_TABLE.match(statement):
-                connection.info[_CHANGED] = True
+                connection.info[changed] = True
 
         def on_checkin(_connection: object, record: Any) -> None:  # Any: SQLAlchemy's pool record has no public type
             # The connection comes back to the pool after its commit, when new look-ups see the change.
-            if record.info.pop(_CHANGED, False):
+            if record.info.pop(changed, False):
                 self.clear()
 
         event.listen(engine, "after_cursor_execute", on_statement)

@@ -10,6 +10,7 @@ import click
 
 from mgmt.cli.collector import paused_collector
 from mgmt.cli.signals import stop_signals
+from mgmt.commands.stubs import StubError
 from mgmt.config import ConfigError, Settings, load_settings
 from mgmt.embedded import StartError, World
 from mgmt.store.database import StoreError
@@ -41,6 +42,7 @@ def start_logging(level: str) -> None:
 @click.option(
     "--extensions", is_flag=True, default=None, help="Offer commands and parameters that CloudStack does not have."
 )
+@click.option("--stubs", help="Folder of YAML files with answers of commands that are not simulated.")
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
 @click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")
@@ -81,7 +83,7 @@ def run(settings: Settings) -> None:
                 world.start()
             if settings.ready_file is not None:
                 world.write_ready_file(settings.ready_file)
-        except (OSError, SeedError, StoreError, StartError) as error:
+        except (OSError, SeedError, StoreError, StartError, StubError) as error:
             world.stop()
             raise click.ClickException(reason(error)) from error
         click.echo(f"API      {world.server.api_url}")

@@ -28,6 +28,7 @@ MODULES: tuple[str, ...] = (
     "networks",
     "accounts",
     "users",
+    "installation",
     "vms",
     "volumes",
     "nics",

@@ -7,9 +7,10 @@ AsyncJobManagerImpl.queryJob.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Fields, Listing, command
@@ -18,7 +19,8 @@ from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory.listing import like_keyword, page
 from mgmt.inventory.scope import account_text, check_owner_access, resolve_scope, shown_domain_path
 from mgmt.jobs.states import JobState
-from mgmt.store.models import Account, AsyncJob, ManagementServer, User
+from mgmt.store.models import Account, AsyncJob, Domain, ManagementServer, User
+from mgmt.store.rows import find_row, run, table_of
 
 NORMAL_ACCOUNT = 0
 
@@ -72,12 +74,12 @@ def query_async_job_result(call: Call, bound: Bound) -> Fields:
     job = call.db.get(AsyncJob, bound["jobid"])
     if job is None:
         raise InvalidParameterValueError(f"Unable to find a job by id {bound['jobid']}")
-    owner = call.db.get(Account, job.account_id)
+    owner = run(call.db, _account_with_domain(), {"account": job.account_id}).first()
     caller = call.caller
     if caller.account_type == NORMAL_ACCOUNT and caller.account_id != job.account_id:
         raise PermissionDeniedError(f"Account {account_text(caller)} is not authorized to see job id={job.id}")
     if owner is not None:
-        check_owner_access(caller, owner.id, owner.domain.path)
+        check_owner_access(caller, owner.id, owner.path)
     return Fields(job_view(call, job))
 
 
@@ -147,15 +149,23 @@ def job_view(call: Call, job: AsyncJob) -> Mapping[str, Any]:
 
 
 def _owner_view(session: Session, job: AsyncJob) -> dict[str, Any]:
-    account = session.get(Account, job.account_id)
-    user = session.get(User, job.user_id)
+    account = run(session, _account_with_domain(), {"account": job.account_id}).first()
+    user = find_row(session, User, job.user_id, "uuid")
     return {
         "accountid": account.uuid if account else None,
         "account": account.name if account else None,
-        "domainid": account.domain.uuid if account else None,
-        "domainpath": shown_domain_path(account.domain.path) if account else None,
+        "domainid": account.domain_uuid if account else None,
+        "domainpath": shown_domain_path(account.path) if account else None,
         "userid": user.uuid if user else None,
     }
+
+
+@cache
+def _account_with_domain() -> Select[Any]:
+    account, domain = table_of(Account), table_of(Domain)
+    joined = account.join(domain, domain.c.id == account.c.domain_id)
+    shown = (account.c.id, account.c.uuid, account.c.name, domain.c.uuid.label("domain_uuid"), domain.c.path)
+    return select(*shown).select_from(joined).where(account.c.id == bindparam("account"))
 
 
 COMMANDS = (query_async_job_result, list_async_jobs)

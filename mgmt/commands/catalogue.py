@@ -26,6 +26,7 @@ from mgmt.commands.declaration import (
     USER,
     Declaration,
     Handler,
+    Precheck,
 )
 from mgmt.commands.fields import (
     Boolean,
@@ -243,6 +244,7 @@ class CatalogueDeclaration(Declaration):
         is_async: bool = False,
         since: str | None = None,
         is_known: IsKnown | None = None,
+        precheck: Precheck | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "name": name,
@@ -252,6 +254,7 @@ class CatalogueDeclaration(Declaration):
             "is_async": is_async,
             "since": since,
             "is_known": is_known,
+            "precheck": precheck,
         }
         self.__dict__.update(given)
 
@@ -290,4 +293,5 @@ class CatalogueDeclaration(Declaration):
             is_async=self.is_async,
             since=self.since,
             is_known=is_known,
+            precheck=self.precheck,
         )

@@ -66,6 +66,7 @@ class Bound(dict[str, Any]):
         super().__init__(values)
         self.given = given
         self.paging = paging or Paging()
+        self.sent: Mapping[str, Any] = {}  # the texts (of map parameters: maps) as they came, under lower-case names
         self.created_uuid: str | None = None  # what the command's `create` made
         self.instance_uuid: str | None = None  # the entity that the command's job acts on
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import select
-
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, Result, command
 from mgmt.commands.fields import Boolean, ListParams, MapParam, Out, Params, Response, Str, Uuid
 from mgmt.commands.responses.user_vm import UserVmResponse
@@ -26,10 +24,9 @@ from mgmt.imports.running import extended_view
 from mgmt.imports.tasks import list_tasks, task_views
 from mgmt.imports.trace import Trace
 from mgmt.imports.unmanaged import list_unmanaged
-from mgmt.inventory.vms import vm_load_options, vm_view
+from mgmt.inventory.vm_rows import vm_result
 from mgmt.jobs.waiting import Work, begun
 from mgmt.quirks import TASK_ID_MISSING
-from mgmt.store.models import VmInstance
 
 JAVA_PACKAGE = "org.apache.cloudstack.api.command.admin.vm"
 
@@ -227,8 +224,7 @@ def _import(call: Call, bound: Bound) -> Work[Result]:
             trace.forget_secrets()
             watched.not_undone = pipeline.undo.not_undone
     with call.services.store.session() as session:
-        vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
-        return Item(vm_view(session, vm, call.caller))
+        return Item(vm_result(session, vm_id, call.caller))
 
 
 @command(

@@ -8,10 +8,10 @@ from mgmt.commands.declaration import Bound, Call, Item
 from mgmt.commands.services import Services
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.events import record_event
-from mgmt.inventory.vms import vm_load_options, vm_view
+from mgmt.inventory.vm_rows import vm_result
 from mgmt.inventory.volumes import volume_load_options, volume_views
 from mgmt.life.ports import LifeServices
-from mgmt.store.models import VmInstance, Volume
+from mgmt.store.models import Volume
 
 
 def life_services(call: Call) -> LifeServices:
@@ -34,8 +34,7 @@ def life_services_of(services: Services) -> LifeServices:
 def vm_item(call: Call, vm_id: int) -> Item:
     """The VM as it is now."""
     with call.services.store.session() as session:
-        vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
-        return Item(vm_view(session, vm, call.caller))
+        return Item(vm_result(session, vm_id, call.caller))
 
 
 def volume_item(call: Call, volume_id: int) -> Item:

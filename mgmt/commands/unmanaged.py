@@ -5,8 +5,6 @@ Upstream: api/.../command/admin/vm/{ImportUnmanagedInstanceCmd,ListVmsForImportC
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, command
 from mgmt.commands.fields import Boolean, ListParams, Out, Params, Response, Str, Uuid
 from mgmt.commands.imports import JAVA_PACKAGE, ImportUnmanagedInstanceParams, check_owner, import_services
@@ -18,8 +16,7 @@ from mgmt.imports.external import list_remote_vms
 from mgmt.imports.request import ImportRequest
 from mgmt.imports.unmanage import EVENT_TYPE as UNMANAGE_EVENT_TYPE
 from mgmt.imports.unmanage import unmanage
-from mgmt.inventory.vms import vm_load_options, vm_view
-from mgmt.store.models import VmInstance
+from mgmt.inventory.vm_rows import vm_result
 
 
 class ListVmsForImportParams(ListParams):
@@ -79,8 +76,7 @@ def import_unmanaged_instance(call: Call, bound: Bound) -> Item:
         finally:
             watched.not_undone = adopted.undo.not_undone
     with call.services.store.session() as session:
-        vm = session.scalars(select(VmInstance).where(VmInstance.id == vm_id).options(*vm_load_options())).one()
-        return Item(vm_view(session, vm, call.caller))
+        return Item(vm_result(session, vm_id, call.caller))
 
 
 @command(

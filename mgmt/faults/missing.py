@@ -9,20 +9,16 @@ OLD = "the behaviour of a release before 4.22"
 BOOT = "guests that boot"
 
 MISSING: Mapping[str, tuple[str, str]] = {
-    "F-10": ("pool.zone_wide_only", OLD),
     "F-11": ("pool.local_host_mismatch", "a proof on a pool of one host"),
-    "F-12": ("pool.full_not_checked", "a proof of its own: copy.no_space shows the same end"),
     "F-17": ("vcenter.list_slow", "a proof with a client's time-out"),
     "F-18": ("vcenter.standalone_host", OLD),
     "F-29": ("ovf.tool_missing_npe", OLD),
-    "F-30": ("ovf.libnsl", "a proof of the silent fall-back"),
     "F-31": ("ovf.ms_mkdir", "a point in the server's own export"),
     "F-34": ("ovf.export_lease_timeout", "a point in the lease of an export"),
     "F-74": ("manager.restart", "a proof on a database that is kept"),
     "F-78": ("copy.pool_not_on_host", "a point at the look-up of a pool"),
     "F-81": ("disk.order_by_unit", OLD),
     "F-82": ("disk.wrong_root", "a proof with disks detached and attached again"),
-    "F-83": ("cleanup.failed", "the clean-up after a failure, which came after 4.22"),
     "F-87": ("template.dummy_removed", OLD),
     "F-88": ("vm.error_undeletable", "a point in the registration"),
     "F-89": ("vm.no_nics", "a proof with an empty list of NICs"),

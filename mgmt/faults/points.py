@@ -24,7 +24,7 @@ def _text(**options: object) -> fields.String:
 
 # What changes the world around the edge, at whatever point: the engine has it done by whom the world named for it.
 WORLD_EFFECTS: Mapping[str, Fields] = {
-    "defect": {"name": _text()},
+    "defect": {"name": _text(), "there": fields.Boolean(load_default=True)},
     "setting": {"name": _text(), "value": _text()},
     "rows": {"table": _text(), "where": fields.Dict(load_default=dict), "set": _CHANGES},
     "host": {"name": _text(), "set": _CHANGES},

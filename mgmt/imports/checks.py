@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import (
@@ -33,9 +33,10 @@ from mgmt.imports.request import (
 )
 from mgmt.imports.templates import find_template
 from mgmt.imports.trace import Trace
-from mgmt.inventory.lookup import find_internal_id, get_live
+from mgmt.inventory.lookup import find_internal_id
 from mgmt.inventory.scope import ROOT_ADMIN
 from mgmt.store import models
+from mgmt.store.rows import find_row, live_row
 
 VMWARE = "VMWARE"
 UNMANAGED = "UNMANAGED"
@@ -101,7 +102,8 @@ def resolve(
                 f"Cannot perform this operation, caller account [{requester.account_uuid}] is not ROOT Admin.", row="5"
             )
     cluster = _cluster(session, request.clusterid, trace)
-    zone = session.get_one(models.Zone, cluster.zone_id)
+    zone = find_row(session, models.Zone, cluster.zone_id, "id", "uuid")
+    assert zone is not None, "a cluster is in a zone"
     owner = _owner(session, request, requester, trace)
     template = _template(session, request, cluster.hypervisor_type, services, trace)
     offering = _offering(session, request.serviceofferingid, trace)
@@ -109,7 +111,7 @@ def resolve(
     host_name = _host_name(request, display_name, cluster.hypervisor_type, trace)
     with trace.rule("13a", hypervisor=cluster.hypervisor_type, host_name=host_name):
         if cluster.hypervisor_type == "VMware" and services.settings.get_bool(INSTANCE_NAME_FLAG):
-            _check_host_name_is_free(session, request.name, host_name, zone)
+            _check_host_name_is_free(session, request.name, host_name, zone.id, zone.uuid)
     return Plan(
         cluster=cluster,
         zone_id=zone.id,
@@ -133,7 +135,7 @@ def _owner(session: Session, request: ImportRequest, requester: Requester, trace
 
 def _template(
     session: Session, request: ImportRequest, hypervisor_type: str, services: ImportServices, trace: Trace
-) -> models.Template:
+) -> Row[Any]:
     with trace.rule("11", templateid=request.templateid) as rule:
         template = find_template(session, services.providers, request.templateid, hypervisor_type, services.quirks)
         rule.saw(template=template.name)
@@ -174,7 +176,7 @@ def check_kvm_source(
                 row="5.2-1",
             )
     with trace.rule("5.2-2", zoneid=request.zoneid):
-        zone = get_live(session, models.Zone, request.zoneid)
+        zone = live_row(session, models.Zone, request.zoneid)
         if zone is None:
             raise InvalidParameterValueError("Please specify a valid zone.", row="5.2-2")
     with trace.rule("5.2-3", hypervisor=request.hypervisor):
@@ -238,7 +240,7 @@ def _cluster(session: Session, cluster_id: int | None, trace: Trace) -> ClusterF
 def check_cluster(session: Session, cluster_id: int | None, trace: Trace) -> ClusterFacts:
     """Rows 7 and 8: the cluster, if it is there and its hypervisor can take VMs in."""
     with trace.rule("7", clusterid=cluster_id):
-        row = get_live(session, models.Cluster, cluster_id)
+        row = live_row(session, models.Cluster, cluster_id)
         if row is None:
             raise InvalidParameterValueError(f"Cluster with ID [{cluster_id}] cannot be found.", row="7")
     with trace.rule("8", cluster=row.name, hypervisor=row.hypervisor_type):
@@ -253,7 +255,7 @@ def _offering(session: Session, offering_id: int | None, trace: Trace) -> Servic
     with trace.rule("12", serviceofferingid=offering_id) as rule:
         if offering_id is None:
             raise InvalidParameterValueError("Service offering ID cannot be null", row="12")
-        row = get_live(session, models.ServiceOffering, offering_id)
+        row = live_row(session, models.ServiceOffering, offering_id)
         if row is None:
             raise InvalidParameterValueError(f"Service offering ID: {offering_id} cannot be found", row="12")
         rule.saw(offering=row.name)
@@ -261,7 +263,7 @@ def _offering(session: Session, offering_id: int | None, trace: Trace) -> Servic
 
 
 def _disk_offering(session: Session, offering_id: int | None) -> DiskOfferingFacts | None:
-    row = get_live(session, models.DiskOffering, offering_id)
+    row = live_row(session, models.DiskOffering, offering_id)
     return DiskOfferingFacts.of(row) if row else None
 
 
@@ -276,14 +278,14 @@ def _host_name(request: ImportRequest, display_name: str, hypervisor_type: str, 
     return given or derived
 
 
-def _check_host_name_is_free(session: Session, name: str, host_name: str, zone: models.Zone) -> None:
+def _check_host_name_is_free(session: Session, name: str, host_name: str, zone_id: int, zone_uuid: str) -> None:
     vm = models.VmInstance
     taken = select(vm.id).where(
-        vm.zone_id == zone.id, vm.name == host_name, vm.removed.is_(None), vm.state != "Expunging"
+        vm.zone_id == zone_id, vm.name == host_name, vm.removed.is_(None), vm.state != "Expunging"
     )
     if session.scalar(taken.limit(1)) is not None:
         raise InvalidParameterValueError(
-            f"Failed to import VM: {name}. There already exists a VM by the hostname: {host_name} in zone: {zone.uuid}",
+            f"Failed to import VM: {name}. There already exists a VM by the hostname: {host_name} in zone: {zone_uuid}",
             row="13a",
         )
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import INTERNAL_ERROR, InvalidParameterValueError, ServerApiError
@@ -18,6 +20,7 @@ from mgmt.imports.tags import supports
 from mgmt.imports.trace import Trace
 from mgmt.protocol.commands import UnmanagedDisk
 from mgmt.store.models import StoragePool
+from mgmt.store.rows import run, table_of
 
 GIB = 1024**3
 
@@ -146,16 +149,16 @@ def _placed(
 
 def pools_of(session: Session, cluster: ClusterFacts) -> list[PoolFacts]:
     """The pools that a cluster's VMs may be on."""
-    rows = session.scalars(
-        select(StoragePool)
-        .where(
-            StoragePool.removed.is_(None),
-            StoragePool.zone_id == cluster.zone_id,
-            or_(StoragePool.cluster_id.is_(None), StoragePool.cluster_id == cluster.id),
-        )
-        .order_by(StoragePool.id)
-    )
+    rows = run(session, _pools(), {"zone": cluster.zone_id, "cluster": cluster.id})
     return [PoolFacts.of(row) for row in rows]
+
+
+@cache
+def _pools() -> Select[Any]:
+    pool = table_of(StoragePool)
+    of_cluster = or_(pool.c.cluster_id.is_(None), pool.c.cluster_id == bindparam("cluster"))
+    wanted = (pool.c.removed.is_(None), pool.c.zone_id == bindparam("zone"), of_cluster)
+    return select(pool).where(*wanted).order_by(pool.c.id)
 
 
 def find_pool(pools: Sequence[PoolFacts], disk: UnmanagedDisk, offering: DiskOfferingFacts | None) -> PoolFacts | None:

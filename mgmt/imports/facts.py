@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row
 
 from mgmt.store import models
 
@@ -27,7 +30,7 @@ class ClusterFacts:
     allocation_state: str = "Enabled"
 
     @classmethod
-    def of(cls, row: models.Cluster) -> ClusterFacts:
+    def of(cls, row: models.Cluster | Row[Any]) -> ClusterFacts:
         return cls(row.id, row.uuid, row.name, row.hypervisor_type, row.zone_id, row.allocation_state)
 
     @property
@@ -55,6 +58,10 @@ class HostFacts:
 
     @classmethod
     def of(cls, row: models.Host) -> HostFacts:
+        return cls.with_details(row, {detail.name: detail.value for detail in row.details})
+
+    @classmethod
+    def with_details(cls, row: models.Host | Row[Any], details: Mapping[str, str]) -> HostFacts:
         return cls(
             id=row.id,
             uuid=row.uuid,
@@ -65,7 +72,7 @@ class HostFacts:
             status=row.status,
             resource_state=row.resource_state,
             hypervisor_type=row.hypervisor_type,
-            details={detail.name: detail.value for detail in row.details},
+            details=details,
         )
 
     @property
@@ -112,7 +119,7 @@ class PoolFacts:
     managed: bool = False
 
     @classmethod
-    def of(cls, row: models.StoragePool) -> PoolFacts:
+    def of(cls, row: models.StoragePool | Row[Any]) -> PoolFacts:
         return cls(
             id=row.id,
             uuid=row.uuid,
@@ -146,7 +153,7 @@ class ImageStoreFacts:
     protocol: str = "nfs"
 
     @classmethod
-    def of(cls, row: models.ImageStore) -> ImageStoreFacts:
+    def of(cls, row: models.ImageStore | Row[Any]) -> ImageStoreFacts:
         return cls(row.id, row.uuid, row.name, row.url, row.protocol)
 
     def __str__(self) -> str:
@@ -166,7 +173,7 @@ class DiskOfferingFacts:
     provisioning_type: str = "thin"
 
     @classmethod
-    def of(cls, row: models.DiskOffering) -> DiskOfferingFacts:
+    def of(cls, row: models.DiskOffering | Row[Any]) -> DiskOfferingFacts:
         return cls(row.id, row.uuid, row.name, row.tags, row.customized, row.disk_size_bytes, row.provisioning_type)
 
     def __str__(self) -> str:
@@ -187,7 +194,7 @@ class ServiceOfferingFacts:
     details: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, row: models.ServiceOffering) -> ServiceOfferingFacts:
+    def of(cls, row: models.ServiceOffering | Row[Any]) -> ServiceOfferingFacts:
         return cls(
             id=row.id,
             uuid=row.uuid,
@@ -229,7 +236,7 @@ class NetworkFacts:
     vlan: str | None = None
 
     @classmethod
-    def of(cls, row: models.Network) -> NetworkFacts:
+    def of(cls, row: models.Network | Row[Any]) -> NetworkFacts:
         return cls(
             id=row.id,
             uuid=row.uuid,

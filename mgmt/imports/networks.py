@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
-from sqlalchemy import collate, func, select
+from sqlalchemy import Select, bindparam, collate, func, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError
@@ -18,8 +20,8 @@ from mgmt.imports.facts import NetworkFacts
 from mgmt.imports.owners import Owner
 from mgmt.imports.request import AUTO_ADDRESS, is_ipv4
 from mgmt.imports.trace import Trace
-from mgmt.inventory.lookup import get_live
 from mgmt.store.models import Domain, Network, Nic, VmInstance
+from mgmt.store.rows import live_row, run, table_of
 
 L2 = "L2"
 
@@ -60,7 +62,7 @@ def check_before_conversion(session: Session, name: str, nics: Sequence[GuestNic
     for nic in nics:
         network_id = rules.networks.get(nic.nic_id or "")
         with trace.rule("2.7-2", nic=nic.nic_id, network=network_id):
-            row = get_live(session, Network, network_id)
+            row = live_row(session, Network, network_id)
             if row is None:
                 shown = "null" if network_id is None else network_id
                 raise CloudRuntimeError(f"Cannot find a network with id = {shown}", row="2.7-2")
@@ -91,7 +93,7 @@ def place_nics(
                     "supported for import. Please make sure that all network adapters are of the same type",
                     row="2.7-33",
                 )
-            row = get_live(session, Network, rules.networks.get(nic.nic_id or ""))
+            row = live_row(session, Network, rules.networks.get(nic.nic_id or ""))
             if row is None:
                 raise InvalidParameterValueError(
                     f"Suitable network for nic(ID: {nic.nic_id}) not found during VM import", row="2.7-33"
@@ -171,23 +173,41 @@ def check_permission(session: Session, network: NetworkFacts, owner: Owner) -> N
 
 
 def _has_host_name(session: Session, network_id: int, host_name: str) -> bool:
+    return run(session, _vm_by_name(), {"network": network_id, "host": host_name}).first() is not None
+
+
+@cache
+def _vm_by_name() -> Select[tuple[int]]:
     # From the name to its NICs, not from the network's NICs to their names: there may be thousands of those.
-    nic = select(Nic.id).where(Nic.vm_id == VmInstance.id, Nic.network_id == network_id, Nic.removed.is_(None))
-    statement = select(VmInstance.id).where(
-        VmInstance.name == host_name, VmInstance.removed.is_(None), nic.correlate(VmInstance).exists()
+    vm, nics = table_of(VmInstance), table_of(Nic)
+    nic = select(nics.c.id).where(
+        nics.c.vm_id == vm.c.id, nics.c.network_id == bindparam("network"), nics.c.removed.is_(None)
     )
-    return session.scalar(statement.limit(1)) is not None
+    return (
+        select(vm.c.id)
+        .where(vm.c.name == bindparam("host"), vm.c.removed.is_(None), nic.correlate(vm).exists())
+        .limit(1)
+    )
 
 
 def mac_is_used(session: Session, network_id: int, mac_address: str | None) -> bool:
     """True when a NIC of the network has that MAC address (any case)."""
     if not mac_address:
         return False
-    is_same = func.lower(Nic.mac_address) == mac_address.lower()
-    if session.get_bind().dialect.name == "sqlite":
-        is_same = collate(Nic.mac_address, "NOCASE") == mac_address  # for which there is an index
-    statement = select(Nic.id).where(Nic.network_id == network_id, Nic.removed.is_(None), is_same)
-    return session.scalar(statement.limit(1)) is not None
+    statement = _nic_by_mac(session.get_bind().dialect.name == "sqlite")
+    return run(session, statement, {"network": network_id, "mac": mac_address.lower()}).first() is not None
+
+
+@cache
+def _nic_by_mac(is_sqlite: bool) -> Select[tuple[int]]:
+    nic = table_of(Nic).c
+    # for which SQLite has an index
+    address: Any = collate(nic.mac_address, "NOCASE") if is_sqlite else func.lower(nic.mac_address)
+    return (
+        select(nic.id)
+        .where(nic.network_id == bindparam("network"), nic.removed.is_(None), address == bindparam("mac"))
+        .limit(1)
+    )
 
 
 def is_free(session: Session, network: NetworkFacts, address: str) -> bool:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.imports.request import Requester
 from mgmt.inventory.scope import find_active_account
 from mgmt.store.models import Account, User
+from mgmt.store.rows import find_row, run, table_of
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,24 @@ def _named(session: Session, account: str, domain_id: int) -> Account:
 def find_owner(session: Session, account: str | None, domain_id: int | None, requester: Requester) -> Owner:
     """The owner: the named account, or the caller's; its first user, or the calling one."""
     if account and domain_id is not None:
-        row = _named(session, account, domain_id)
+        row: Account | Row[Any] = _named(session, account, domain_id)
     else:
-        row = session.get_one(Account, requester.account_id)
-    user_id = session.scalar(
-        select(User.id).where(User.account_id == row.id, User.removed.is_(None)).order_by(User.id).limit(1)
-    )
+        own = find_row(session, Account, requester.account_id, "id", "uuid", "type", "domain_id")
+        assert own is not None, "accounts are marked as removed, not deleted"
+        row = own
+    user_id = run(session, _first_user(), {"account": row.id}).scalar()
     return Owner(row.id, row.uuid, row.type, row.domain_id, user_id or requester.user_id)
+
+
+@cache
+def _first_user() -> Select[tuple[int]]:
+    user = table_of(User).c
+    return (
+        select(user.id)
+        .where(user.account_id == bindparam("account"), user.removed.is_(None))
+        .order_by(user.id)
+        .limit(1)
+    )
 
 
 # What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.

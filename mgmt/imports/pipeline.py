@@ -69,6 +69,7 @@ from mgmt.quirks import (
     TASK_LEFT_RUNNING,
 )
 from mgmt.store import models
+from mgmt.store.rows import find_row
 from mgmt.vmware.connector import VcenterCredentials
 
 logger = logging.getLogger(__name__)
@@ -267,7 +268,7 @@ class ImportPipeline:
 
     def _event(self, plan: Plan, state: str, level: str, vm_id: int | None = None) -> None:
         with self.services.store.session() as session:
-            vm = session.get(models.VmInstance, vm_id) if vm_id is not None else None
+            vm = find_row(session, models.VmInstance, vm_id, "uuid")
             is_failure = level == "ERROR"
             record_event(
                 session,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session, selectinload
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, bindparam, or_, select
+from sqlalchemy.orm import Session
 
 from mgmt.imports.facts import ClusterFacts, HostFacts, ImageStoreFacts, PoolFacts
 from mgmt.imports.hosts import CONVERSION_HOST, IMPORT_HOST, HostChoice
@@ -22,6 +25,7 @@ from mgmt.imports.trace import Trace
 from mgmt.imports.vmwarechecks import VmwarePlan
 from mgmt.inventory.lookup import get_live
 from mgmt.store import models
+from mgmt.store.rows import run, table_of
 
 
 def choose_hosts(
@@ -53,17 +57,34 @@ def choose_hosts(
 
 
 def _usable_hosts(session: Session, cluster: ClusterFacts) -> tuple[HostFacts, ...]:
-    rows = session.scalars(
-        select(models.Host)
+    rows = run(session, _hosts(), {"cluster": cluster.id, "hypervisor": cluster.hypervisor_type}).all()
+    details: dict[int, dict[str, str]] = {row.id: {} for row in rows}
+    for detail in run(session, _host_details(), {"hosts": list(details)}):
+        details[detail.host_id][detail.name] = detail.value
+    found = (HostFacts.with_details(row, details[row.id]) for row in rows)
+    return tuple(host for host in found if host.is_usable)
+
+
+@cache
+def _hosts() -> Select[Any]:
+    host = table_of(models.Host).c
+    names = ("id", "uuid", "name", "zone_id", "cluster_id", "type", "status", "resource_state", "hypervisor_type")
+    return (
+        select(*(host[name] for name in names))
         .where(
-            models.Host.cluster_id == cluster.id,
-            models.Host.removed.is_(None),
-            models.Host.hypervisor_type == cluster.hypervisor_type,
+            host.cluster_id == bindparam("cluster"),
+            host.removed.is_(None),
+            host.hypervisor_type == bindparam("hypervisor"),
         )
-        .options(selectinload(models.Host.details))
-        .order_by(models.Host.id)
+        .order_by(host.id)
     )
-    return tuple(host for host in map(HostFacts.of, rows) if host.is_usable)
+
+
+@cache
+def _host_details() -> Select[Any]:
+    detail = table_of(models.HostDetail).c
+    wanted = detail.host_id.in_(bindparam("hosts", expanding=True))
+    return select(detail.host_id, detail.name, detail.value).where(wanted).order_by(detail.id)
 
 
 def place(
@@ -89,25 +110,29 @@ def place(
 
 
 def _image_store(session: Session, cluster: ClusterFacts) -> ImageStoreFacts | None:
-    store = models.ImageStore
-    row = session.scalar(
-        select(store)
-        .where(store.removed.is_(None), store.protocol == "nfs", store.zone_id == cluster.zone_id)
-        .order_by(store.id)
-        .limit(1)
-    )
+    row = run(session, _first_image_store(), {"zone": cluster.zone_id}).first()
     return ImageStoreFacts.of(row) if row else None
 
 
+@cache
+def _first_image_store() -> Select[Any]:
+    store = table_of(models.ImageStore)
+    wanted = (store.c.removed.is_(None), store.c.protocol == "nfs", store.c.zone_id == bindparam("zone"))
+    return select(store).where(*wanted).order_by(store.c.id).limit(1)
+
+
 def _destination_candidates(session: Session, cluster: ClusterFacts) -> tuple[PoolFacts, ...]:
-    pool = models.StoragePool
-    in_cluster = (pool.scope == "CLUSTER") & (pool.cluster_id == cluster.id)
+    return tuple(map(PoolFacts.of, run(session, _pools(), {"cluster": cluster.id, "zone": cluster.zone_id})))
+
+
+@cache
+def _pools() -> Select[Any]:
+    pool = table_of(models.StoragePool)
+    in_cluster = (pool.c.scope == "CLUSTER") & (pool.c.cluster_id == bindparam("cluster"))
     in_zone = (
-        (pool.scope == "ZONE")
-        & (pool.zone_id == cluster.zone_id)
-        & or_(pool.hypervisor.is_(None), pool.hypervisor.in_(("KVM", "Any")))
+        (pool.c.scope == "ZONE")
+        & (pool.c.zone_id == bindparam("zone"))
+        & or_(pool.c.hypervisor.is_(None), pool.c.hypervisor.in_(("KVM", "Any")))
     )
-    rows = session.scalars(
-        select(pool).where(pool.removed.is_(None), pool.pool_type == NFS, or_(in_cluster, in_zone)).order_by(pool.id)
-    )
-    return tuple(map(PoolFacts.of, rows))
+    wanted = (pool.c.removed.is_(None), pool.c.pool_type == NFS, or_(in_cluster, in_zone))
+    return select(pool).where(*wanted).order_by(pool.c.id)

@@ -11,8 +11,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import INTERNAL_ERROR, CloudError, CloudRuntimeError, ResourceAllocationError, ServerApiError
@@ -31,7 +33,7 @@ from mgmt.inventory.limits import PRIMARY_STORAGE, VOLUME, reserve
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import USAGE_ZONE_OF_ACCOUNT, VDDK_DETAILS_STORED
 from mgmt.store.models import Network, Nic, UsageEvent, VmDetail, VmInstance, Volume
-from mgmt.store.rows import add_row, add_rows
+from mgmt.store.rows import add_row, add_rows, change_row, find_row, run, table_of
 
 INSTANCE_NAME_SETTING = "instance.name"
 
@@ -176,10 +178,7 @@ class Registration:
         }
         vm_id = add_row(session, VmInstance, values)
         suffix = self.services.settings.get_text(INSTANCE_NAME_SETTING) or "VM"
-        session.connection().execute(
-            update(VmInstance).where(VmInstance.id == vm_id),
-            {"instance_name": f"i-{plan.owner.account_id}-{vm_id}-{suffix}"},
-        )
+        change_row(session, VmInstance, vm_id, {"instance_name": f"i-{plan.owner.account_id}-{vm_id}-{suffix}"})
         details = self._details(size, disks, nics)
         add_rows(session, VmDetail, [{"vm_id": vm_id, "name": key, "value": text} for key, text in details.items()])
         return vm_id
@@ -305,6 +304,7 @@ class Registration:
     def add_vm_usage(self, session: Session, vm_id: int, size: Size, type_: str = "VM.CREATE") -> None:
         """Record VM.CREATE, or VM.START for a VM that runs."""
         account_id, zone_id = self.plan.owner.account_id, self.plan.zone_id
+        vm = find_row(session, VmInstance, vm_id, "name")
         is_wrong = self.plan.offering.is_dynamic and self.services.quirks.is_faithful(USAGE_ZONE_OF_ACCOUNT)
         values = {
             "type": type_,
@@ -312,7 +312,7 @@ class Registration:
             # upstream passes the account id here (import-vm 7, no. 8)
             "zone_id": account_id if is_wrong else zone_id,
             "resource_id": vm_id,
-            "resource_name": session.scalar(select(VmInstance.name).where(VmInstance.id == vm_id)),
+            "resource_name": vm.name if vm else None,
             "offering_id": self.plan.offering.id,
             "template_id": self.plan.template_id,
             "details": dict(size.details),
@@ -321,11 +321,6 @@ class Registration:
         add_rows(session, UsageEvent, [values])
 
     def _add_volume_usage(self, session: Session, vm_id: int) -> None:
-        volumes = session.execute(
-            select(Volume.id, Volume.name, Volume.disk_offering_id, Volume.size_bytes)
-            .where(Volume.vm_id == vm_id)
-            .order_by(Volume.device_id)
-        )
         rows = [
             {
                 "type": "VOLUME.CREATE",
@@ -337,18 +332,12 @@ class Registration:
                 "size_bytes": volume.size_bytes,
                 "created": self.services.providers.utcnow(),
             }
-            for volume in volumes
+            for volume in run(session, _volumes(), {"vm": vm_id})
         ]
         add_rows(session, UsageEvent, rows)
 
     def add_nic_usage(self, session: Session, vm_id: int) -> None:
         """Record NETWORK.OFFERING.ASSIGN for every NIC."""
-        nics = session.execute(
-            select(Nic.id, Network.network_offering_id)
-            .join(Network, Network.id == Nic.network_id)
-            .where(Nic.vm_id == vm_id)
-            .order_by(Nic.device_id)
-        )
         rows = [
             {
                 "type": "NETWORK.OFFERING.ASSIGN",
@@ -360,7 +349,7 @@ class Registration:
                 "size_bytes": 1,
                 "created": self.services.providers.utcnow(),
             }
-            for nic in nics
+            for nic in run(session, _nics(), {"vm": vm_id})
         ]
         add_rows(session, UsageEvent, rows)
 
@@ -369,6 +358,21 @@ class Registration:
             for model in (Nic, Volume, VmDetail):
                 session.execute(delete(model).where(model.vm_id == vm_id))
             session.execute(delete(VmInstance).where(VmInstance.id == vm_id))
+
+
+@cache
+def _volumes() -> Select[Any]:
+    volume = table_of(Volume).c
+    shown = (volume.id, volume.name, volume.disk_offering_id, volume.size_bytes)
+    return select(*shown).where(volume.vm_id == bindparam("vm")).order_by(volume.device_id)
+
+
+@cache
+def _nics() -> Select[Any]:
+    nic, network = table_of(Nic), table_of(Network)
+    both = nic.join(network, network.c.id == nic.c.network_id)
+    shown = select(nic.c.id, network.c.network_offering_id).select_from(both)
+    return shown.where(nic.c.vm_id == bindparam("vm")).order_by(nic.c.device_id)
 
 
 @contextmanager

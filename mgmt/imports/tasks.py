@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from mgmt.errors import PARAM_ERROR, ServerApiError
@@ -19,7 +19,7 @@ from mgmt.inventory.listing import Window, equals_ignoring_case, page
 from mgmt.providers import Providers
 from mgmt.store.database import Store
 from mgmt.store.models import ImportVmTask, VmInstance
-from mgmt.store.rows import add_row
+from mgmt.store.rows import add_row, change_row
 
 
 class Step(Enum):
@@ -125,7 +125,7 @@ class TaskRecorder:
 
     def _write(self, **values: Any) -> None:
         with self._store.session() as session:
-            session.connection().execute(update(ImportVmTask).where(ImportVmTask.id == self._task_id), values)
+            change_row(session, ImportVmTask, self._task_id, values)
 
 
 def list_tasks(

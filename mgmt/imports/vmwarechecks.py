@@ -18,8 +18,8 @@ from mgmt.imports.pools import CONVERSION_POOL, VDDK_POOL, Offerings, PoolReques
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.request import ImportRequest
 from mgmt.imports.trace import Trace
-from mgmt.inventory.lookup import get_live
 from mgmt.store import models
+from mgmt.store.rows import live_row
 from mgmt.vmware.connector import VcenterCredentials
 
 
@@ -42,7 +42,7 @@ def resolve_vmware(
             raise ServerApiError(
                 PARAM_ERROR, "Parameters forcemstoimportvmfiles and usevddk are mutually exclusive", row="16"
             )
-    pool_row = get_live(session, models.StoragePool, request.convertinstancepoolid)
+    pool_row = live_row(session, models.StoragePool, request.convertinstancepoolid)
     pool = trace.decide(
         CONVERSION_POOL,
         PoolRequest(
@@ -84,7 +84,7 @@ def _credentials(session: Session, request: ImportRequest, trace: Trace) -> Vcen
                 username=request.username or "",
                 password=request.password or "",
             )
-        linked = get_live(session, models.VmwareDatacenter, request.existingvcenterid)
+        linked = live_row(session, models.VmwareDatacenter, request.existingvcenterid)
         if linked is None:
             raise CloudRuntimeError(f"Cannot find any existing VMware DC with ID {request.existingvcenterid}", row="20")
         rule.saw(vcenter=linked.vcenter_host, datacenter=linked.name)

@@ -39,7 +39,7 @@ API_KEY_ACCESS = "INHERIT"
 
 # The resource types of an account answer, with the start of their field names, in the order of recorded answers. None
 # stands for the two counts of VMs by state, which come among them.
-_RESOURCES: tuple[tuple[str, str] | None, ...] = (
+RESOURCES: tuple[tuple[str, str] | None, ...] = (
     ("user_vm", "vm"),
     ("public_ip", "ip"),
     ("volume", "volume"),
@@ -293,20 +293,20 @@ def _vm_states(session: Session, account_ids: Sequence[int]) -> dict[int, dict[s
 
 def _resources(account: Account, counts: Mapping[str, int], vm_states: Mapping[str, int]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for resource in _RESOURCES:
+    for resource in RESOURCES:
         if resource is None:
             fields |= {"vmstopped": vm_states.get("Stopped", 0), "vmrunning": vm_states.get("Running", 0)}
             continue
         resource_type, prefix = resource
         limit, used = account_limit(account, resource_type), counts.get(resource_type, 0)
         fields[f"{prefix}limit"] = _shown(resource_type, limit)
-        fields[f"{prefix}total"] = _amount(resource_type, used)
+        fields[f"{prefix}total"] = shown_amount(resource_type, used)
         free = limit if limit == UNLIMITED else max(0, limit - used)
         fields[f"{prefix}available"] = _shown(resource_type, free, is_available=True)
     return fields
 
 
-def _amount(resource_type: str, amount: int) -> int | float:
+def shown_amount(resource_type: str, amount: int) -> int | float:
     """An amount as the API shows it: whole GiB of storage, but for secondary storage, which has decimals."""
     if resource_type == "secondary_storage":
         return amount / GIB
@@ -318,4 +318,4 @@ def _shown(resource_type: str, amount: int, *, is_available: bool = False) -> st
         return "Unlimited"
     if resource_type == "secondary_storage" and not is_available:
         return str(amount // GIB)
-    return str(_amount(resource_type, amount))
+    return str(shown_amount(resource_type, amount))

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import Select, Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from mgmt.inventory.scope import shown_domain_path
 from mgmt.providers import Providers
 from mgmt.store import models
 from mgmt.store.models import Account, Domain, Event, User
-from mgmt.store.rows import add_row
+from mgmt.store.rows import add_row, run, table_of
 
 # Resource type of an event -> the table whose row it names, and the column with the name that the event shows.
 _NAMED_RESOURCES: Mapping[str, tuple[type[models.Entity], str]] = {
@@ -123,7 +124,13 @@ def _resource_name(session: Session, resource_type: str | None, resource_uuid: s
     if named is None or resource_uuid is None:
         return None
     model, column = named
-    return session.scalar(select(getattr(model, column)).where(model.uuid == resource_uuid))
+    name: str | None = run(session, _name_by_uuid(table_of(model), column), {"resource": resource_uuid}).scalar()
+    return name
+
+
+@cache
+def _name_by_uuid(table: Table, column: str) -> Select[Any]:
+    return select(table.c[column]).where(table.c.uuid == bindparam("resource"))
 
 
 def event_views(session: Session, events: Sequence[Event]) -> list[dict[str, Any]]:

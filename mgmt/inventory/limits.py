@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from mgmt.errors import ResourceAllocationError
 from mgmt.inventory.scope import PROJECT, ROOT_ADMIN
 from mgmt.store.models import Account, Domain, Network, ResourceReservation, Template, VmInstance, Volume
+from mgmt.store.rows import find_row
 
 UNLIMITED = -1
 GIB = 1024**3
@@ -140,9 +141,10 @@ def reserve(session: Session, account_id: int, amounts: Mapping[str, int]) -> tu
     them once the records exist or the work failed. Raises ResourceAllocationError with nothing claimed when the limit
     of the account or of one of its domains would be exceeded; types are checked in the given order.
     """
-    account = session.get_one(Account, account_id)
-    if account.type == ROOT_ADMIN:
+    owner = find_row(session, Account, account_id, "type")
+    if owner is not None and owner.type == ROOT_ADMIN:
         return ()
+    account = session.get_one(Account, account_id)
     # Written before checking: the database then lets no second claim in between, and a claim never counts itself.
     claims = [
         ResourceReservation(

@@ -7,13 +7,15 @@ The binder uses it for `Uuid` parameters: removed rows are found too, and the se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Select, Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from mgmt.store import models
 from mgmt.store.models import Base, Entity
+from mgmt.store.rows import run, table_of
 
 E = TypeVar("E", bound=Entity)
 
@@ -56,7 +58,13 @@ def find_internal_id(session: Session, kind: str, uuid: str) -> int | None:
     model = ENTITIES.get(kind)
     if model is None:
         return None
-    return session.scalar(select(model.id).where(model.uuid == uuid.lower()))
+    found: int | None = run(session, _id_by_uuid(table_of(model)), {"public_id": uuid.lower()}).scalar()
+    return found
+
+
+@cache
+def _id_by_uuid(table: Table) -> Select[Any]:
+    return select(table.c.id).where(table.c.uuid == bindparam("public_id"))
 
 
 def get_live(session: Session, model: type[E], internal_id: int | None) -> E | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -34,6 +34,7 @@ from mgmt.store.models import (
     Volume,
     Zone,
 )
+from mgmt.store.rows import run, table_of
 
 # The levels of detail of listVirtualMachines (ApiConstants.VMDetails), in the order in which error texts name them.
 VM_DETAILS = (
@@ -126,19 +127,26 @@ def vm_views(
 ) -> list[dict[str, Any]]:
     """The user VM responses of `vms` in their order; read them with `vm_load_options()`."""
     jobs = pending_jobs(session, "VirtualMachine", [vm.uuid for vm in vms])
-    return [_view(vm, caller.account_type == ROOT_ADMIN, frozenset(details), jobs.get(vm.uuid)) for vm in vms]
+    return [shown_vm(vm, caller.account_type == ROOT_ADMIN, frozenset(details), jobs.get(vm.uuid)) for vm in vms]
 
 
 def pending_jobs(session: Session, instance_type: str, uuids: Sequence[str]) -> dict[str, PendingJob]:
     """The newest job in progress of each of the entities that have one."""
     if not uuids:
         return {}
-    rows = session.execute(
-        select(AsyncJob.instance_uuid, AsyncJob.uuid, AsyncJob.status)
-        .where(AsyncJob.instance_type == instance_type, AsyncJob.status == 0, AsyncJob.instance_uuid.in_(uuids))
-        .order_by(AsyncJob.id)
+    rows = run(session, _pending_jobs(), {"type": instance_type, "uuids": list(uuids)})
+    return {row.instance_uuid: PendingJob(row.uuid, row.status) for row in rows}
+
+
+@cache
+def _pending_jobs() -> Select[Any]:
+    job = table_of(AsyncJob).c
+    wanted = (
+        job.instance_type == bindparam("type"),
+        job.status == 0,
+        job.instance_uuid.in_(bindparam("uuids", expanding=True)),
     )
-    return {uuid: PendingJob(job_uuid, status) for uuid, job_uuid, status in rows if uuid is not None}
+    return select(job.instance_uuid, job.uuid, job.status).where(*wanted).order_by(job.id)
 
 
 def control_state(host: Host) -> str:
@@ -152,7 +160,9 @@ def control_state(host: Host) -> str:
     return "Enabled" if host.resource_state == "Enabled" else "Disabled"
 
 
-def _view(vm: VmInstance, is_root_admin: bool, details: frozenset[str], job: PendingJob | None) -> dict[str, Any]:
+def shown_vm(vm: VmInstance, is_root_admin: bool, details: frozenset[str], job: PendingJob | None) -> dict[str, Any]:
+    """The response made of a VM and what belongs to it; reads nothing more."""
+
     def wants(level: str) -> bool:
         return "all" in details or level in details
 

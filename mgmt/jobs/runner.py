@@ -13,9 +13,10 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -32,6 +33,8 @@ from mgmt.observe.redaction import Redactor
 from mgmt.providers import Providers
 from mgmt.store.database import Store
 from mgmt.store.models import AsyncJob
+from mgmt.store.rows import add_row, change_row, table_of
+from mgmt.store.rows import run as run_statement
 
 logger = logging.getLogger(__name__)
 
@@ -148,21 +151,19 @@ class JobRunner:
             with self._store.session() as session:
                 if custom_job_uuid is not None and _find(session, job_uuid) is not None:
                     raise job_id_taken(custom_job_uuid)
-                session.add(
-                    AsyncJob(
-                        uuid=job_uuid,
-                        command=declaration.name,
-                        command_class=declaration.java_class,
-                        user_id=caller.user_id,
-                        account_id=caller.account_id,
-                        status=int(JobState.IN_PROGRESS),
-                        instance_type=declaration.job_instance_type,
-                        instance_uuid=instance_uuid,
-                        correlation_id=correlation_id,
-                        created=self._providers.utcnow(),
-                    )
-                )
-                session.flush()
+                job = {
+                    "uuid": job_uuid,
+                    "command": declaration.name,
+                    "command_class": declaration.java_class,
+                    "user_id": caller.user_id,
+                    "account_id": caller.account_id,
+                    "status": int(JobState.IN_PROGRESS),
+                    "instance_type": declaration.job_instance_type,
+                    "instance_uuid": instance_uuid,
+                    "correlation_id": correlation_id,
+                    "created": self._providers.utcnow(),
+                }
+                add_row(session, AsyncJob, job)
                 events.scheduled(session, bound)
                 self._purge(session)
         except IntegrityError:
@@ -274,9 +275,11 @@ class JobRunner:
             logger.warning("job %s of %s ended after the server had stopped", order.job_uuid, order.command)
             return
         with self._store.session() as session:
-            job = _find(session, order.job_uuid)
-            assert job is not None, "pending jobs are not purged"
-            state = self._end(job, outcome)
+            job = run_statement(
+                session, _status_by_uuid(), {"job": order.job_uuid}
+            ).one()  # pending jobs are not purged
+            state, ended = self._end(JobState(job.status), outcome)
+            change_row(session, AsyncJob, job.id, ended)
             order.events.ended(session, state)
         with self._changed:
             self._pending.discard(order.job_uuid)
@@ -285,24 +288,28 @@ class JobRunner:
             "job", order.command, job=order.job_uuid, state=state.name.lower(), resultcode=outcome.result_code
         )
 
-    def _end(self, job: AsyncJob, outcome: Outcome) -> JobState:
-        state = advance(JobState(job.status), outcome.signal)
-        job.status = int(state)
-        job.result_code = outcome.result_code
+    def _end(self, was: JobState, outcome: Outcome) -> tuple[JobState, dict[str, Any]]:
+        """The state that follows, and the columns of the ended job."""
+        state = advance(was, outcome.signal)
         # A result is what any client may see; only error texts can quote what the job was given.
         is_result = outcome.signal is JobSignal.RETURNED
-        job.result = dict(outcome.result) if is_result else self._redactor.value(outcome.result)
-        job.completed = self._providers.utcnow()
-        return state
+        return state, {
+            "status": int(state),
+            "result_code": outcome.result_code,
+            "result": dict(outcome.result) if is_result else self._redactor.value(outcome.result),
+            "completed": self._providers.utcnow(),
+        }
 
     # Housekeeping -------------------------------------------------------------------------------------------------
 
     def _end_left_over_jobs(self) -> None:
         with self._store.session() as session:
-            left_over = session.scalars(select(AsyncJob).where(AsyncJob.status == int(JobState.IN_PROGRESS)))
-            for job in left_over:
+            pending = select(AsyncJob.id, AsyncJob.uuid, AsyncJob.command).where(
+                AsyncJob.status == int(JobState.IN_PROGRESS)
+            )
+            for job in session.execute(pending).all():
                 if job.uuid not in self._pending:
-                    self._end(job, cut_short())
+                    change_row(session, AsyncJob, job.id, self._end(JobState.IN_PROGRESS, cut_short())[1])
                     logger.warning("job %s of %s was left pending by an earlier server", job.uuid, job.command)
 
     def _purge(self, session: Session) -> None:
@@ -314,6 +321,12 @@ class JobRunner:
         session.execute(
             delete(AsyncJob).where(AsyncJob.status != int(JobState.IN_PROGRESS), AsyncJob.completed < oldest)
         )
+
+
+@cache
+def _status_by_uuid() -> Select[Any]:
+    job = table_of(AsyncJob).c
+    return select(job.id, job.status).where(job.uuid == bindparam("job"))
 
 
 def _find(session: Session, job_uuid: str) -> AsyncJob | None:

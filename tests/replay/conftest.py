@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import pytest
@@ -15,6 +18,7 @@ from mgmt.api.app import create_wsgi
 from mgmt.api.signature import sign
 from mgmt.app import ManagementServer, create_server
 from mgmt.config import Settings
+from mgmt.providers import Providers
 from mgmt.store.models import User
 
 
@@ -43,9 +47,9 @@ class BareWorld:
         return response.status_code, key, fields
 
 
-def open_world(settings: Settings) -> Iterator[BareWorld]:
+def open_world(settings: Settings, providers: Providers | None = None) -> Iterator[BareWorld]:
     """A bare world; its users all have keys."""
-    server = create_server(settings)
+    server = create_server(settings, providers)
     try:
         keys = {}
         with server.services.store.session() as session:
@@ -62,3 +66,19 @@ def open_world(settings: Settings) -> Iterator[BareWorld]:
 def bare_world() -> Iterator[BareWorld]:
     """The lab as it starts; tests leave it as they found it."""
     yield from open_world(Settings(port=0, agent_port=0, agents="none", vcenter="none"))
+
+
+@pytest.fixture(scope="session")
+def opener() -> Any:
+    """`opener(settings)`: yields a bare world of these settings, once."""
+    return open_world
+
+
+@pytest.fixture(scope="session")
+def shapes() -> ModuleType:
+    """The module shapes.py beside this file, which is not on the path."""
+    spec = spec_from_file_location("replay_shapes", Path(__file__).parent / "shapes.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

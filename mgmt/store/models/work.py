@@ -23,7 +23,7 @@ class AsyncJob(Entity, Base):
     result_code: Mapped[int] = mapped_column(Integer, default=0)
     result: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
     instance_type: Mapped[str | None]
-    instance_uuid: Mapped[str | None]
+    instance_uuid: Mapped[str | None] = mapped_column(index=True)
     correlation_id: Mapped[str | None]
     created: Mapped[datetime]
     completed: Mapped[datetime | None]

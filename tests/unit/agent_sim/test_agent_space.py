@@ -65,3 +65,25 @@ def test_directory_that_is_gone_holds_nothing(space: Space) -> None:
     """A directory that vanished has all its capacity free."""
     space.directory.rmdir()
     assert space.available_bytes() == 100 * MIB
+
+
+def test_writes_through_a_link_count_as_own_ones(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a host writes through the link that it has to a pool is counted like what is written by the pool's name."""
+    link = tmp_path / "mounted"
+    link.symlink_to(space.directory, target_is_directory=True)
+    monkeypatch.setattr(Space, "_recount", None)
+    space.write_image(link / "disk", 40 * MIB, allocated_bytes=MIB)
+    space.set_allocated(link / "disk", 30 * MIB)
+    assert space.available_bytes() == 70 * MIB
+    space.remove(space.directory / "disk")
+    assert space.available_bytes() == 100 * MIB
+
+
+def test_a_count_right_after_an_own_change_is_kept(space: Space) -> None:
+    """A directory that just changed by own writes is certain; after a change of somebody else it is not."""
+    space.write_text(space.directory / "mine", "x")
+    write_qcow2(space.directory / "theirs", 40 * MIB, allocated_bytes=20 * MIB)
+    os.utime(space.directory, (2, 2))
+    space.write_text(space.directory / "more", "xx")  # the count is outdated from here on
+    assert not space.is_counted and space.available_bytes() == 80 * MIB - 3
+    assert space.is_counted

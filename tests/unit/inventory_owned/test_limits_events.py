@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from mgmt.errors import ResourceAllocationError
 from mgmt.inventory.events import event_views, record_event
 from mgmt.inventory.limits import GIB, account_limit, readable_size, release, release_all, reserve
+from mgmt.inventory.vm_rows import vm_result
 from mgmt.inventory.vms import control_state, pending_jobs, vm_view
 from mgmt.providers import Providers
 from mgmt.store import models
@@ -285,6 +286,7 @@ def test_pending_job_shows_in_the_vm(store):
         session.flush()
         view = vm_view(session, vm, caller=_Caller())
         assert (view["jobid"], view["jobstatus"]) == ("new", 0)
+        assert vm_result(session, vm.id, _Caller()) == view
         assert pending_jobs(session, "VirtualMachine", []) == {}
 
 
@@ -308,6 +310,7 @@ def test_what_a_user_does_not_see(store):
         ]
         session.flush()
         view = vm_view(session, vm, caller=_Caller())
+        assert vm_result(session, vm.id, _Caller()) == view
     assert view["details"] == {"nicAdapter": "virtio"}
     assert view["readonlydetails"] == "dataDiskController, rootDiskController"
     assert view["instancename"] is None
