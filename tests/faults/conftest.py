@@ -127,6 +127,8 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
             if entry.kind == "tool":
                 outcome.log.extend(map(str, entry.fields["output"]))
                 outcome.log.append(f"password file mode {entry.fields['password_file_mode']}")
+            elif entry.kind == "import" and entry.fields.get("state") == "done":
+                outcome.log.append(f"step {entry.name} done")
             elif entry.kind == "import" and entry.fields.get("state") == "failed" and outcome.failed_step is None:
                 outcome.failed_step = entry.name
                 outcome.log.append(str(entry.fields.get("reason")))
