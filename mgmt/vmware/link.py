@@ -232,7 +232,7 @@ class VcenterLink:
     @property
     def cookie(self) -> str:
         """The session's cookie as a request carries it: name and value. It is a secret while the session lives."""
-        return str(self.stub.cookie or "").partition(";")[0]
+        return str(getattr(self.stub, "cookie", None) or "").partition(";")[0]
 
     def waiting(self) -> AbstractContextManager[None]:
         """For a call that vCenter answers when something happens: one in this process then waits in our stead."""
