@@ -16,8 +16,9 @@ from agent_sim.execution import Ending
 from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, NfsExport, VddkLibrary, generated_hosts
 from agent_sim.hostfile import load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
+from agent_sim.injection import FaultPort
 from agent_sim.ledger import MOUNT, Holding, Ledger
-from agent_sim.member import DomainEnd, Member, PingsPassed
+from agent_sim.member import DomainEnd, Member, Misfortune, PingsPassed
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.storage import NfsServers
@@ -65,6 +66,7 @@ class Fleet:
         on_tool_run: ToolRunListener | None = None,
         repaired: Iterable[str] = (),
         on_pings_passed: PingsPassed | None = None,
+        faults: FaultPort | None = None,
     ) -> None:
         if not time_scale > 0:
             raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
@@ -80,6 +82,7 @@ class Fleet:
         self._repaired = frozenset(repaired)
         self._exports = NfsServers(work_dir / "exports")
         self._on_pings_passed = on_pings_passed
+        self._faults = faults
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -189,6 +192,23 @@ class Fleet:
     def thaw(self, name: str) -> None:
         """Let a frozen agent go on (SIGCONT)."""
         self._call(self._member(name).thaw())
+
+    def strike(self, name: str, what: Misfortune, for_s: float = 0.0) -> None:
+        """Let something happen to an agent, without waiting for it: from any thread, the hosts' own included."""
+        member, loop = self._member(name), self._loop
+        if loop is None:
+            raise FleetError("the fleet is not running")
+        if threading.current_thread() is self._thread:
+            member.strike(what, for_s)
+        else:
+            loop.call_soon_threadsafe(member.strike, what, for_s)
+
+    def set_repaired(self, defect: str, *, is_repaired: bool) -> None:
+        """Have all hosts be without a defect of CloudStack's agent from now on, or with it."""
+        for member in self._members.values():
+            hypervisor = member.hypervisor
+            rest = hypervisor.repaired - {defect}
+            hypervisor.repaired = rest | {defect} if is_repaired else rest
 
     def start_domain(self, name: str, domain: str | Domain) -> None:
         """Start a VM on host `name` behind the server's back: a defined one by its name, or a new transient one.
@@ -330,6 +350,7 @@ class Fleet:
             on_progress=self._on_progress,
             on_tool_run=self._on_tool_run,
             repaired=self._repaired,
+            faults=self._faults,
             ledger=self._ledger,
         )
         context = client_context()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 from agent_sim.capabilities import Capabilities, probe, probe_tools
 from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, HostDescription
+from agent_sim.injection import FaultPort
 from agent_sim.ledger import Ledger
 from agent_sim.providers import Ids, Timers
 from agent_sim.remote import RemoteHosts
@@ -43,6 +46,7 @@ class Surroundings:
     on_progress: ProgressListener | None = None
     on_tool_run: ToolRunListener | None = None
     repaired: frozenset[str] = frozenset()
+    faults: FaultPort | None = None
     ledger: Ledger = field(default_factory=Ledger)
     hypervisors: dict[str, Hypervisor] = field(default_factory=dict)
     """The fleet's hosts by address: each puts itself here."""
@@ -59,6 +63,8 @@ class Hypervisor:
         self.remotes = surroundings.remotes
         self.neighbours = surroundings.hypervisors
         self.neighbours[host.ip] = self
+        self.is_killed = False
+        """The agent's process was ended so that nothing tidies up after it."""
         self._surroundings = surroundings
         self._provision()
         self.storage = HostStorage(host, self.files, surroundings.exports)
@@ -80,6 +86,7 @@ class Hypervisor:
             time_scale=surroundings.time_scale,
             on_progress=surroundings.on_progress,
             on_tool_run=surroundings.on_tool_run,
+            faults=surroundings.faults,
             ledger=surroundings.ledger,
         )
         self.toolchain: Toolchain = SimulatedToolchain(self.bench)
@@ -123,6 +130,15 @@ class Hypervisor:
         self.bench.host = host
         self._provision()
 
+    def as_if(self, host: HostDescription, findings: Mapping[str, object]) -> Hypervisor:
+        """The same host with other tools and other findings of its agent, for as long as one command sees it so."""
+        other = copy.copy(self)
+        other.host = host
+        other.bench = replace(self.bench, host=host)
+        other.toolchain = SimulatedToolchain(other.bench)
+        other.capabilities = replace(self.capabilities, **dict(findings))  # type: ignore[arg-type]
+        return other
+
     def probe_tools(self) -> Capabilities:
         """Look at the tools again, as each ready command and each check of the conversion does."""
         self.capabilities = probe_tools(self.capabilities, self.host)
@@ -131,6 +147,7 @@ class Hypervisor:
     def start_agent(self) -> None:
         """What a starting agent does before it connects: probe, and clean what a killed one left behind."""
         self._heart_stopped_s = None
+        self.is_killed = False
         if self.host.properties != self._properties_file:
             self._set_host(self.described)
         self.storage.forget_references()

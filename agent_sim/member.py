@@ -16,6 +16,7 @@ from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
+from agent_sim.injection import CommandFaults
 from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from agent_sim.wire import Wire
@@ -30,6 +31,7 @@ ENDABLE = frozenset({"ConvertInstanceCommand", "ImportConvertedInstanceCommand",
 _KEPT_KEYS = 64
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
+Misfortune = Literal["loses its link", "dies", "freezes"]
 
 # Gets a host's guid, the power states that its pings report and the time of the last ping that is left out; answers
 # whether they may be left out, because they would change nothing.
@@ -61,6 +63,9 @@ class Member:
         self._pause_scale = pause_scale
         self._on_change = on_change
         self._on_pings_passed = on_pings_passed
+        self._unreachable_until_s = 0.0
+        faults = hypervisor.bench.faults
+        self._faults = CommandFaults(faults) if faults is not None else None
         self._is_frozen = False
         self._put_off: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,9 +119,10 @@ class Member:
         self._agent = self._new_agent()
         self._perform(self._agent.start(self._clock.monotonic()))
 
-    async def kill(self) -> None:
-        """End it at once: no word to the server, tools die."""
+    async def kill(self, *, leaves_files: bool = False) -> None:
+        """End it at once: no word to the server, tools die. With `leaves_files` nothing tidies up after it."""
         self._agent.end()
+        self.hypervisor.is_killed = leaves_files
         self.hypervisor.agent_ended()
         if self._wire is not None:
             self._wire.abort()
@@ -168,6 +174,14 @@ class Member:
         for deal_with in put_off:
             deal_with()
         self._tick()
+
+    def strike(self, what: Misfortune, for_s: float) -> None:
+        """Let something happen to the agent soon; it is unreachable for `for_s` seconds after losing its link."""
+        if what == "loses its link":
+            self._unreachable_until_s = self._clock.monotonic() + for_s
+            self._spawn(self.drop_link())
+        else:
+            self._spawn(self.kill(leaves_files=True) if what == "dies" else self.freeze())
 
     async def drop_link(self) -> None:
         """Lose the connection, as with a network fault."""
@@ -297,6 +311,11 @@ class Member:
         hypervisor, agent = self.hypervisor, self._agent
         self._pools = await hypervisor.bench.blocking(hypervisor.measure_local_pools)
         host, port = self._connect_to
+        if self._clock.monotonic() < self._unreachable_until_s:
+            logger.info("%s: the server cannot be reached", self.name)
+            if agent is self._agent:
+                self._perform(agent.connect_failed(self._clock.monotonic()))
+            return
         wire = Wire(self, TlsLink(False, self._context))
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
@@ -378,6 +397,8 @@ class Member:
             for command, answer in zip(execute.request.commands, answers, strict=False):
                 take_back(self.hypervisor, command, answer)
         if agent is self._agent:
+            if self._faults is not None and self._wire is not None:
+                self._wire.damage = self._faults.damage_to(execute.request.commands)
             self._perform(agent.answered(execute, answers))
 
     def end_command(self, log_id: str, command: str) -> Ending:
@@ -405,7 +426,7 @@ class Member:
 
         async def work() -> Answer:
             set_current(execution)
-            return await answer_command(self.hypervisor, command)
+            return await self._run_plain(command, name)
 
         task = asyncio.get_running_loop().create_task(work())
         execution.task = task
@@ -421,12 +442,19 @@ class Member:
             del self._executions[key]
             self._done.append(key)
 
+    async def _run_plain(self, command: Command, name: str) -> Answer:
+        if self._faults is None:
+            return await answer_command(self.hypervisor, command)
+        return await self._faults.run(
+            self.hypervisor, command, name, lambda hypervisor: answer_command(hypervisor, command)
+        )
+
     async def _run_command(self, command: Command) -> Answer:
         name = simple_name(command)
         try:
             if name in ENDABLE:
                 return await self._run_endable(command, name)
-            return await answer_command(self.hypervisor, command)
+            return await self._run_plain(command, name)
         except Exception as error:
             logger.exception("%s: %s failed", self.name, simple_name(command))
             return Answer(result=False, details=f"java.lang.RuntimeException: {type(error).__name__}\n")

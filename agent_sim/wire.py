@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Protocol
 
+from agent_sim.injection import Damage
 from agent_sim.providers import LineEnd, Timer, WorkInHand
 from mgmt.protocol.link import LinkError, TlsLink
 
@@ -53,6 +54,8 @@ class Wire(asyncio.Protocol):
         self._link = link
         self._transport: asyncio.Transport | None = None
         self._secured = False
+        self.damage: Damage | None = None
+        """What becomes of the next message."""
         self._gone = asyncio.Event()
         self.handshake_timer: Timer | None = None
         # From here to the end of the handshake; after it the server has accepted the link, and its line is there.
@@ -107,8 +110,11 @@ class Wire(asyncio.Protocol):
             self._securing = None
 
     def send(self, message: bytes) -> None:
-        self._link.send(message)
-        self._flush()
+        damage, self.damage = self.damage, None
+        self._link.send(message if damage is None else damage.of(message))
+        self._flush(None if damage is None else damage.cut_at_byte)
+        if damage is not None and damage.cut_at_byte is not None:
+            self.abort()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -133,8 +139,8 @@ class Wire(asyncio.Protocol):
             self.abort()
             await self._gone.wait()
 
-    def _flush(self) -> None:
-        outgoing = self._link.take_outgoing()
+    def _flush(self, limit: int | None = None) -> None:
+        outgoing = self._link.take_outgoing()[:limit]
         if outgoing and self._transport is not None and not self._transport.is_closing():
             if self._line is not None:
                 self._line.sent(len(outgoing))

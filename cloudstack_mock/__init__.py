@@ -6,5 +6,16 @@
 from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.config import ConfigError, Settings, load_settings
 from mgmt.embedded import StartError, World
+from mgmt.faults import ArmedFault, FaultRefusedError
 
-__all__ = ["ApiCallError", "ApiClient", "ConfigError", "Settings", "StartError", "World", "load_settings"]
+__all__ = [
+    "ApiCallError",
+    "ApiClient",
+    "ArmedFault",
+    "ConfigError",
+    "FaultRefusedError",
+    "Settings",
+    "StartError",
+    "World",
+    "load_settings",
+]

@@ -110,6 +110,13 @@ def _fixes(value: object) -> tuple[str, ...]:
     return names
 
 
+def _lines(value: object) -> tuple[str, ...]:
+    lines = value.split() if isinstance(value, str) else value
+    if not isinstance(lines, list | tuple):
+        raise ValueError
+    return tuple(str(line).strip() for line in lines if str(line).strip())
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -144,6 +151,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("profile", f"one of {', '.join(PROFILES)}", _one_of(*PROFILES), "the CloudStack release to behave as"),
     Option("fix", f"'all', or names out of {', '.join(sorted(KNOWN))}", _fixes, "repair known upstream defects"),
     Option("extensions", "'true' or 'false'", _switch, "offer commands and parameters that CloudStack has not"),
+    Option("fault", "faults as NAME[,argument=value...]", _lines, "what goes wrong from the start: see docs/faults.md"),
+    Option("fault_seed", "a whole number", _integer, "what decides about faults that have a probability"),
     Option("stubs", "the path of a folder", _path, "YAML files with answers of commands that are not simulated"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
@@ -182,6 +191,8 @@ class Settings:
     profile: str = DEFAULT_PROFILE
     fix: tuple[str, ...] = field(default=())
     extensions: bool = False
+    fault: tuple[str, ...] = field(default=())
+    fault_seed: int = 0
     stubs: Path | None = None
     ready_file: Path | None = None
     work_dir: Path | None = None

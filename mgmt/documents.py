@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from mgmt.commands import all_declarations, of_release
 from mgmt.commands.catalogue import catalogue
 from mgmt.commands.declaration import Declaration
 from mgmt.commands.empty import is_empty_by_truth
+from mgmt.faults import Fault, shipped_faults
+from mgmt.faults.missing import MISSING
 from mgmt.imports.rules import import_rules, named_cases, named_tests
 from mgmt.imports.steps import CASES, STEPS
 from mgmt.profiles import PROFILES, Profile, release
@@ -128,6 +131,56 @@ def profiles_page(root: Path) -> str:
     return "\n".join([*lines, ""])
 
 
+_FAULTS_INTRODUCTION = """
+Each can be had by its name: `world.fault("vddk.crash", vm="web01", times=1)` in Python, `serve --fault
+vddk.crash,vm=web01,times=1` on the command line. Names that are not known, and what cannot be had together, are
+refused.
+
+`times` says how often (a number, or `always`), `probability` and the setting `fault_seed` how likely, `delay_s` from
+when on by the world's clock, and `after=` (in Python) after which other fault. `vm`, `host`, `tool`, `command`, `disk`
+and `attempt` narrow a fault where they are known; `*` stands for anything. In the answers `{vm}` and `{host}` are those
+of the import, `{*}` is anything. `upstream` is an issue or pull request of apache/cloudstack (`#`), of its
+documentation (`doc#`), or of another project; `-` where none is known. A test provokes each, and looks at the stage,
+the step of the task, the answer, lines of the log and all that is left. A failing conversion leaves the mount of its
+temporary storage as CloudStack does.
+"""
+
+
+def faults_page(root: Path) -> str:
+    """docs/faults.md: every fault of the catalogue, and which cannot be had yet."""
+    faults = shipped_faults().values()
+    rows = len({fault.id.rstrip("b") for fault in faults})
+    lines = [_HEAD, "# Failures by name", _FAULTS_INTRODUCTION]
+    lines += [f"{rows} of {rows + len(MISSING)} rows of the catalogue are there.", ""]
+    for stage in dict.fromkeys(fault.stage for fault in faults):
+        lines += [f"## {stage}", "", "| id | name and arguments | what happens | step, answer | left | upstream |"]
+        lines.append("|---|---|---|---|---|---|")
+        for fault in (fault for fault in faults if fault.stage == stage):
+            lines.append("| " + " | ".join(_fault_cells(fault)) + " |")
+        lines.append("")
+    lines += ["## Not there yet", "", "| id | name | waits for |", "|---|---|---|"]
+    lines += [f"| {row} | `{name}` | {reason} |" for row, (name, reason) in MISSING.items()]
+    return "\n".join([*lines, ""])
+
+
+def _fault_cells(fault: Fault) -> list[str]:
+    arguments = [
+        f"`{name}`: {', '.join(f'`{choice}`' for choice in argument.choices) or f'`{argument.default}`'}"
+        for name, argument in fault.args.items()
+    ]
+    seen = fault.seen
+    answer = "success" if seen.code is None else f"{seen.code} `{_cell(seen.text or '')}`"
+    left = [f"{count} x {thing}" if count > 1 else thing for thing, count in Counter(fault.left).items()]
+    return [
+        fault.id.rstrip("b"),
+        "<br>".join([f"`{fault.name}`", *map(_cell, arguments)]),
+        _cell(fault.text) + ("" if fault.rules else " (by the request alone, nothing to arm)"),
+        f"{seen.step or 'no task'}<br>{answer}",
+        ", ".join(left) or "-",
+        fault.upstream,
+    ]
+
+
 def coverage_page(root: Path) -> str:
     """docs/coverage.md: what becomes of each of CloudStack's commands."""
     declarations = all_declarations()
@@ -161,6 +214,7 @@ PAGES: dict[str, Callable[[Path], str]] = {
     "coverage.md": coverage_page,
     "import-rules.md": import_rules_page,
     "profiles.md": profiles_page,
+    "faults.md": faults_page,
 }
 
 

@@ -12,10 +12,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import Settings
+from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
 from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
 from mgmt.life.hostsetup import Place
@@ -23,12 +24,14 @@ from mgmt.providers import Providers
 from mgmt.store.seeding import read_seed
 from mgmt.surroundings import EmbeddedSurroundings
 from mgmt.worldclock import WorldClock, clock_of
+from mgmt.worldfaults import engine_of
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet, ProgressEvent, ToolRun
     from vcenter_sim.server import VcenterSim
 
 ATTACH_TIMEOUT_S = 30.0
+KEPT_LINES = 100  # of what a program printed, in the journal
 
 
 class _FleetStaging:
@@ -106,6 +109,7 @@ class World:
         self.settings = settings
         self.providers = providers or Providers(clock=clock_of(settings))
         self.clock = WorldClock(self.providers.clock, lambda: self.server.services.jobs)
+        self.faults = engine_of(self)
         self.vcenter: VcenterSim | None = None
         self.fleet: Fleet | None = None
         self._on_progress = on_progress
@@ -150,11 +154,25 @@ class World:
             host_setup=_FleetSetup(self) if embedded_agents else None,
             host_control=_FleetControl(self) if embedded_agents else None,
         )
+        self._server.services.faults = self.faults
         self._server.services.leaks.surroundings = self._surroundings()
         self._server.start()
         if self.settings.agents == "embedded" and files.agents_file is not None:
             self._start_agents(files.agents_file)
         self._first_mark = self._server.services.leaks.surroundings.mark()
+        for line in self.settings.fault:
+            try:
+                name, choices = fault_of_line(line)
+                self.faults.arm(name, **choices)
+            except (FaultRefusedError, FaultFileError) as error:
+                raise StartError(f"fault {line!r}: {error}") from error
+
+    def fault(self, name: str, **choices: Any) -> ArmedFault:
+        """Arm a fault of the catalogue (docs/faults.md); see `FaultEngine.arm` for the keywords.
+
+        Raises FaultRefusedError for an unknown name, with the nearest ones, and for what cannot be had together.
+        """
+        return self.faults.arm(name, **choices)
 
     # The simulators are imported when they are wanted: a server without them starts in half the time.
 
@@ -164,7 +182,11 @@ class World:
 
         try:
             self.vcenter = VcenterSim(
-                inventory_file, host=self.settings.host, port=self.settings.vcenter_port, clock=self.clock.virtual
+                inventory_file,
+                host=self.settings.host,
+                port=self.settings.vcenter_port,
+                clock=self.clock.virtual,
+                injector=self.faults,
             )
             self.vcenter.start()
         except InventoryError as error:
@@ -188,6 +210,7 @@ class World:
                 argv=list(run.argv),
                 exit_status=run.exit_status,
                 shell_splice=run.shell_splice,
+                output=run.output[-KEPT_LINES:],
                 password_file_mode=None if run.password_file_mode is None else f"{run.password_file_mode:04o}",
             )
 
@@ -213,6 +236,7 @@ class World:
             on_progress=follow,
             on_tool_run=record_tool_run,
             repaired=services.quirks.absent,
+            faults=self.faults,
         )
         self.fleet.start()
         expected = [host.full_guid for host in hosts if not host.spare]

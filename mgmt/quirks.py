@@ -210,10 +210,20 @@ class Quirks:
             raise UnknownQuirkError(f"unknown fix {unknown[0]!r}: expected 'all' or one of {', '.join(sorted(KNOWN))}")
         self.fixes = frozenset(names)
         self._profile = profile
+        self._switched: dict[str, bool] = {}
 
     def is_faithful(self, name: str) -> bool:
         """True while defect `name` behaves as upstream; raises KeyError for a name that is not in `KNOWN`."""
+        if name in self._switched:
+            return self._switched[name]
         return KNOWN[name].is_in(self._profile) and name not in self.fixes
+
+    def switch(self, name: str, *, is_faithful: bool | None) -> None:
+        """Have a defect whatever release and repairs say, or not have it; None goes back to what they say."""
+        if is_faithful is None:
+            self._switched.pop(name, None)
+        else:
+            self._switched[name] = is_faithful
 
     @property
     def absent(self) -> frozenset[str]:

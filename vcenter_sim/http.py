@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from vcenter_sim import wire
 from vcenter_sim.exports import PATH as EXPORT_PATH
 from vcenter_sim.providers import RealClock
-from vcenter_sim.service import Service
+from vcenter_sim.service import DROPPED, Service
 from vcenter_sim.sessions import COOKIE_NAME
 
 log = logging.getLogger(__name__)
@@ -239,6 +239,9 @@ class _Handler(BaseHTTPRequestHandler):
             peer=str(self.client_address[0]),
             user_agent=self.headers.get("User-Agent") or "",
         )
+        if reply.status == DROPPED:
+            self.close_connection = True
+            return
         self._answer(HTTPStatus(reply.status), reply.body, cookie=reply.cookie)
 
     def _answer(

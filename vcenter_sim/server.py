@@ -9,6 +9,7 @@ from pathlib import Path
 from vcenter_sim import building, certificate, hosts
 from vcenter_sim.exports import Exports
 from vcenter_sim.http import SoapServer
+from vcenter_sim.injection import FaultPort, Injection
 from vcenter_sim.inventory import Inventory
 from vcenter_sim.methods import method_table
 from vcenter_sim.providers import Clock, Ids, RandomIds, RealClock, utc
@@ -43,6 +44,7 @@ class VcenterSim:
         certificate_dir: Path | None = None,
         session_idle_timeout_s: float = 1800.0,
         timings: Timings | None = None,
+        injector: FaultPort | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -52,7 +54,8 @@ class VcenterSim:
         self._certificate = certificate.obtain(host, utc(self._clock), certificate_dir)
         self._stopped = threading.Event()
         self._scheduler = Scheduler.on(self._clock)
-        self._tasks = Tasks(self._inventory, self._scheduler)
+        injection = Injection(injector, self._inventory) if injector is not None else None
+        self._tasks = Tasks(self._inventory, self._scheduler, injection)
         self._sessions = Sessions(self._inventory, self._credentials, session_idle_timeout_s)
         timings = timings or Timings()
         self._exports = Exports(
@@ -67,7 +70,7 @@ class VcenterSim:
         world = World(
             self._inventory, self._sessions, self._tasks, self._scheduler, self._exports, timings, self._stopped
         )
-        self._service = Service(world, method_table())
+        self._service = Service(world, method_table(), injection)
         self._show_service_state()
         self._server: SoapServer | None = None
         self._thread: threading.Thread | None = None
@@ -167,6 +170,13 @@ class VcenterSim:
     def exports(self) -> Exports:
         """The export leases; `exports.faults[NAME]` makes those of a VM go wrong."""
         return self._exports
+
+    def change_password(self, password: str) -> str:
+        """Have the account's password be another from the next login on; gives back the one before."""
+        before = self._credentials.password
+        self._credentials = Credentials(self._credentials.username, password)
+        self._sessions.credentials = self._credentials
+        return before
 
     def end_sessions(self) -> None:
         """End all sessions, as vCenter does when they idle out: the next call is answered NotAuthenticated."""

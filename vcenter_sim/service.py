@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from vcenter_sim import collector, faults, wire
 from vcenter_sim.exports import Download, Exports
+from vcenter_sim.injection import ConnectionDropped, Injection
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.reads import Reads
 from vcenter_sim.sessions import COOKIE_NAME, Session, Sessions
@@ -21,6 +22,9 @@ from vcenter_sim.wire import Call, WireError
 log = logging.getLogger(__name__)
 
 _COOKIE = re.compile(rf'(?:^|[;\s]){COOKIE_NAME}\s*=\s*(?:"([^"]*)"|([^;\s"]*))')
+
+DROPPED = 0
+"""The status of a reply that is none: the connection ends instead."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,9 @@ class MethodTable:
 class Service:
     """Answers requests one at a time for each caller; safe to call from many threads."""
 
-    def __init__(self, world: World, table: MethodTable) -> None:
+    def __init__(self, world: World, table: MethodTable, injection: Injection | None = None) -> None:
         self._world = world
+        self._injection = injection
         self._table = table
         self._reads = Reads(world.inventory)
 
@@ -127,6 +132,8 @@ class Service:
         except vmodl.MethodFault as fault:
             log.info("%s is answered with %s: %s", call.method, type(fault).__name__, fault.msg)
             return Reply(500, wire.render_fault(fault, call.version), cookie)
+        except ConnectionDropped:
+            return Reply(DROPPED, b"")
         except Exception as error:
             log.exception("%s failed inside the stand-in", call.method)
             return Reply(500, wire.render_fault(faults.system_error(type(error).__name__), call.version), cookie)
@@ -149,6 +156,8 @@ class Service:
         if not issubclass(this.kind, call.info.type):
             raise faults.method_not_found(this.ref, call.method)
         context = Context(self._world, session, this, call)
+        if self._injection is not None:
+            self._injection.call(call.method, this, session, lambda: self._world.sessions.end(session))
         if call.method in self._table.waiting:
             result = method(context)
             with self._world.inventory.lock:

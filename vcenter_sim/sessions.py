@@ -76,7 +76,7 @@ class Sessions:
 
     def __init__(self, inventory: Inventory, credentials: Credentials, idle_timeout_s: float) -> None:
         self._inventory = inventory
-        self._credentials = credentials
+        self.credentials = credentials
         self._by_cookie: dict[str, Session] = {}
         self._lock = threading.Lock()
         self.idle_timeout_s = idle_timeout_s
@@ -105,9 +105,9 @@ class Sessions:
 
     def log_in(self, session: Session, username: str, password: str) -> None:
         """Authenticate the session; raises InvalidLogin."""
-        if not self._credentials.match(username, password):
+        if not self.credentials.match(username, password):
             raise faults.invalid_login()
-        session.username = self._credentials.username
+        session.username = self.credentials.username
         session.login_time = session.last_active = utc(self._inventory.clock)
 
     def end(self, session: Session) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vcenter_sim import faults, wire
+from vcenter_sim.injection import Injection, TaskFault
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.providers import Clock, SteeredClock, utc
 from vcenter_sim.types import Fault, Reference, vim, vmodl
@@ -119,9 +120,10 @@ class SteeredScheduler(Scheduler):
 class Tasks:
     """Makes `Task` objects and drives them."""
 
-    def __init__(self, inventory: Inventory, scheduler: Scheduler) -> None:
+    def __init__(self, inventory: Inventory, scheduler: Scheduler, injection: Injection | None = None) -> None:
         self._inventory = inventory
         self._scheduler = scheduler
+        self._injection = injection
         self._recent: deque[Managed] = deque()
 
     def recent(self) -> Any:
@@ -145,6 +147,9 @@ class Tasks:
         """
         task = self._add(method, entity, user)
         task["info"].cancelable = cancelable
+        failing = self._injection.task(method, entity) if self._injection is not None else None
+        if failing is not None:
+            steps, work = tuple(step for step in steps if step <= failing.percent), _failing(failing, work)
         pause_s = duration_s / (len(steps) + 1)
         self._scheduler.after(0, lambda: self._advance(task, list(steps), pause_s, work))
         return task.ref
@@ -238,6 +243,15 @@ class Tasks:
             info.state = "error"
         info.progress = None
         info.completeTime = utc(self._inventory.clock)
+
+
+def _failing(failing: TaskFault, work: Callable[[], Any]) -> Callable[[], Any]:
+    def fail() -> Any:
+        if failing.leaves_work:
+            work()
+        raise failing.fault
+
+    return fail
 
 
 def _description(method: str) -> str:

@@ -304,7 +304,8 @@ async def _convert_by_vddk(conversion: _Conversion) -> Answer | None:
         return None if outcome.exit_status == 0 else _failed(conversion)
     finally:
         # not in a worker thread: this must happen when the conversion is cancelled, too
-        hypervisor.files.real(path).unlink(missing_ok=True)
+        if not hypervisor.is_killed:
+            hypervisor.files.real(path).unlink(missing_ok=True)
 
 
 def _write_password_file(hypervisor: Hypervisor, path: str, password: str) -> None:

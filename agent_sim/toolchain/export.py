@@ -48,21 +48,32 @@ async def _transfer(run: Run, machine: SourceMachine, target: str, threads: int)
     size = sum(disk.allocated_bytes for disk in machine.disks)
     if pool is not None and size > await bench.blocking(pool.available_bytes):
         raise ToolFailure("Error: File I/O failed: No space left on device", "Completed with errors")
+    run.knows(
+        source="ovf",
+        esxi=machine.esxi_host,
+        guest=machine.guest_os,
+        output=f"{folder}/",
+        vmdk=machine.disks[0].file if machine.disks else "",
+    )
     run.say(f"Writing OVF package: {folder}/{machine.name}.ovf")
     count = len(machine.disks)
     for number, disk in enumerate(machine.disks, start=1):
         run.progress("Exporting disks", disk=number, disks=count, bytes_total=disk.allocated_bytes)
     with bench.streams.stream(machine.esxi_host):
         for number, disk in enumerate(machine.disks, start=1):
-            for step in range(1, _STEPS + 1):
-                rate = bench.model.export_rate(threads, bench.streams.count(machine.esxi_host))
-                await run.advance(disk.allocated_bytes / _STEPS / rate)
-                run.progress(
-                    f"Exporting disk {number}/{count}",
-                    disk=number,
-                    disks=count,
-                    bytes_done=disk.allocated_bytes * step // _STEPS,
-                    bytes_total=disk.allocated_bytes,
-                )
-                run.say(f"Disk progress: {100 * step // _STEPS}%")
+            before = 0
+            for percent, done in run.parts(_STEPS, disk.allocated_bytes, disk=number):
+                if percent > 0:
+                    rate = bench.model.export_rate(threads, bench.streams.count(machine.esxi_host))
+                    await run.advance((done - before) / rate)
+                    run.progress(
+                        f"Exporting disk {number}/{count}",
+                        disk=number,
+                        disks=count,
+                        bytes_done=done,
+                        bytes_total=disk.allocated_bytes,
+                    )
+                    run.say(f"Disk progress: {int(percent)}%")
+                before = done
+                run.copied(percent, done, disk.allocated_bytes, disk=number)
     await bench.blocking(write_ovf_directory, bench.files.real(str(folder)), machine)

@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from agent_sim.execution import current_execution
 from agent_sim.host import HostDescription
+from agent_sim.injection import FaultPort, ToolFaults
 from agent_sim.ledger import Ledger
 from agent_sim.providers import Timers
 from agent_sim.storage import HostFiles, HostStorage, Pool
@@ -61,6 +62,7 @@ class Bench:
     time_scale: float = 1.0
     on_progress: ProgressListener | None = None
     on_tool_run: ToolRunListener | None = None
+    faults: FaultPort | None = None
     ledger: Ledger = field(default_factory=Ledger)
 
     def note_file(self, path: Path, kind: str, name: str) -> None:
@@ -120,11 +122,31 @@ class Run:
         self.shell_splice = False
         execution = current_execution()
         self._log_id = execution.log_id if execution is not None else ""
+        self.faults = ToolFaults(self) if bench.faults is not None else None
 
     async def advance(self, duration_s: float) -> None:
         """Let model time pass, waiting for the scaled part of it."""
+        if self.faults is not None:
+            duration_s = await self.faults.passing(duration_s)
         self.elapsed_s += duration_s
         await self.bench.pause(duration_s)
+
+    def knows(self, **facts: object) -> None:
+        """Tell what the run works on, for faults that ask for it."""
+        if self.faults is not None:
+            self.faults.facts.update(facts)
+
+    def parts(self, count: int, total_bytes: int, *, disk: int) -> list[tuple[float, int]]:
+        """Where a copy of `total_bytes` stops to tell how far it is: percent and bytes, in `count` parts or more."""
+        percents = {100.0 * step / count for step in range(count + 1)}
+        if self.faults is not None:
+            percents.update(self.faults.positions(total_bytes, disk))
+        return [(percent, int(total_bytes * percent / 100)) for percent in sorted(percents)]
+
+    def copied(self, percent: float, done_bytes: int, total_bytes: int, *, disk: int) -> None:
+        """Notice that so much of a disk has been copied."""
+        if self.faults is not None:
+            self.faults.copied(percent, done_bytes, total_bytes, disk)
 
     def say(self, text: str) -> None:
         """Print a line; raises ToolTimeoutError when the run is past its limit.
@@ -133,6 +155,8 @@ class Run:
         """
         self.lines.append(text)
         logger.debug("(%s) %s on %s: %s", self.invocation.vm, self.tool, self.bench.host.name, text)
+        if self.faults is not None:
+            self.faults.printed(text)
         limit_s = self.invocation.limit_s
         if limit_s is not None and self.elapsed_s > limit_s:
             raise ToolTimeoutError(f"{self.tool} still ran after its limit of {limit_s:g} s")
@@ -142,11 +166,11 @@ class Run:
         self.progress(text)
         self.say(f"[{self.elapsed_s:6.1f}] {text}")
 
-    def bar(self, step: int, steps: int) -> None:
+    def bar(self, percent: float) -> None:
         """Print nbdcopy's progress bar, which ends in a carriage return and is a line to the agent."""
-        stars = _BAR_COLUMNS * step // steps
-        glyph = "█" if step == steps else _SPINNER[step % len(_SPINNER)]
-        self.say(f"{glyph} {100 * step // steps:3d}% [{'*' * stars}{'-' * (_BAR_COLUMNS - stars)}]")
+        stars = int(_BAR_COLUMNS * percent / 100)
+        glyph = "█" if percent == 100 else _SPINNER[int(percent / 10) % len(_SPINNER)]
+        self.say(f"{glyph} {int(percent):3d}% [{'*' * stars}{'-' * (_BAR_COLUMNS - stars)}]")
 
     def progress(self, phase: str, *, disk: int = 0, disks: int = 0, bytes_done: int = 0, bytes_total: int = 0) -> None:
         """Tell the listener where the run stands."""

@@ -33,7 +33,11 @@ class SimulatedToolchain:
         try:
             try:
                 with self._bench.ledger.running(tool, self._bench.host.name, invocation.vm):
+                    if run.faults is not None:
+                        await run.faults.begin()
                     await work(run)
+                    if run.faults is not None:
+                        await run.faults.end()
                 exit_status = 0
             except ToolFailure as failure:
                 run.lines.extend(failure.lines)
@@ -109,13 +113,16 @@ class SimulatedToolchain:
         phase = f"Copying {source.rpartition('/')[2]}"
         disk, disks = run.invocation.disk
         run.progress(phase, disk=disk, disks=disks, bytes_total=image.allocated_bytes)
-        for step in range(1, _COPY_STEPS + 1):
-            done = image.allocated_bytes * step // _COPY_STEPS
-            await run.advance(image.allocated_bytes / _COPY_STEPS / bench.model.copy_rate())
-            bench.grow_image(pool, path, image.virtual_size_bytes, min(done, room), is_first=step == 1)
-            if step == 1:
-                bench.note_file(path, FILE, destination)
-            if done > room:
-                raise ToolFailure(f"qemu-img: error while writing at byte {room}: No space left on device")
-            run.progress(phase, disk=disk, disks=disks, bytes_done=done, bytes_total=image.allocated_bytes)
-            run.say(f"    ({100 * step / _COPY_STEPS:.2f}/100%)")
+        before = 0
+        for part, (percent, done) in enumerate(run.parts(_COPY_STEPS, image.allocated_bytes, disk=disk)):
+            if percent > 0:
+                await run.advance((done - before) / bench.model.copy_rate())
+                bench.grow_image(pool, path, image.virtual_size_bytes, min(done, room), is_first=part == 1)
+                if part == 1:
+                    bench.note_file(path, FILE, destination)
+                if done > room:
+                    raise ToolFailure(f"qemu-img: error while writing at byte {room}: No space left on device")
+                run.progress(phase, disk=disk, disks=disks, bytes_done=done, bytes_total=image.allocated_bytes)
+                run.say(f"    ({percent:.2f}/100%)")
+            before = done
+            run.copied(percent, done, image.allocated_bytes, disk=disk)

@@ -330,12 +330,13 @@ def _disks(devices: list[Element], storage: Element | None) -> tuple[SourceDisk,
             in_kb = int(device.findtext(f"{_VIM}capacityInKB") or 0)
             capacity = int(device.findtext(f"{_VIM}capacityInBytes") or 0) or in_kb * 1024
             digits = "".join(character for character in label if character.isdigit())
-            found.append((int(digits or 0), label, capacity))
+            file = device.findtext(f"{_VIM}backing/{_VIM}fileName") or ""
+            found.append((int(digits or 0), label, capacity, file))
     found.sort(key=lambda disk: disk[0])
-    provisioned = sum(capacity for _, _, capacity in found)
+    provisioned = sum(disk[2] for disk in found)
     committed = int((storage.findtext(f"{_VIM}committed") if storage is not None else None) or 0) or provisioned
     share = min(1.0, committed / provisioned) if provisioned else 0.0
-    return tuple(SourceDisk(label, capacity, int(capacity * share)) for _, label, capacity in found)
+    return tuple(SourceDisk(label, capacity, int(capacity * share), file) for _, label, capacity, file in found)
 
 
 def _nic(device: Element) -> SourceNic:

@@ -10,6 +10,8 @@ class SourceDisk:
     label: str
     capacity_bytes: int
     allocated_bytes: int
+    file: str = ""
+    """Where vCenter has it, as `[datastore] folder/name.vmdk`; empty where nobody tells."""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def failure(text: str, *before: str) -> ToolFailure:
 async def run_virt_v2v(run: Run, options: V2vOptions, environment: Mapping[str, str]) -> None:
     """One conversion; raises ToolFailure with what virt-v2v prints."""
     from_ova = options.values.get("-i") == "ova"
+    run.knows(source="ovf" if from_ova else "vddk", uri=options.values.get("-ic", ""), **_vddk_facts(options))
     if from_ova:
         machine = await _open_ova(run, options)
     else:
@@ -56,6 +57,7 @@ async def run_virt_v2v(run: Run, options: V2vOptions, environment: Mapping[str, 
                 f"libguestfs: error: the backend '{backend}' cannot be used with nbdkit sockets",
             )
     output_dir = options.values.get("-os", "")
+    run.knows(output=f"{output_dir}/{options.values.get('-on', machine.name)}")
     directory = run.bench.files.real(output_dir)
     if not directory.is_dir():
         raise failure(f"-os {output_dir}: output directory does not exist or is not a directory")
@@ -64,6 +66,10 @@ async def run_virt_v2v(run: Run, options: V2vOptions, environment: Mapping[str, 
     await inspect_source(run, machine, options)
     await copy_disks(run, machine, options, from_ova=from_ova)
     await _finish(run, machine, options)
+
+
+def _vddk_facts(options: V2vOptions) -> dict[str, object]:
+    return {f"vddk_{name}": options.io.get(f"vddk-{name}", "") for name in ("libdir", "thumbprint", "transports")}
 
 
 # -- sources
@@ -80,8 +86,15 @@ async def _open_ova(run: Run, options: V2vOptions) -> SourceMachine:
     except OvfError as error:
         raise failure(str(error)) from None
     await run.advance(1.0)
+    _tell(run, machine)
     run.stage("Opening the source")
     return machine
+
+
+def _tell(run: Run, machine: SourceMachine) -> None:
+    """Let faults know what is converted."""
+    first = machine.disks[0].file if machine.disks else ""
+    run.knows(esxi=machine.esxi_host, guest=machine.guest_os, vmdk=first, disks=len(machine.disks))
 
 
 async def _open_vddk(run: Run, options: V2vOptions) -> SourceMachine:
@@ -104,6 +117,9 @@ async def _open_vddk(run: Run, options: V2vOptions) -> SourceMachine:
     await run.advance(0.6)
     await _check_vddk(run, options)
     await run.advance(0.4)
+    _tell(run, machine)
+    actual = hashlib.sha1(certificate, usedforsecurity=False).hexdigest().upper()
+    run.knows(thumbprint=":".join(actual[i : i + 2] for i in range(0, len(actual), 2)))
     run.stage("Opening the source")
     await _check_thumbprint(run, certificate, options.io["vddk-thumbprint"], machine)
     if machine.powered_on:
@@ -249,15 +265,16 @@ async def _copy(
 ) -> None:
     bench, count = run.bench, len(machine.disks)
     output_dir, name = options.values["-os"], options.values.get("-on", machine.name)
+    run.knows(vmdk=disk.file, disk_gib=disk.capacity_bytes / 1024**3)
     shown = f"{output_dir}/{name}-sd{disk_suffix(index)}"
     path = bench.files.real(shown)
     pool = bench.storage.pool_at(output_dir)
     room = await bench.room(pool) if pool is not None else disk.allocated_bytes
     run.stage(f"Copying disk {index + 1}/{count}")
-    for step in range(_COPY_STEPS + 1):
-        done = disk.allocated_bytes * step // _COPY_STEPS
-        bench.grow_image(pool, path, disk.capacity_bytes, min(done, room), is_first=step == 0)
-        if step == 0:
+    rest = list(run.parts(_COPY_STEPS, disk.allocated_bytes, disk=index + 1))
+    for part, (percent, done) in enumerate(rest):
+        bench.grow_image(pool, path, disk.capacity_bytes, min(done, room), is_first=part == 0)
+        if part == 0:
             bench.note_file(path, FILE, shown)
         if done > room:
             raise failure(
@@ -272,10 +289,11 @@ async def _copy(
             bytes_done=done,
             bytes_total=disk.allocated_bytes,
         )
-        run.bar(step, _COPY_STEPS)
-        if step < _COPY_STEPS:
+        run.bar(percent)
+        run.copied(percent, done, disk.allocated_bytes, disk=index + 1)
+        if part + 1 < len(rest):
             # the OVF path reads the VMDK and writes the image: twice the data at the copy rate
-            share = disk.allocated_bytes / _COPY_STEPS
+            share = rest[part + 1][1] - done
             rate = bench.model.vddk_rate(bench.streams.count(machine.esxi_host))
             await run.advance(2 * share / bench.model.copy_rate() if from_ova else share / rate)
 

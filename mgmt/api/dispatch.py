@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from mgmt.api import errors
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
 from mgmt.api.credentials import CredentialCache
+from mgmt.api.faultpoints import meet
 from mgmt.api.jobs import submit_job
 from mgmt.api.parameters import first_unprintable
 from mgmt.api.render import XmlRenderer, content, json_body
@@ -260,6 +261,7 @@ class Dispatcher:
         for secret in url_secrets(raw.get("url")):
             self._services.redactor.register(secret)
         binder = self._binder(declaration)
+        meet(self._services, "api", declaration.name, work.request.parameters.get("name"))
         call = Call(
             services=self._services,
             caller=caller,

@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from mgmt.api.faultpoints import meet
 from mgmt.api.render import job_content
 from mgmt.commands.declaration import Bound, Call, Declaration, Result
 from mgmt.inventory.events import RESOURCE_TYPES, record_event
@@ -17,6 +18,7 @@ def submit_job(declaration: Declaration, call: Call, bound: Bound, *, custom_job
     """Queue the command and return the job's UUID; raises what `JobRunner.submit` raises."""
 
     def run(job_uuid: str) -> Mapping[str, Any] | Work[Mapping[str, Any]]:
+        meet(call.services, "job", declaration.name, bound.get("name"))
         result = declaration.handler(replace(call, session=None, job_uuid=job_uuid), bound)
         if isinstance(result, Generator):
             return contents(result)

@@ -37,6 +37,8 @@ def start_logging(level: str) -> None:
 @click.option("--clock-factor", help="How many times faster the scaled clock runs [100].")
 @click.option("--profile", help="CloudStack release to behave as: 4.20, 4.21, 4.22.0, 4.22.1 or main [4.22.1].")
 @click.option("--fix", multiple=True, help="Repair a known upstream defect, by name; 'all' for every one. Repeatable.")
+@click.option("--fault", multiple=True, help="Let something go wrong: NAME[,argument=value...]. Repeatable.")
+@click.option("--fault-seed", help="What decides about faults that have a probability [0].")
 @click.option(
     "--extensions", is_flag=True, default=None, help="Offer commands and parameters that CloudStack does not have."
 )
@@ -46,14 +48,16 @@ def start_logging(level: str) -> None:
 @click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")
 @click.option("--encryption-key", help="Encrypts vCenter passwords in the database; better given by the environment.")
 @click.option("--log-level", help="debug, info, warning or error [warning].")
-def serve(config_file: Path | None, fix: tuple[str, ...], **options: str | bool | None) -> None:
+def serve(config_file: Path | None, fix: tuple[str, ...], fault: tuple[str, ...], **options: str | bool | None) -> None:
     """Run a management server, by default with hosts and a vCenter of its own.
 
     Settings: defaults, then the TOML file, then CLOUDSTACK_MOCK_* variables, then options.
     """
     file = config_file or (Path(path) if (path := os.environ.get("CLOUDSTACK_MOCK_CONFIG")) else None)
     try:
-        settings = load_settings(file=file, environment=os.environ, options={**options, "fix": fix or None})
+        settings = load_settings(
+            file=file, environment=os.environ, options={**options, "fix": fix or None, "fault": fault or None}
+        )
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     start_logging(settings.log_level)

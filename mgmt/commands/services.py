@@ -20,6 +20,7 @@ from mgmt.life.work import VmWork
 if TYPE_CHECKING:
     from mgmt.agents.manager import AgentManager
     from mgmt.commands.declaration import Declaration
+    from mgmt.faults import FaultEngine
     from mgmt.inventory.hosts import HostStatsLike
     from mgmt.inventory.settings import GlobalSettings
     from mgmt.jobs.runner import JobRunner
@@ -60,6 +61,7 @@ class Services:
     has_extensions: bool = False
     known_commands: KnownCommands = field(default_factory=KnownCommands)
     host_control: HostControl = field(default_factory=NoHostControl)
+    faults: FaultEngine | None = None
     leaks: LeakWatch = field(init=False)
     cleanups: HostCleanups = field(init=False)
 

@@ -232,7 +232,7 @@ class VcenterLink:
     @property
     def cookie(self) -> str:
         """The session's cookie as a request carries it: name and value. It is a secret while the session lives."""
-        return str(self.stub.cookie or "").partition(";")[0]
+        return str(getattr(self.stub, "cookie", None) or "").partition(";")[0]
 
     def waiting(self) -> AbstractContextManager[None]:
         """For a call that vCenter answers when something happens: one in this process then waits in our stead."""
@@ -248,13 +248,15 @@ class VcenterLink:
     def call(self, method: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run `method`; when vCenter has forgotten the session, log in again and run it once more."""
         try:
-            return method(*args, **kwargs)
+            with self.waiting():  # vCenter may take its time
+                return method(*args, **kwargs)
         except VcenterFaultError as error:
             if error.fault != "NotAuthenticated":
                 raise
             log.info("vCenter ended the session; logging in again")
             self.login()
-            return method(*args, **kwargs)
+            with self.waiting():
+                return method(*args, **kwargs)
 
     def close(self) -> None:
         """Log out and close the connections; never raises."""

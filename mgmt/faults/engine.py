@@ -1,0 +1,342 @@
+"""The engine: which faults are armed, and what is to be done when an edge passes a point."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import logging
+import random
+import string
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mgmt.faults.definitions import TIMES_ALWAYS, Effect, Fault, Rule, load_faults, shipped_faults
+from mgmt.faults.points import POINTS, WORLD_EFFECTS
+from mgmt.providers import Clock
+
+logger = logging.getLogger(__name__)
+
+MATCHES = ("vm", "host", "vcenter", "pool", "disk", "command", "attempt", "tool")
+"""What a user may narrow every fault to, where the fault's points know it."""
+
+Undo = Callable[[], None]
+Performer = Callable[[Mapping[str, Any], Mapping[str, object]], Undo | None]
+"""Does an effect on the world; gets the effect's arguments and the point's facts, and gives back how to undo it."""
+
+
+class FaultRefusedError(ValueError):
+    """A fault that is not known, or cannot be had so; the text says what there is."""
+
+
+@dataclass(eq=False)
+class ArmedFault:
+    """A fault that waits for its moment, or has had it."""
+
+    fault: Fault
+    values: Mapping[str, Any]
+    matches: Mapping[str, str]
+    times: int | str | None
+    probability: float
+    due_s: float
+    after: ArmedFault | None
+    is_armed: bool = True
+    fired: int = 0
+    _counts: dict[int, int] = field(default_factory=dict)
+    _undos: list[Undo] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The fault's dotted name."""
+        return self.fault.name
+
+
+class FaultEngine:
+    """The armed faults of one world; thread-safe. `on_fired` hears of each effect before the edge does it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        seed: int = 0,
+        faults: Mapping[str, Fault] | None = None,
+        on_fired: Callable[[ArmedFault, str, Effect, Mapping[str, object]], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._random = random.Random(seed)  # chance that can be repeated, no secret
+        self._faults = faults
+        self._own: dict[str, Fault] = {}
+        self._on_fired = on_fired
+        self._armed: list[ArmedFault] = []
+        self._attempts: dict[object, int] = {}
+        self._performers: dict[str, Performer] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def known(self) -> Mapping[str, Fault]:
+        """All faults by name."""
+        return {**(self._faults if self._faults is not None else shipped_faults()), **self._own}
+
+    def load(self, path: Path) -> None:
+        """Know the faults of a YAML file too, before shipped ones of the same name; raises FaultFileError."""
+        self._own.update({fault.name: fault for fault in load_faults(path)})
+
+    @property
+    def armed(self) -> list[ArmedFault]:
+        """The faults that are armed, in the order in which they were."""
+        with self._lock:
+            return list(self._armed)
+
+    def performs(self, kind: str, performer: Performer) -> None:
+        """Name who does an effect on the world of that kind."""
+        self._performers[kind] = performer
+
+    # Arming -------------------------------------------------------------------------------------------------------
+
+    def arm(
+        self,
+        name: str,
+        *,
+        times: int | str | None = None,
+        probability: float = 1.0,
+        delay_s: float = 0.0,
+        after: ArmedFault | None = None,
+        **choices: Any,
+    ) -> ArmedFault:
+        """Arm a fault; `choices` are its arguments and what it is narrowed to (`vm`, `host`, ...).
+
+        `times`: how often each of its rules fires (a number or 'always'; by default what the fault says). `delay_s`:
+        from when on, on the world's clock. `after`: only once that fault has fired. Raises FaultRefusedError.
+        """
+        fault = self._find(name)
+        if not fault.rules:
+            raise FaultRefusedError(f"{name} is nothing to arm: the request brings it about by itself ({fault.text})")
+        _check_numbers(times, probability, delay_s)
+        values, matches = _split(fault, choices)
+        rules = [rule for rule in fault.rules if _is_given(rule, values)]
+        known = frozenset().union(*(POINTS[rule.at].facts for rule in rules)) if rules else frozenset()
+        for key in matches:
+            if key not in known:
+                raise FaultRefusedError(
+                    f"{name} cannot be narrowed by {key}: where it happens, known are {', '.join(sorted(known)) or '-'}"
+                )
+        for effect in (effect for rule in rules for effect in rule.effects):
+            if effect.kind in WORLD_EFFECTS and effect.kind not in self._performers:
+                raise FaultRefusedError(
+                    f"{name} needs a world that can do {effect.kind!r}: start it with its own parts"
+                )
+        due_s = self._clock.monotonic() + delay_s
+        armed = ArmedFault(fault, values, matches, times, probability, due_s, after)
+        with self._lock:
+            self._armed.append(armed)
+        try:
+            for rule in rules:
+                if rule.at == "arming":
+                    armed.fired += 1
+                    self._perform(armed, rule, {})
+        except BaseException:
+            self.disarm(armed)
+            raise
+        return armed
+
+    def disarm(self, armed: ArmedFault) -> None:
+        """Take a fault back, and undo what it changed in the world; what it did to an import stays done."""
+        with self._lock:
+            armed.is_armed = False
+            if armed in self._armed:
+                self._armed.remove(armed)
+            undos, armed._undos = armed._undos, []
+        for undo in reversed(undos):
+            undo()
+
+    def clear(self) -> None:
+        """Take all faults back."""
+        for armed in reversed(self.armed):
+            self.disarm(armed)
+        with self._lock:
+            self._attempts.clear()
+
+    # Asking -------------------------------------------------------------------------------------------------------
+
+    def hit(self, point: str, facts: Mapping[str, object]) -> Sequence[Effect]:
+        """What is to be done at the point; an edge that counts tells `percent` and `percent_before` (and `bytes`)."""
+        if not self._armed:
+            return ()
+        facts = self._with_attempt(point, facts)
+        found: list[Effect] = []
+        for armed, index, rule in self._matching(point, facts):
+            if self._takes(armed, index, rule, facts):
+                found.extend(self._perform(armed, rule, facts))
+        return found
+
+    def positions(self, point: str, facts: Mapping[str, object]) -> Sequence[float]:
+        """At which percent the edge has to ask beside those that it would ask at; it tells `bytes_total`."""
+        if not self._armed:
+            return ()
+        total = facts.get("bytes_total")
+        found = []
+        for armed, _, rule in self._matching(point, facts):
+            percent = _percent(armed, rule, total if isinstance(total, int) else 0)
+            if percent is not None and 0 <= percent <= 100:
+                found.append(percent)
+        return found
+
+    def _with_attempt(self, point: str, facts: Mapping[str, object]) -> Mapping[str, object]:
+        """The facts with the number of this attempt to import the VM, counted while faults are armed."""
+        vm = facts.get("vm")
+        if vm is None:
+            return facts
+        with self._lock:
+            if point == "job":
+                self._attempts[vm] = self._attempts.get(vm, 0) + 1
+            return {**facts, "attempt": self._attempts.get(vm, 1)}
+
+    def _matching(self, point: str, facts: Mapping[str, object]) -> Iterator[tuple[ArmedFault, int, Rule]]:
+        for armed in self.armed:
+            if self._clock.monotonic() < armed.due_s or (armed.after is not None and not armed.after.fired):
+                continue
+            for index, rule in enumerate(armed.fault.rules):
+                if rule.at == point and _is_given(rule, armed.values) and _fits(armed, rule, facts):
+                    yield armed, index, rule
+
+    def _takes(self, armed: ArmedFault, index: int, rule: Rule, facts: Mapping[str, object]) -> bool:
+        """Whether the rule fires now; counts it."""
+        if rule.at_percent is not None or rule.after_bytes is not None:
+            total = facts.get("bytes_total")
+            percent = _percent(armed, rule, total if isinstance(total, int) else 0)
+            now, before = facts.get("percent"), facts.get("percent_before")
+            if percent is None or not isinstance(now, int | float) or not isinstance(before, int | float):
+                return False
+            if not before < percent <= now:
+                return False
+        elif "percent" in facts:
+            return False
+        with self._lock:
+            limit = armed.times if armed.times is not None else rule.times
+            if limit != TIMES_ALWAYS and armed._counts.get(index, 0) >= int(limit):
+                return False
+            if armed.probability < 1 and self._random.random() >= armed.probability:
+                return False
+            armed._counts[index] = armed._counts.get(index, 0) + 1
+            armed.fired += 1
+        return True
+
+    def _perform(self, armed: ArmedFault, rule: Rule, facts: Mapping[str, object]) -> list[Effect]:
+        """Do what the world has to do, and give back what the edge has to."""
+        left: list[Effect] = []
+        for effect in rule.effects:
+            filled = Effect(effect.kind, _filled(effect.args, {**facts, **armed.values}))
+            logger.info("fault %s at %s: %s", armed.name, rule.at, effect.kind)
+            if self._on_fired is not None:
+                self._on_fired(armed, rule.at, filled, facts)
+            if effect.kind in WORLD_EFFECTS:
+                undo = self._performers[effect.kind](filled.args, facts)
+                if undo is not None:
+                    with self._lock:
+                        armed._undos.append(undo)
+            else:
+                left.append(filled)
+        return left
+
+    def _find(self, name: str) -> Fault:
+        fault = self.known.get(name)
+        if fault is not None:
+            return fault
+        near = difflib.get_close_matches(name, self.known, n=3, cutoff=0.4)
+        same = [known for known in self.known if known.partition(".")[2] == name.rpartition(".")[2]]
+        shown = list(dict.fromkeys([*same, *near]))[:3]
+        hint = f"; near it are {', '.join(shown)}" if shown else ""
+        raise FaultRefusedError(f"no fault is named {name!r}{hint}")
+
+
+def _check_numbers(times: int | str | None, probability: float, delay_s: float) -> None:
+    if times is not None and times != TIMES_ALWAYS and not (isinstance(times, int) and times > 0):
+        raise FaultRefusedError(f"times = {times!r}: expected a number above 0 or 'always'")
+    if not 0 < probability <= 1:
+        raise FaultRefusedError(f"probability = {probability!r}: expected a number above 0 and not above 1")
+    if delay_s < 0:
+        raise FaultRefusedError(f"delay_s = {delay_s!r}: expected a number of seconds that is not negative")
+
+
+def _split(fault: Fault, choices: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The fault's arguments with what was chosen, and what it is narrowed to; raises FaultRefusedError."""
+    values = {name: argument.default for name, argument in fault.args.items()}
+    matches: dict[str, str] = {}
+    for key, value in choices.items():
+        argument = fault.args.get(key)
+        if argument is None and key in MATCHES:
+            matches[key] = str(value)
+            continue
+        if argument is None:
+            names = [*fault.args, *MATCHES]
+            near = difflib.get_close_matches(key, names, n=3, cutoff=0.4)
+            raise FaultRefusedError(f"{fault.name} has no argument {key!r}: expected one of {', '.join(near or names)}")
+        if isinstance(argument.default, int | float) and not isinstance(argument.default, bool):
+            try:
+                value = type(argument.default)(value)
+            except (TypeError, ValueError):
+                raise FaultRefusedError(f"{fault.name}: {key} = {value!r}: expected a number") from None
+        if argument.choices and value not in argument.choices:
+            shown = ", ".join(map(str, argument.choices))
+            raise FaultRefusedError(f"{fault.name}: {key} = {value!r}: expected one of {shown}")
+        values[key] = value
+    return values, matches
+
+
+def _is_given(rule: Rule, values: Mapping[str, Any]) -> bool:
+    return all(values.get(key) == value for key, value in rule.given.items())
+
+
+def _fits(armed: ArmedFault, rule: Rule, facts: Mapping[str, object]) -> bool:
+    known = POINTS[rule.at].facts
+    for key, wanted in armed.matches.items():
+        # a rule whose point does not know it is there to support the others
+        if key in known and not fnmatch.fnmatchcase(str(facts.get(key)), wanted):
+            return False
+    for key, wanted in rule.where.items():
+        wanted = _fill(wanted, armed.values)
+        if wanted.startswith(">="):
+            value = facts.get(key)
+            if not isinstance(value, int | float) or value < float(wanted[2:]):
+                return False
+        elif not fnmatch.fnmatchcase(str(facts.get(key)), wanted):
+            return False
+    return True
+
+
+def _percent(armed: ArmedFault, rule: Rule, total_bytes: int) -> float | None:
+    if rule.at_percent is not None:
+        return float(_fill(rule.at_percent, armed.values))
+    if rule.after_bytes is not None and total_bytes > 0:
+        return 100 * int(_fill(rule.after_bytes, armed.values)) / total_bytes
+    return None
+
+
+class _Formatter(string.Formatter):
+    """Leaves alone what nobody knows: texts of tools hold braces, too."""
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return kwargs.get(str(key), f"{{{key}}}")
+
+
+_FORMATTER = _Formatter()
+
+
+def _fill(text: str, values: Mapping[str, Any]) -> str:
+    return _FORMATTER.vformat(text, (), values) if "{" in text else text
+
+
+def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """`value` with `{name}` in its texts replaced; one that is nothing but `{name}` becomes that value itself."""
+    if isinstance(value, Mapping):
+        return {key: _filled(entry, values) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_filled(entry, values) for entry in value]
+    if isinstance(value, str):
+        name = value[1:-1]
+        if value.startswith("{") and value.endswith("}") and name in values:
+            return values[name]
+        return _fill(value, values)
+    return value

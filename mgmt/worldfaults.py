@@ -1,0 +1,157 @@
+"""What faults change in a world around its edges, and how each change is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import inspect, select
+
+from mgmt.faults import ArmedFault, FaultEngine, FaultRefusedError
+from mgmt.faults.definitions import Effect
+from mgmt.quirks import KNOWN
+from mgmt.store import models
+
+if TYPE_CHECKING:
+    from mgmt.embedded import World
+
+Undo = Callable[[], None]
+
+
+def engine_of(world: World) -> FaultEngine:
+    """The fault engine of a world that is about to start: it knows how to change each of the world's parts."""
+
+    def record(armed: ArmedFault, point: str, effect: Effect, facts: Mapping[str, object]) -> None:
+        world.server.services.journal.record(
+            "fault", armed.name, point=point, effect=effect.kind, facts={key: str(facts[key]) for key in facts}
+        )
+
+    engine = FaultEngine(world.providers.clock, seed=world.settings.fault_seed, on_fired=record)
+    changes = _Changes(world)
+    engine.performs("defect", changes.defect)
+    engine.performs("setting", changes.setting)
+    engine.performs("rows", changes.rows)
+    if world.settings.vcenter == "embedded":
+        engine.performs("machine", changes.machine)
+        engine.performs("vcenter_password", changes.vcenter_password)
+    if world.settings.agents == "embedded":
+        engine.performs("agent", changes.agent)
+        engine.performs("host", changes.host)
+    return engine
+
+
+class _Changes:
+    """The effects on the world; each gives back how it is undone."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def defect(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
+        """Have a known defect of CloudStack's, or be without it, on the server and on the hosts."""
+        name, quirks, fleet = str(args["name"]), self._world.server.services.quirks, self._world.fleet
+        if name not in KNOWN:
+            raise FaultRefusedError(f"no defect is named {name!r}: expected one of {', '.join(sorted(KNOWN))}")
+        before = quirks.is_faithful(name)
+
+        def switch(*, is_faithful: bool) -> None:
+            quirks.switch(name, is_faithful=is_faithful)
+            if fleet is not None:
+                fleet.set_repaired(name, is_repaired=not is_faithful)
+
+        switch(is_faithful=bool(args.get("there", True)))
+        return lambda: switch(is_faithful=before)
+
+    def setting(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
+        """Give a global setting another value."""
+        services, name = self._world.server.services, str(args["name"])
+        before = services.settings.get_text(name)
+
+        def put(value: str | None) -> None:
+            with services.store.session() as session:
+                services.settings.set(session, name, value)
+
+        put(str(args["value"]))
+        return lambda: put(before)
+
+    def rows(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
+        """Change rows of a table of the store; `where` and `set` hold columns by their names in the model."""
+        store = self._world.server.services.store
+        model = next(
+            (mapper.class_ for mapper in models.Base.registry.mappers if mapper.class_.__tablename__ == args["table"]),
+            None,
+        )
+        if model is None:
+            raise FaultRefusedError(f"the store has no table {args['table']!r}")
+        before: list[tuple[Any, dict[str, Any]]] = []
+        with store.session() as session:
+            found = select(model)
+            for column, value in (args.get("where") or {}).items():
+                attribute = getattr(model, column)
+                found = found.where(attribute.in_(value) if isinstance(value, list) else attribute == value)
+            for row in session.scalars(found):
+                before.append((inspect(row).identity, {name: getattr(row, name) for name in args["set"]}))
+                for name, value in args["set"].items():
+                    setattr(row, name, value)
+
+        def undo() -> None:
+            with store.session() as session:
+                for identity, values in before:
+                    row = session.get(model, identity)
+                    for name, value in values.items() if row is not None else ():
+                        setattr(row, name, value)
+
+        return undo
+
+    def machine(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
+        """Switch a VM of the embedded vCenter, or give it another name."""
+        from vcenter_sim import machines
+        from vcenter_sim.types import vim
+
+        assert self._world.vcenter is not None
+        inventory = self._world.vcenter.inventory
+        with inventory.lock:
+            vm = next((each for each in inventory.of_kind(vim.VirtualMachine) if each.name == args["vm"]), None)
+            if vm is None:
+                raise FaultRefusedError(f"the vCenter has no VM {args['vm']!r}")
+            power, name = machines.power_state(vm), vm.name
+            if args.get("power"):
+                machines.switch(inventory, vm, args["power"])
+            if args.get("rename"):
+                machines.rename(inventory, vm, args["rename"])
+
+        def undo() -> None:
+            with inventory.lock:
+                if not inventory.exists(vm):
+                    return
+                if machines.power_state(vm) != power:
+                    machines.switch(inventory, vm, power)
+                if vm.name != name:
+                    machines.rename(inventory, vm, name)
+
+        return undo
+
+    def vcenter_password(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
+        """Let the vCenter's account have another password from the next login on."""
+        vcenter = self._world.vcenter
+        assert vcenter is not None
+        before = vcenter.change_password(str(args["value"]))
+
+        def undo() -> None:
+            vcenter.change_password(before)
+
+        return undo
+
+    def agent(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> None:
+        """Let something happen to the agent of the host at which the fault fires."""
+        assert self._world.fleet is not None
+        self._world.fleet.strike(str(facts["host"]), args["does"], float(args.get("for_s", 0.0)))
+
+    def host(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
+        """Put other tools on a host, as an operator would while its agent runs: the agent does not look again."""
+        from agent_sim.injection import host_as
+
+        assert self._world.fleet is not None
+        hypervisor = self._world.fleet.agent(str(args["name"])).hypervisor
+        before = hypervisor.host
+        hypervisor.change_host(host_as(hypervisor, args["set"]).host)
+        return lambda: hypervisor.change_host(before)
