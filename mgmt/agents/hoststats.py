@@ -19,6 +19,7 @@ from mgmt.agents.attachment import Attachment
 from mgmt.agents.core import Core
 from mgmt.agents.states import Status
 from mgmt.agents.timers import parked
+from mgmt.clock import is_automatic
 from mgmt.protocol.commands import (
     GetHostStatsAnswer,
     GetHostStatsCommand,
@@ -97,8 +98,10 @@ class StatsRounds:
             return
         due_s = self._core.providers.clock.monotonic() + interval_s
 
-        def pass_over(limit_s: float) -> float:
+        def pass_over(limit_s: float) -> float | None:
             """The last round before a virtual clock stops: nobody sees the figures of the others."""
+            if is_automatic(self._core.providers.clock):
+                return None
             return due_s + max(0.0, (limit_s - due_s) // interval_s) * interval_s
 
         self._core.timers.call_later(interval_s, round_, drives=False, pass_over=pass_over)

@@ -63,7 +63,7 @@ class Timers:
         callback: Callable[[], None],
         *,
         drives: bool = True,
-        pass_over: Callable[[float], float] | None = None,
+        pass_over: Callable[[float], float | None] | None = None,
     ) -> Timer:
         """Call `callback` after `delay_s` seconds of the clock; see VirtualClock.call_at for the rest."""
         timer = Timer(self._clock.monotonic() + delay_s, next(self._order), callback)
@@ -154,7 +154,7 @@ class VirtualTimers(Timers):
         callback: Callable[[], None],
         *,
         drives: bool = True,
-        pass_over: Callable[[float], float] | None = None,
+        pass_over: Callable[[float], float | None] | None = None,
     ) -> Timer:
         """See Timers."""
         loop = asyncio.get_running_loop()

@@ -27,6 +27,7 @@ __all__ = [
     "VirtualClock",
     "current_hold",
     "hold",
+    "is_automatic",
     "lent",
     "make_current",
     "making_current",
@@ -52,6 +53,11 @@ def working(clock: Clock, label: str, taken: Hold | None = None) -> Iterator[Non
             yield
     finally:
         mine.end()
+
+
+def is_automatic(clock: Clock) -> bool:
+    """Whether it is a virtual clock that jumps as soon as everything waits."""
+    return isinstance(clock, VirtualClock) and clock.mode == AUTOMATIC
 
 
 def new_event(clock: Clock) -> threading.Event:

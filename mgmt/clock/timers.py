@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Callable
 
 from mgmt.clock.holds import Hold
 
 Fire = Callable[[Hold], None]
-PassOver = Callable[[float], float]
+PassOver = Callable[[float], float | None]
 
 
 class ClockTimer:
@@ -43,6 +44,7 @@ class TimerHeap:
         self._order = itertools.count()
         self._driving: list[ClockTimer] = []
         self._other: list[ClockTimer] = []
+        self._at_rest: deque[ClockTimer] = deque()
 
     def add(self, due_s: float, fire: Fire, *, drives: bool, pass_over: PassOver | None) -> ClockTimer:
         """Register a timer."""
@@ -54,6 +56,7 @@ class TimerHeap:
         """Forget all."""
         self._driving.clear()
         self._other.clear()
+        self._at_rest.clear()
 
     def first_driving_s(self) -> float | None:
         """When the first timer that drives is due."""
@@ -68,7 +71,8 @@ class TimerHeap:
     def take(self, limit_s: float) -> ClockTimer | None:
         """Take out the first timer that is due by `limit_s`; None when there is none.
 
-        A timer that may be passed over is asked first when it is to fire next: it answers the time at which it has to.
+        A timer that may be passed over is asked first when it is to fire next: it answers the time at which it has to,
+        or None for "once the clock has nothing to move for" (see `take_at_rest`).
         """
         while True:
             heap = self._first_heap()
@@ -77,11 +81,22 @@ class TimerHeap:
             timer = heap[0]
             if timer.pass_over is not None:
                 needed_s = timer.pass_over(limit_s)
+                if needed_s is None:
+                    self._at_rest.append(heapq.heappop(heap))
+                    continue
                 if needed_s > timer.due_s:
                     timer.due_s = needed_s
                     heapq.heapreplace(heap, timer)
                     continue
             return heapq.heappop(heap)
+
+    def take_at_rest(self) -> ClockTimer | None:
+        """Take out a timer that was passed over until the clock has nothing to move for; None when there is none."""
+        while self._at_rest:
+            timer = self._at_rest.popleft()
+            if not timer.cancelled:
+                return timer
+        return None
 
     def _first_heap(self) -> list[ClockTimer] | None:
         driving, other = _first(self._driving), _first(self._other)

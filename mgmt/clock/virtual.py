@@ -217,7 +217,8 @@ class VirtualClock:
 
         `fire` gets a hold that it has to end once all it set off is done. With `drives` the automatic clock moves for
         it. A timer with `pass_over` is asked, when the clock is to move as far as that moment, when it has to fire
-        next at the earliest; it may not use the clock then.
+        next at the earliest; it may not use the clock then. None lets an automatic clock fire it late, when it has
+        nothing more to move for.
         """
         with self._lock:
             timer = self._timers.add(due_s, fire, drives=drives, pass_over=pass_over)
@@ -240,6 +241,13 @@ class VirtualClock:
             return self._now_s
         return (time.monotonic() - self._real_start_s) * self.factor
 
+    def _rested(self) -> ClockTimer | None:
+        """With nothing left to move for: a timer that was passed over until now."""
+        if self._timers.first_driving_s() is not None:
+            return None
+        self._now_s = max(self._now_s, self._target_s)
+        return self._timers.take_at_rest()
+
     def _step(self) -> None:
         """Fire what is due, one timer after the other, as long as no work is in hand."""
         with self._lock:
@@ -248,7 +256,7 @@ class VirtualClock:
             self._is_stepping = True
         while True:
             with self._lock:
-                timer = None if self._holds or self._is_closed else self._timers.take(self._limit_s())
+                timer = None if self._holds or self._is_closed else self._timers.take(self._limit_s()) or self._rested()
                 if timer is None:
                     self._is_stepping = False
                     if not self._holds and self._target_s > self._now_s:

@@ -16,6 +16,7 @@ from mgmt.clock import (
     SCALED,
     ClockError,
     ClockStalledError,
+    Hold,
     VirtualClock,
     current_hold,
     hold,
@@ -400,3 +401,28 @@ def test_order_does_not_depend_on_the_factor(chains: list[list[int]]) -> None:
     expected = run(AUTOMATIC, 1.0)
     for factor in (1e4, 1e5):
         assert run(SCALED, factor) == expected
+
+
+def test_what_is_passed_over_until_rest_fires_once_at_the_end(make: Callable[..., VirtualClock]) -> None:
+    """A timer that may wait until the automatic clock has nothing to move for fires then, late, and only once."""
+    clock = make(AUTOMATIC)
+    fired: list[tuple[str, float]] = []
+
+    def note(name: str) -> Callable[[Hold], None]:
+        def fire(firing: Hold) -> None:
+            fired.append((name, clock.monotonic()))
+            firing.end()
+
+        return fire
+
+    with clock.held():
+        clock.call_at(60.0, note("figures"), drives=False, pass_over=lambda limit_s: None)
+        cancelled = clock.call_at(70.0, note("cancelled"), drives=False, pass_over=lambda limit_s: None)
+        for due_s in (50.0, 100.0, 300.0):
+            clock.call_at(due_s, note("tool"))
+        clock.call_at(200.0, lambda firing: (cancelled.cancel(), firing.end()))
+    clock.settle()
+    assert fired == [("tool", 50.0), ("tool", 100.0), ("tool", 300.0), ("figures", 300.0)]
+    clock.call_at(400.0, note("figures"), drives=False, pass_over=lambda limit_s: None)
+    clock.advance(500.0)
+    assert fired[-1] == ("figures", 800.0)
