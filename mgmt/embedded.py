@@ -145,20 +145,11 @@ class World:
         files = read_seed(self.settings.seed)
         if self.settings.vcenter == "embedded" and files.vcenter_file is not None:
             self._start_vcenter(files.vcenter_file)
-        embedded_agents = self.settings.agents == "embedded" and files.agents_file is not None
-        self._server = create_server(
-            self.settings,
-            self.providers,
-            vcenter_address=self._vcenter_address(),
-            staging=_FleetStaging(self) if embedded_agents else None,
-            host_setup=_FleetSetup(self) if embedded_agents else None,
-            host_control=_FleetControl(self) if embedded_agents else None,
-        )
-        self._server.services.faults = self.faults
-        self._server.services.leaks.surroundings = self._surroundings()
+        hosts_file = files.agents_file if self.settings.agents == "embedded" else None
+        self._server = self._create_server(self.settings, has_hosts=hosts_file is not None)
         self._server.start()
-        if self.settings.agents == "embedded" and files.agents_file is not None:
-            self._start_agents(files.agents_file)
+        if hosts_file is not None:
+            self._start_agents(hosts_file)
         self._first_mark = self._server.services.leaks.surroundings.mark()
         for line in self.settings.fault:
             try:
@@ -166,6 +157,20 @@ class World:
                 self.faults.arm(name, **choices)
             except (FaultRefusedError, FaultFileError) as error:
                 raise StartError(f"fault {line!r}: {error}") from error
+
+    def _create_server(self, settings: Settings, *, has_hosts: bool) -> ManagementServer:
+        """A server with everything of this world in its hands, the first one and each that follows it."""
+        server = create_server(
+            settings,
+            self.providers,
+            vcenter_address=self._vcenter_address(),
+            staging=_FleetStaging(self) if has_hosts else None,
+            host_setup=_FleetSetup(self) if has_hosts else None,
+            host_control=_FleetControl(self) if has_hosts else None,
+        )
+        server.services.faults = self.faults
+        server.services.leaks.surroundings = self._surroundings()
+        return server
 
     def fault(self, name: str, **choices: Any) -> ArmedFault:
         """Arm a fault of the catalogue (docs/faults.md); see `FaultEngine.arm` for the keywords.
@@ -200,7 +205,7 @@ class World:
         from agent_sim.fleet import Fleet, load_hosts
         from agent_sim.host import HostFileError
 
-        services = self.server.services
+        # Hosts outlive servers: whoever is told of something is looked up when it happens.
 
         def record_tool_run(run: ToolRun) -> None:
             self.server.services.journal.record(
@@ -220,7 +225,7 @@ class World:
             raise StartError(str(error)) from error
 
         def follow(event: ProgressEvent) -> None:
-            services.imports.reported(
+            self.server.services.imports.reported(
                 event.log_id, event.tool, event.disk_index, event.disk_count, event.bytes_done, event.bytes_total
             )
             if self._on_progress is not None:
@@ -232,10 +237,10 @@ class World:
             work_dir=self._work_dir(),
             time_scale=self.settings.time_scale,
             clock=self.clock.virtual,
-            on_pings_passed=self.server.agents.pings_passed,
+            on_pings_passed=lambda guid, states, last_s: self.server.agents.pings_passed(guid, states, last_s),
             on_progress=follow,
             on_tool_run=record_tool_run,
-            repaired=services.quirks.absent,
+            repaired=self.server.services.quirks.absent,
             faults=self.faults,
         )
         self.fleet.start()
@@ -258,9 +263,7 @@ class World:
             raise StartError("a server with a database in memory cannot be restarted: set `database`")
         changed = replace(self.settings, port=old.http.address[1], agent_port=old.agents.address[1])
         old.stop()
-        staging = _FleetStaging(self) if self.fleet is not None else None
-        self._server = create_server(changed, self.providers, vcenter_address=self._vcenter_address(), staging=staging)
-        self._server.services.leaks.surroundings = self._surroundings()
+        self._server = self._create_server(changed, has_hosts=self.fleet is not None)
         self._server.left_since = self._first_mark
         self._server.start()
         if self.fleet is None:

@@ -10,6 +10,7 @@ import pytest
 from agent_sim.ledger import PROCESS
 from cloudstack_mock import ApiClient, World
 from mgmt.embedded import StartError
+from mgmt.life.hostsetup import NoHostSetup
 from mgmt.quirks import LOST_ANSWER_FILES_LEFT, STOP_LEAVES_IMPORT, TEMPORARY_MOUNT_LEFT
 
 
@@ -43,6 +44,27 @@ def test_stop_leaves_import(start_lab: Any, tmp_path: Path, wait_until: Any, is_
         assert len(clones) == 1
         assert {"task", "clone", "mount"} <= {leak["kind"] for leak in leaks}
         assert {leak["virtualmachines"] for leak in leaks} == {"an import of an earlier server"}
+    client.close()
+
+
+def test_the_new_server_has_its_hosts_in_hand(start_lab: Any, tmp_path: Path, wait_until: Any) -> None:
+    """After a restart, too, a cancelled import ends its tool, progress is told, and faults and host set-ups work."""
+    lab = start_lab(extensions=True, time_scale=300, database=f"sqlite:///{tmp_path}/lab.db", fix=("all",))
+    world = lab.world
+    world.restart_server()
+    client = ApiClient(world.server.api_url, lab.client.api_key, lab.client.secret_key)
+    services = world.server.services
+    assert services.faults is world.faults
+    assert not isinstance(services.host_setup, NoHostSetup)
+    job_id = client.send("importVm", lab.import_parameters("app01"))["jobid"]
+    control = wait_until(lambda: services.imports.find(job_id), "the import")
+    wait_until(lambda: control.progress.latest(), "the progress of virt-v2v")
+    client.call("cancelImportVm", id=job_id)
+    assert services.jobs.wait(job_id, 10)
+    text = client.call("queryAsyncJobResult", jobid=job_id)["jobresult"]["errortext"]
+    wait_until(lambda: not any(member.running_commands for member in world.fleet.agents), "the end of virt-v2v")
+    assert text.endswith("was cancelled by admin at step: convert")
+    assert client.call("listImportLeaks")["importleaks"]["leak"] == []
     client.close()
 
 

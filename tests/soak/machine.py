@@ -157,8 +157,13 @@ class Operators(RuleBasedStateMachine):
             self.soak.clear()
 
 
-def run_steps(soak: SoakWorld, steps: int, after_run: Callable[[], None] = lambda: None) -> None:
-    """Let random operators do `steps` steps in `soak`; raises what they found. `after_run` is called between runs."""
+def run_steps(
+    soak: SoakWorld, steps: int, after_run: Callable[[], None] = lambda: None, *, is_random: bool = True
+) -> None:
+    """Let random operators do `steps` steps in `soak`; raises what they found. `after_run` is called between runs.
+
+    Without `is_random` it is the same choices each time; how fast threads are differs all the same.
+    """
 
     class Bound(Operators):
         def teardown(self) -> None:
@@ -173,6 +178,7 @@ def run_steps(soak: SoakWorld, steps: int, after_run: Callable[[], None] = lambd
             stateful_step_count=STEPS_A_RUN,
             deadline=None,
             database=None,
+            derandomize=not is_random,
             phases=(Phase.generate,),  # a run cannot be repeated: the world goes on where it was
             suppress_health_check=list(HealthCheck),
         ),

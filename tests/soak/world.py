@@ -1,6 +1,7 @@
 """A whole embedded world under random operators: what they can do to it, and what must hold when it is at rest.
 
-Every action returns at once or when its job has ended; nothing here decides what to do next (see machine.py).
+Every action returns at once or when its job has ended; nothing here decides what to do next (see machine.py). What is
+found cannot be repeated, so a failure tells the last things that were done.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from agent_sim.toolchain.images import write_qcow2
 from cloudstack_mock import Settings, World
 from mgmt.cli.client import sign
 from mgmt.store import models
+from tests.soak.recent import Recent, SoakFailure
 
 HOSTS = ("kvm1", "kvm2", "kvm3")
 POOLS = {"nfs-primary": "/export/primary", "nfs-gold": "/export/gold"}
@@ -53,10 +55,6 @@ GIB = 1024**3
 JOB_LIMIT_S = 60.0
 SLOW, FAST = 3000.0, 1e9
 _VARIABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\bid\":\d+|\bs\d+\b|\bum?\d+\b|\bi-\d+-\d+-\w+|\d{2,}")
-
-
-class SoakFailure(AssertionError):
-    """Something that must hold does not."""
 
 
 class _Tracebacks(logging.Handler):
@@ -96,7 +94,7 @@ class _Api:
         try:
             ((_, content),) = json.loads(answer.read()).items()
         except (ValueError, AttributeError):
-            raise SoakFailure(f"{command} was answered {answer.status} without CloudStack's JSON") from None
+            return answer.status, {"errorcode": None, "errortext": "no JSON of CloudStack's"}
         return answer.status, content
 
 
@@ -109,6 +107,7 @@ class SoakWorld:
 
     def __init__(self, folder: Path) -> None:
         self.steps = 0
+        self.recent = Recent()
         self.imports: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.restarts = 0
@@ -185,10 +184,11 @@ class SoakWorld:
     def call(self, command: str, **parameters: Any) -> dict[str, Any] | None:
         """The answer's content; None for a refusal, which is counted. Raises SoakFailure for no CloudStack answer."""
         status, content = self._api.send(command, parameters)
+        self.recent.called(self.steps, command, parameters, content)
         if status == 200 and "errorcode" not in content:
             return content
         if content.get("errorcode") in (None, 500):
-            raise SoakFailure(f"{command} was answered {status}: {content}")
+            raise self.recent.failure(f"{command} was answered {status}: {content}")
         self._failed(command, content)
         return None
 
@@ -196,7 +196,7 @@ class SoakWorld:
         """The items of a list, which must be answered."""
         answer = self.call(command, **parameters)
         if answer is None:
-            raise SoakFailure(f"{command} was refused")
+            raise self.recent.failure(f"{command} was refused")
         found: list[dict[str, Any]] = answer.get(key, [])
         return found
 
@@ -212,10 +212,11 @@ class SoakWorld:
 
     def _result(self, command: str, job_id: str) -> dict[str, Any] | None:
         if not self.world.server.services.jobs.wait(job_id, JOB_LIMIT_S):
-            raise SoakFailure(f"job {job_id} of {command} does not end")
+            raise self.recent.failure(f"job {job_id} of {command} does not end")
         job = self.call("queryAsyncJobResult", jobid=job_id)
         if job is None or job["jobstatus"] == 0:
-            raise SoakFailure(f"job {job_id} of {command}: {job}")
+            raise self.recent.failure(f"job {job_id} of {command}: {job}")
+        self.recent.add(self.steps, f"{command} {job_id} ended: {job['jobresult'].get('errortext', 'done')}")
         if job["jobstatus"] == 1:
             found: dict[str, Any] = job["jobresult"]
             return found
@@ -356,6 +357,7 @@ class SoakWorld:
         return "cancelImportVm" in self.world.server.services.commands
 
     def _slow_down(self, slow: bool) -> None:
+        self.recent.add(self.steps, f"hosts work {'slowly' if slow else 'fast'}")
         for member in self.fleet.agents:
             member.hypervisor.bench.time_scale = SLOW if slow else FAST
 
@@ -418,12 +420,15 @@ class SoakWorld:
     # Operators ------------------------------------------------------------------------------------------------------
 
     def kill_host(self, name: str) -> None:
+        self.recent.add(self.steps, f"kill {name}")
         self.fleet.kill(name)
 
     def revive_host(self, name: str) -> None:
+        self.recent.add(self.steps, f"revive {name}")
         self.fleet.revive(name)
 
     def drop_link(self, name: str) -> None:
+        self.recent.add(self.steps, f"drop_link {name}")
         self.fleet.drop_link(name)
 
     def enable_host(self, name: str, enabled: bool) -> None:
@@ -450,6 +455,7 @@ class SoakWorld:
     def restart(self) -> None:
         """Restart the server in the middle of whatever it does; hosts and vCenter live on."""
         self.restarts += 1
+        self.recent.add(self.steps, "restart the server")
         self._api.close()
         self.world.restart_server()
         self._api = _Api(self.world.ready())
@@ -458,6 +464,7 @@ class SoakWorld:
 
     def come_to_rest(self) -> None:
         """Undo what operators did, let all work end, and check what must then hold."""
+        self.recent.add(self.steps, "come to rest")
         self._slow_down(False)
         for host in HOSTS:
             self.fleet.revive(host)
@@ -469,7 +476,7 @@ class SoakWorld:
             self.configure(setting, 0)
         members = [self.fleet.agent(host).hypervisor.host.full_guid for host in HOSTS]
         if not self.world.server.agents.wait_for_hosts_up(members, timeout_s=JOB_LIMIT_S):
-            raise SoakFailure("not all hosts come Up again")
+            raise self.recent.failure("not all hosts come Up again")
         for command, job_id in self._pending:
             self._result(command, job_id)
         self._pending.clear()
@@ -482,13 +489,13 @@ class SoakWorld:
         pause = threading.Event()
         while not holds():
             if time.monotonic() > deadline:
-                raise SoakFailure(otherwise)
+                raise self.recent.failure(otherwise)
             pause.wait(0.005)
 
     def look(self) -> None:
         """What must hold at any time: no program error was logged."""
         if self._tracebacks.found:
-            raise SoakFailure("\n".join(self._tracebacks.found))
+            raise self.recent.failure("\n".join(self._tracebacks.found))
 
     def leaks(self) -> list[str]:
         """The leak report's lines."""
@@ -508,7 +515,7 @@ class SoakWorld:
         problems += self._wrong_records()
         problems += self._wrong_counts()
         if problems:
-            raise SoakFailure("; ".join(problems))
+            raise self.recent.failure("; ".join(problems))
 
     def _files(self) -> set[str]:
         roots = [self.fleet.export_directory("192.0.2.20", path) for path in EXPORTS]
@@ -567,7 +574,7 @@ class SoakWorld:
             self.call("deleteVolume", id=volume["id"])
         left = [vm["instancename"] for vm in self.vms()]
         if left:
-            raise SoakFailure(f"VMs that cannot be expunged: {', '.join(left)}")
+            raise self.recent.failure(f"VMs that cannot be expunged: {', '.join(left)}")
         for member in self.fleet.agents:
             for name, domain in list(member.hypervisor.domains.items()):
                 if domain.state != "shut off" and name.startswith("u"):
