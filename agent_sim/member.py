@@ -435,12 +435,19 @@ class Member:
             return await task
         except asyncio.CancelledError:
             if not execution.is_ended:
+                self._answer_dies(command, task)
                 raise
             await execution.clean_up()
             return Answer(result=False, details=ENDED_TEXT)
         finally:
             del self._executions[key]
             self._done.append(key)
+
+    def _answer_dies(self, command: Command, task: asyncio.Task[Answer]) -> None:
+        """The agent's process ends: if the command was done and not answered yet, nobody learns what it made."""
+        was_done = task.done() and not task.cancelled() and task.exception() is None
+        if was_done and not self.hypervisor.is_killed:
+            take_back(self.hypervisor, command, task.result())
 
     async def _run_plain(self, command: Command, name: str) -> Answer:
         if self._faults is None:

@@ -85,10 +85,14 @@ class Hub:
         await self.core.drop(attachment, Event.REMOVE, "the host is deleted")
 
     def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
-        """Let an attached host have the few commands of maintenance only, or all again."""
+        """Let an attached host have the few commands of maintenance only, or all again, as one that comes Up."""
         attachment = self.core.attached.get(host_id)
-        if attachment is not None:
-            attachment.maintenance = is_in_maintenance
+        if attachment is None:
+            return
+        may_be_used_again = attachment.maintenance and not is_in_maintenance and attachment.status is Status.UP
+        attachment.maintenance = is_in_maintenance
+        if may_be_used_again:
+            self.core.on_up(attachment)
 
     # -- what links tell (LinkOwner)
 

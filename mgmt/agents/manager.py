@@ -52,7 +52,8 @@ class AgentManager:
 
     One thread with one event loop serves all links. `port` 0 lets the system choose, see `address`. `timer_poll_s` is
     how often (in real seconds) an injected clock is looked at. Set `on_power_report` to follow the VMs' power states,
-    `on_host_up` to learn in the agents' thread, without waiting there, of each host that comes Up.
+    `on_host_up` to learn in the agents' thread, without waiting there, of each host that comes Up or leaves
+    maintenance.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Clean-up on hosts after an import that failed, which CloudStack leaves out or has since 4.23 (pull request 13151).
 
-A host that is not there gets its clean-up once it is Up again.
+A host that is not there gets its clean-up once it is Up again, one in maintenance once that ends.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class HostCleanups:
             self._waiting.add(host_id)
 
     def host_up(self, host_id: int) -> None:
-        """A host is Up again: send what waits for it, in a thread of its own."""
+        """A host is Up again, or out of maintenance: send what waits for it, in a thread of its own."""
         self._times_up[host_id] += 1
         self._catch_up_soon(host_id)
 

@@ -143,7 +143,7 @@ class HostMaintenance:
             raise failure
 
     def cancel(self, host_id: int) -> None:
-        """End maintenance: the host is Enabled at once, nothing is sent to it."""
+        """End maintenance: the host is Enabled at once, and gets nothing but clean-ups that waited for it."""
         services = self._services
         with services.store.session() as session:
             host = get_live(session, Host, host_id)

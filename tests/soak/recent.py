@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 KEPT = 80
-SHOWN = ("name", "hostname", "id", "usevddk", "forcemstoimportvmfiles", "convertinstancehostid", "convertinstancepoolid")
+SHOWN = (
+    "name",
+    "hostname",
+    "id",
+    "usevddk",
+    "forcemstoimportvmfiles",
+    "convertinstancehostid",
+    "convertinstancepoolid",
+)
 
 
 class SoakFailure(AssertionError):

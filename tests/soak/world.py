@@ -435,18 +435,21 @@ class SoakWorld:
         self.call("updateHost", id=self._hosts[name], allocationstate="Enable" if enabled else "Disable")
 
     def maintain_host(self, name: str, maintained: bool) -> None:
-        """Change the record: there is no command for it yet."""
-        self._change(models.Host, self._hosts[name], resource_state="Maintenance" if maintained else "Enabled")
+        """Change the record, as if no VM had to move; a host that connects in maintenance keeps to it."""
+        number = self._change(models.Host, self._hosts[name], resource_state="Maintenance" if maintained else "Enabled")
+        if not maintained:
+            self.world.server.agents.set_maintenance(number, False)
 
     def maintain_pool(self, name: str, maintained: bool) -> None:
         """Change the record: there is no command for it."""
         self._change(models.StoragePool, self._pools[name], status="Maintenance" if maintained else "Up")
 
-    def _change(self, model: Any, uuid: str, **values: Any) -> None:
+    def _change(self, model: Any, uuid: str, **values: Any) -> int:
         with self.world.server.services.store.session() as session:
             row = session.scalars(select(model).where(model.uuid == uuid)).one()
             for name, value in values.items():
                 setattr(row, name, value)
+            return int(row.id)
 
     def configure(self, name: str, number: int) -> None:
         values = SETTINGS[name]
@@ -468,7 +471,6 @@ class SoakWorld:
         self._slow_down(False)
         for host in HOSTS:
             self.fleet.revive(host)
-            self.maintain_host(host, False)
             self.enable_host(host, True)
         for pool in POOLS:
             self.maintain_pool(pool, False)
@@ -477,6 +479,8 @@ class SoakWorld:
         members = [self.fleet.agent(host).hypervisor.host.full_guid for host in HOSTS]
         if not self.world.server.agents.wait_for_hosts_up(members, timeout_s=JOB_LIMIT_S):
             raise self.recent.failure("not all hosts come Up again")
+        for host in HOSTS:
+            self.maintain_host(host, False)
         for command, job_id in self._pending:
             self._result(command, job_id)
         self._pending.clear()

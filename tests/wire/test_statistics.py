@@ -69,8 +69,13 @@ def test_a_host_is_asked_how_busy_it_is(edge: Any) -> None:
 
 
 def test_a_host_in_maintenance_is_not_asked(edge: Any) -> None:
-    """In maintenance no figures are asked, and other commands than those of maintenance are refused; after it again."""
+    """In maintenance no figures are asked, and other commands than those of maintenance are refused; after it again.
+
+    Who waits for hosts to come Up is told of its end, and only of that.
+    """
     agent = up(edge)
+    came_up: list[int] = []
+    edge.manager.on_host_up = came_up.append
     edge.manager.set_maintenance(edge.host_id(), True)
     with pytest.raises(AgentUnavailableError, match="is in maintenance mode"):
         edge.manager.send(edge.host_id(), GetHostStatsCommand())
@@ -78,6 +83,9 @@ def test_a_host_in_maintenance_is_not_asked(edge: Any) -> None:
     allowed = edge.ask(CheckHealthCommand())
     agent.answer(agent.receive_request(CheckHealthCommand), Answer(result=True))
     assert allowed.result(10).result
-    edge.manager.set_maintenance(edge.host_id(), False)
+    assert came_up == []
+    for _ in range(2):
+        edge.manager.set_maintenance(edge.host_id(), False)
+    assert came_up == [edge.host_id()]
     edge.clock.advance(61)
     assert agent.receive_request(GetHostStatsCommand)

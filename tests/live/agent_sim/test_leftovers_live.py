@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import threading
 
@@ -112,6 +113,22 @@ def test_lost_answer_files_left(lab_with, wait_until, is_repaired) -> None:
     lab.fleet.drop_link("kvm1")
     assert lab.fleet.wait_for(lambda: lab.fleet.agent("kvm1").running_commands == 0, 20)
     wait_until(lambda: PROCESS not in kinds(lab), "the end of the conversion")
+    assert len(lab.files()) == (0 if is_repaired else 3), "two disks and the XML"
+
+
+@both_ways
+def test_an_agent_killed_before_it_answers(lab_with, wait_until, is_repaired) -> None:
+    """The same when the agent's process ends between the end of the conversion and its answer."""
+    lab = lab_with(defects.LOST_ANSWER_FILES_LEFT, is_repaired)
+    killed = []
+
+    def kill_at_the_end(event) -> None:
+        if event.phase == "Finishing off":  # in the hosts' loop, where nothing is awaited from here to the end
+            killed.append(asyncio.get_running_loop().create_task(lab.fleet.agent("kvm1").kill()))
+
+    lab.on_event = kill_at_the_end
+    lab.agent.request(lab.convert_command("app01", location=lab.primary(), useVddk=True))
+    wait_until(lambda: killed and killed[0].done(), "the end of the agent")
     assert len(lab.files()) == (0 if is_repaired else 3), "two disks and the XML"
 
 
