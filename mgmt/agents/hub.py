@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 DELETED = "deleteHost"
 STOPPED_BY_SIGNAL = "sig.kill"  # the reason that Java's constant ShutdownCommand.Requested has
 
+LAST_ANSWERS_S = 0.25  # a living agent closes its end at once
+LAST_ANSWERS_LOOK_S = 0.002
+
 
 class Hub:
     """The event-loop side of the agent edge; every method runs in the loop's thread."""
@@ -56,8 +60,16 @@ class Hub:
         self.stats.start()
 
     async def stop(self) -> None:
-        """Close every link; the hosts become Disconnected, whoever waits for an answer gets an error."""
+        """Close every link; the hosts become Disconnected, whoever waits for an answer gets an error.
+
+        Answers that are on their way are taken first: their hosts count them as told, and nobody else knows of them.
+        """
         self.core.stopping = True
+        for link in list(self._links):
+            link.end_sending()
+        deadline_s = asyncio.get_running_loop().time() + LAST_ANSWERS_S
+        while self._links and asyncio.get_running_loop().time() < deadline_s:
+            await asyncio.sleep(LAST_ANSWERS_LOOK_S)
         for link in list(self._links):
             link.abort()
         await self.core.stop()

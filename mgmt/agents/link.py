@@ -46,6 +46,7 @@ class AgentLink(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._line = LoopLine(None)
         self.closed = False
+        self._is_ending = False
         self.peer = "?"
         self.attachment: Attachment | None = None
 
@@ -119,6 +120,12 @@ class AgentLink(asyncio.Protocol):
             self._line.closing()
             self._transport.close()
 
+    def end_sending(self) -> None:
+        """Let the peer see the end of the link while what it has sent, or still sends before that, is taken."""
+        if self._transport is not None and not self.closed and not self._transport.is_closing():
+            self._is_ending = True
+            self._transport.write_eof()
+
     def abort(self) -> None:
         """Close the socket at once; what was sent before may be lost."""
         self.closed = True
@@ -128,6 +135,8 @@ class AgentLink(asyncio.Protocol):
 
     def _flush(self) -> None:
         outgoing = self._tls.take_outgoing()
+        if self._is_ending:
+            return
         if outgoing and self._transport is not None and not self._transport.is_closing():
             self._line.sent(len(outgoing))
             self._transport.write(outgoing)

@@ -471,7 +471,6 @@ class SoakWorld:
         self._slow_down(False)
         for host in HOSTS:
             self.fleet.revive(host)
-            self.enable_host(host, True)
         for pool in POOLS:
             self.maintain_pool(pool, False)
         for setting in SETTINGS:
@@ -481,6 +480,7 @@ class SoakWorld:
             raise self.recent.failure("not all hosts come Up again")
         for host in HOSTS:
             self.maintain_host(host, False)
+            self.enable_host(host, True)
         for command, job_id in self._pending:
             self._result(command, job_id)
         self._pending.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -307,6 +308,20 @@ def test_a_stopping_server_tells_whoever_waits(edge: Any) -> None:
     with pytest.raises(ServerStoppingError):
         edge.manager.disconnect(edge.host_id(), "too late")
     edge.manager.stop()
+
+
+def test_a_stopping_server_takes_the_last_answers(edge: Any) -> None:
+    """What an agent answers before it sees the end of its link reaches the caller: the agent counts it as told."""
+    agent = up(edge)
+    asked = edge.ask(CheckHealthCommand())
+    question = agent.receive_request(CheckHealthCommand)
+    with ThreadPoolExecutor(1) as stopping:
+        stopped = stopping.submit(edge.manager.stop)
+        agent.wait_closed()
+        agent.answer(question, CheckHealthAnswer(result=True))
+        agent.close()
+        assert asked.result(5).result
+        stopped.result(5)
 
 
 def test_two_agents_have_their_own_conversations(edge: Any) -> None:
