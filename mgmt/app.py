@@ -115,6 +115,7 @@ def create_server(
     if staging is None:
         staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
+        store.claim()
         server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup)
     except BaseException:
         store.close()

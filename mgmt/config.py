@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from mgmt.profiles import DEFAULT_PROFILE, PROFILES
 from mgmt.quirks import KNOWN, Quirks, UnknownQuirkError
@@ -58,11 +58,15 @@ def _port(value: object) -> int:
 def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError
+    if isinstance(value, str) and not re.fullmatch(r"[+-]?\d+", value, re.ASCII):  # int() takes 8_0 too
+        raise ValueError
     return int(value)
 
 
 def _positive(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    if isinstance(value, str) and ("_" in value or not value.isascii()):  # float() takes 1_0 too
         raise ValueError
     number = float(value)
     if not 0 < number < float("inf"):
@@ -92,8 +96,8 @@ def _log_level(value: object) -> str:
 def _database(value: object) -> str:
     url = _text(value)
     try:
-        make_url(url)
-    except ArgumentError as error:
+        make_url(url).get_dialect()
+    except (ArgumentError, NoSuchModuleError) as error:
         raise ValueError from error
     return url
 

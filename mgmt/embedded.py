@@ -315,9 +315,7 @@ class World:
 
         Raises StartError when the file is that of another server that still runs.
         """
-        other_pid = _owner_of(path)
-        if other_pid is not None and other_pid != os.getpid() and _runs(other_pid):
-            raise StartError(f"{path}: the ready file of a server that still runs, with pid {other_pid}")
+        _refuse_foreign(path)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it mode 0600
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -350,10 +348,32 @@ class World:
 
     def _work_dir(self) -> Path:
         if self.settings.work_dir is not None:
-            self.settings.work_dir.mkdir(parents=True, exist_ok=True)
+            try:
+                self.settings.work_dir.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StartError(
+                    f"work_dir = '{self.settings.work_dir}' cannot be used: expected a folder ({error.strerror})"
+                ) from error
             return self.settings.work_dir
         self._own_work_dir = Path(tempfile.mkdtemp(prefix="cloudstack-mock-"))
         return self._own_work_dir
+
+
+def clear_ready_file(path: Path) -> None:
+    """Remove what a server that is gone left at `path`: who waits for the file must not find its ports.
+
+    Raises StartError when the file is that of a server that still runs, or when none could be written there.
+    """
+    _refuse_foreign(path)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise StartError(f"ready_file = '{path}' cannot be used: expected a file to write in a folder that is there")
+    path.unlink(missing_ok=True)
+
+
+def _refuse_foreign(ready_file: Path) -> None:
+    other_pid = _owner_of(ready_file)
+    if other_pid is not None and other_pid != os.getpid() and _runs(other_pid):
+        raise StartError(f"{ready_file}: the ready file of a server that still runs, with pid {other_pid}")
 
 
 def _owner_of(ready_file: Path) -> int | None:

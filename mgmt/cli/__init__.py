@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import ClassVar
 
 import click
 
 from mgmt.cli.collector import paused_collector
+from mgmt.cli.signals import end_before_the_start
+
+SERVING = ("serve", "agents", "vcenter")
 
 
 class _LazyGroup(click.Group):
@@ -43,3 +47,10 @@ class _LazyGroup(click.Group):
 @click.version_option(package_name="cloudstack-mock", prog_name="cloudstack-mock")
 def main() -> None:
     """A CloudStack management server for testing imports of VMware VMs to KVM."""
+
+
+def run() -> None:
+    """The program. What serves is ended by a signal with status 0 also while it still starts."""
+    if sys.argv[1:2] and sys.argv[1] in SERVING:
+        end_before_the_start()
+    main(prog_name="cloudstack-mock")

@@ -1,5 +1,5 @@
 """`python -m mgmt.cli`."""
 
-from mgmt.cli import main
+from mgmt.cli import run
 
-main(prog_name="cloudstack-mock")
+run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.cli.import_bars import ImportBars
 from mgmt.cli.profiles import client_for
+from mgmt.fixtures import fixtures_dir
 
 INTERRUPTED = 130  # what shells make of an interrupt
+NAME_REFUSED = (401, 432)  # what signed callers and sessions get for a name that is no command's
 
 
 @click.command()
@@ -55,6 +58,8 @@ def api(
             answer = client.run(command, sent)
     except ApiCallError as error:
         click.echo(json.dumps(error.body, indent=2, ensure_ascii=False) if error.body else str(error), err=True)
+        if (error.body or {}).get("errorcode") in NAME_REFUSED:
+            _hint_at_name(command)
         if command == "importVm" and error.job_id is not None:
             _show_trace(client, error.job_id)
         raise SystemExit(1) from error
@@ -66,14 +71,23 @@ def api(
         click.echo(json.dumps(answer, ensure_ascii=False))
 
 
+def _hint_at_name(command: str) -> None:
+    """Where CloudStack has no such command: the nearest name. Servers answer as to a wrong key, and cannot tell."""
+    known = json.loads((fixtures_dir() / "catalog" / "api.json").read_text(encoding="utf-8"))["commands"]
+    if command not in known and (nearest := get_close_matches(command, known, n=1)):
+        click.echo(f"CloudStack has no API command {command}: did you mean {nearest[0]}?", err=True)
+
+
 def _show_trace(client: ApiClient, job_id: str) -> None:
-    """Show which rules decided a failed import, when the server runs with `--extensions`."""
+    """Show the rules that refused a failed import, when the server runs with `--extensions`."""
     try:
         decisions = client.call("getImportTrace", jobid=job_id).get("decision", [])
     except ApiCallError:
         return  # a server without extensions
     for decision in decisions:
-        click.echo(f"{decision['table']} {decision['row']}: {decision['verdict']}", err=True)
+        if decision["verdict"].startswith("refused"):
+            click.echo(f"{decision['table']} {decision['row']}: {decision['verdict']}", err=True)
+    click.echo(f"Rows are those of docs/import-rules.md; every rule looked at: getImportTrace jobid={job_id}", err=True)
 
 
 def _parameters(words: tuple[str, ...]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from mgmt.cli.collector import paused_collector
 from mgmt.cli.signals import stop_signals
 from mgmt.commands.stubs import StubError
 from mgmt.config import ConfigError, Settings, load_settings
-from mgmt.embedded import StartError, World
+from mgmt.embedded import StartError, World, clear_ready_file
 from mgmt.store.database import StoreError
 from mgmt.store.seeding import SeedError
 
@@ -79,6 +79,8 @@ def run(settings: Settings) -> None:
         raise click.ClickException(str(error)) from error
     with stop_signals() as stopped:
         try:
+            if settings.ready_file is not None:
+                clear_ready_file(settings.ready_file)
             with paused_collector():
                 world.start()
             if settings.ready_file is not None:
@@ -90,6 +92,8 @@ def run(settings: Settings) -> None:
         click.echo("agents   {}:{}".format(*world.server.agents.address))
         if world.vcenter is not None:
             click.echo("vCenter  {}:{}".format(*world.vcenter.address))
+        if settings.ready_file is not None:
+            click.echo(f"try      cloudstack-mock api listHosts type=Routing --ready-file {settings.ready_file}")
         click.echo("stop with Ctrl-C")
         stopped.wait()
         if settings.ready_file is not None:

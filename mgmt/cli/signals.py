@@ -9,6 +9,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+def end_before_the_start() -> None:
+    """SIGINT and SIGTERM end the process with status 0 until `stop_signals` takes over: nothing is there to undo."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
 @contextmanager
 def interrupts() -> Iterator[None]:
     """SIGTERM raises KeyboardInterrupt in the block, as SIGINT does: for work that is to be broken off."""

@@ -54,4 +54,7 @@ def serve(
     except InventoryError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"{host}:{port}: {error.strerror or error}") from error
+        raise click.ClickException(
+            f"port {port} on {host}, wanted for the vCenter, cannot be used ({error.strerror or error}): "
+            "choose another with --port, or 0 to let the system choose"
+        ) from error

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from mgmt.providers import Providers
 from mgmt.store import images
+from mgmt.store.claim import Claim, ClaimedError
 from mgmt.store.encryption import SecretBox, SecretError, install
 from mgmt.store.engines import open_engine, open_memory_engine
 from mgmt.store.models import SCHEMA_VERSION, SchemaVersion, VmwareDatacenter
@@ -54,6 +55,8 @@ class Store:
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         self._remove_files: weakref.finalize[[str, bool], Store] | None = None
         self._memory_file: Path | None = None
+        self._file: Path | None = None
+        self._claim: Claim | None = None
         is_memory = self._is_sqlite and parsed.database in (None, "", ":memory:")
         if is_memory:
             folder = tempfile.mkdtemp(prefix="cloudstack-mock-db-")
@@ -62,7 +65,8 @@ class Store:
             self._memory_file.write_bytes(images.empty_image())
             parsed = parsed.set(database=str(self._memory_file))
         elif self._is_sqlite and not str(parsed.database).startswith("file:"):
-            self._make_private(Path(str(parsed.database)))
+            self._file = Path(str(parsed.database))
+            self._make_private(self._file)
         self._shares_key = is_memory and encryption_key is None
         self._engine = self._open(parsed, is_durable=not is_memory)
         self._new_session = sessionmaker(self._engine, expire_on_commit=False)
@@ -131,9 +135,28 @@ class Store:
                 session.rollback()
                 raise
 
+    def claim(self) -> None:
+        """Keep other servers from a database file until `close`; raises StoreError when one has it.
+
+        Databases of another kind are not claimed.
+        """
+        if self._file is None:
+            return
+        try:
+            self._claim = Claim(self._file)
+        except ClaimedError as error:
+            raise StoreError(
+                f"database {self.display_url} is used by another server, with pid {error.pid}: it would lose its jobs"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"cannot claim database {self.display_url}: {error.strerror}") from None
+
     def close(self) -> None:
         """Close every connection; a memory database is gone afterwards. May be called twice."""
         self._engine.dispose()
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
         if self._remove_files is not None:
             self._remove_files()
 

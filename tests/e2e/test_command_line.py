@@ -18,6 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mgmt.cli import main
+from mgmt.config import Settings
+from mgmt.embedded import World, clear_ready_file
+from mgmt.store.database import StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = [sys.executable, "-m", "mgmt.cli"]
@@ -285,15 +288,14 @@ def test_help_names_every_command() -> None:
         assert re.search(rf"^  {name}\s", out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_can_be_broken_off(start: Start, number: signal.Signals) -> None:
+def test_a_demo_can_be_broken_off(start: Start) -> None:
     """A signal in the middle of the demo ends it at once, with all that it started."""
     process = start("demo", "--time-scale", "1")
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("importVm web01"):
             break
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert process.returncode == 1
 
@@ -323,6 +325,35 @@ def test_a_ready_file_belongs_to_one_server(tmp_path: Path) -> None:
     assert file.read_text() == content
 
 
+def test_a_signal_during_the_start_ends_it_cleanly(start: Start, tmp_path: Path) -> None:
+    """Who is ended while it still starts ends with status 0 too, and who waits finds no file of a dead server."""
+    file = tmp_path / "ready.json"
+    ended_process = start("--help")
+    ended_process.communicate(timeout=60)
+    file.write_text(json.dumps({"pid": ended_process.pid}))
+    clear_ready_file(file)
+    assert not file.exists()
+    program = (
+        "import os, signal, sys; import mgmt.cli; "
+        "mgmt.cli._LazyGroup.get_command = lambda *_: os.kill(os.getpid(), signal.SIGTERM); "
+        "sys.argv = ['cloudstack-mock', 'serve']; mgmt.cli.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_one_server_for_a_database_file(tmp_path: Path) -> None:
+    """A second server on a database file is refused while the first one runs, and not after it."""
+    settings = Settings(
+        port=0, agent_port=0, agents="none", vcenter="none", database=f"sqlite:///{tmp_path / 'cloud.db'}"
+    )
+    with World(settings), pytest.raises(StoreError, match=rf"is used by another server, with pid {os.getpid()}: "):
+        World(settings).start()
+    with World(settings):
+        assert (tmp_path / "cloud.db.lock").exists()
+    assert not (tmp_path / "cloud.db.lock").exists()
+
+
 @pytest.mark.parametrize(
     ("key", "text", "message"),
     [
@@ -344,12 +375,17 @@ def test_a_bad_file_of_the_seed_is_refused(tmp_path: Path, key: str, text: str, 
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """A ready file in no folder is refused with its name."""
+    """A ready file in no folder, or a folder that is a file, is refused with the setting's name and value."""
     words = ("serve", "--port", "0", "--agent-port", "0", "--agents", "none", "--vcenter", "none")
     code, output = said(*words, "--ready-file", str(tmp_path / "none" / "ready.json"))
     assert code == 1
-    assert str(tmp_path / "none") in output
-    assert "No such file or directory" in output
+    expected = "expected a file to write in a folder that is there"
+    assert f"ready_file = '{tmp_path / 'none' / 'ready.json'}' cannot be used: {expected}" in output
+    code, output = said(*words, "--ready-file", str(tmp_path))
+    assert (code, f"ready_file = '{tmp_path}' cannot be used: {expected}" in output) == (1, True)
+    (tmp_path / "file").touch()
+    code, output = said("serve", "--port", "0", "--agent-port", "0", "--work-dir", str(tmp_path / "file"))
+    assert (code, f"work_dir = '{tmp_path / 'file'}' cannot be used: expected a folder" in output) == (1, True)
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
