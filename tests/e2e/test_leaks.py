@@ -62,6 +62,7 @@ def test_leaks_of_good_and_bad_imports(lab: Any) -> None:
 @both_ways
 def test_leaks_command(lab: Any) -> None:
     """Exit status 1 and a line each when something is left, 0 when nothing is; 2 without extensions."""
+    lab.import_vm("edge-stopped")
     result = leaks_command(lab)
     assert result.exit_code == (0 if lab.is_fixed else 1), result.output
     assert len(result.stdout.splitlines()) == report(lab)["count"]
