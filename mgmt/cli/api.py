@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.cli.import_bars import ImportBars
-from mgmt.cli.profiles import client_for
+from mgmt.cli.profiles import server_options
 from mgmt.fixtures import fixtures_dir
 
 INTERRUPTED = 130  # what shells make of an interrupt
@@ -24,22 +24,12 @@ NAME_REFUSED = (401, 432)  # what signed callers and sessions get for a name tha
 @click.command()
 @click.argument("command")
 @click.argument("parameters", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--url", help="API address, such as http://127.0.0.1:8080/client/api.")
-@click.option("--api-key", help="API key of the caller.")
-@click.option(
-    "--secret-key", help="Secret key of the caller; CLOUDSTACK_MOCK_SECRET_KEY keeps it off the command line."
-)
-@click.option("--ready-file", type=click.Path(path_type=Path), help="Take address and keys from this file.")
-@click.option("--profile", help="Take address and keys from this profile of profiles.toml.")
+@server_options
 @click.option("--no-wait", is_flag=True, help="Print the job id of an asynchronous command instead of its result.")
 def api(
     command: str,
     parameters: tuple[str, ...],
-    url: str | None,
-    api_key: str | None,
-    secret_key: str | None,
-    ready_file: Path | None,
-    profile: str | None,
+    connect: Callable[[], ApiClient],
     no_wait: bool,
 ) -> None:
     """Send COMMAND with KEY=VALUE parameters, wait for its job and print the answer as JSON.
@@ -48,7 +38,7 @@ def api(
     leaves it running and tells how to cancel it. An error answer goes to standard error, with exit status 1.
     """
     sent = _parameters(parameters)
-    client = client_for(profile=profile, ready_file=ready_file, url=url, api_key=api_key, secret_key=secret_key)
+    client = connect()
     try:
         if no_wait:
             answer = client.send(command, sent)

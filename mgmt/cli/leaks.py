@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Callable
 
 import click
 
-from mgmt.cli.client import ApiCallError
-from mgmt.cli.profiles import client_for
+from mgmt.cli.client import ApiCallError, ApiClient
+from mgmt.cli.profiles import server_options
 
 
 @click.command()
-@click.option("--url", help="API address, such as http://127.0.0.1:8080/client/api.")
-@click.option("--api-key", help="API key of the caller.")
-@click.option(
-    "--secret-key", help="Secret key of the caller; CLOUDSTACK_MOCK_SECRET_KEY keeps it off the command line."
-)
-@click.option("--ready-file", type=click.Path(path_type=Path), help="Take address and keys from this file.")
-@click.option("--profile", help="Take address and keys from this profile of profiles.toml.")
+@server_options
 @click.option("--job", help="Only what the import with this job id left.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 def leaks(
-    url: str | None,
-    api_key: str | None,
-    secret_key: str | None,
-    ready_file: Path | None,
-    profile: str | None,
+    connect: Callable[[], ApiClient],
     job: str | None,
     as_json: bool,
 ) -> None:
@@ -34,7 +24,7 @@ def leaks(
 
     The server must run with --extensions. Exit status 0: nothing is left; 1: something is; 2: it could not be asked.
     """
-    client = client_for(profile=profile, ready_file=ready_file, url=url, api_key=api_key, secret_key=secret_key)
+    client = connect()
     try:
         report = client.call("listImportLeaks", jobid=job)["importleaks"]
     except ApiCallError as error:

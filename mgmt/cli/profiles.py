@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,33 @@ import click
 from mgmt.cli.client import ApiClient
 
 _NAMES = ("url", "api_key", "secret_key")
+_SERVER_OPTIONS = (
+    click.option("--url", help="API address, such as http://127.0.0.1:8080/client/api."),
+    click.option("--api-key", help="API key of the caller."),
+    click.option(
+        "--secret-key", help="Secret key of the caller; CLOUDSTACK_MOCK_SECRET_KEY keeps it off the command line."
+    ),
+    click.option("--ready-file", type=click.Path(path_type=Path), help="Take address and keys from this file."),
+    click.option("--profile", help="Take address and keys from this profile of profiles.toml."),
+)
 
 
 def profiles_file() -> Path:
     """The user's profiles: `cloudstack-mock/profiles.toml` in the config folder, one table a profile."""
     return Path(click.get_app_dir("cloudstack-mock")) / "profiles.toml"
+
+
+def server_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a click command the options that say which server is meant; it gets `connect`, which makes the client."""
+
+    @wraps(command)
+    def with_connect(**given: Any) -> None:
+        meant = {name: given.pop(name) for name in (*_NAMES, "ready_file", "profile")}
+        command(connect=partial(client_for, **meant), **given)
+
+    for option in reversed(_SERVER_OPTIONS):
+        with_connect = option(with_connect)
+    return with_connect
 
 
 def client_for(
