@@ -88,9 +88,7 @@ def update_configuration(call: Call, bound: Bound) -> Item:
         level="INFO",
         state="Completed",
         description=f"Successfully completed updating configuration. Name: {name} New Value: {value or ''}",
-        user_id=call.caller.user_id,
-        account_id=call.caller.account_id,
-        domain_id=call.caller.domain_id,
+        caller=call.caller,
     )
     return Item(setting_view(definition, value, scope))
 

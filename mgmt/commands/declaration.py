@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol
 
 from mgmt.commands.fields import Params, Response
 from mgmt.jobs.waiting import Work
@@ -165,7 +165,7 @@ def at_once(outcome: Result | Work[Result]) -> Result:
 
 Precheck = Callable[[Call, Bound], None]
 Create = Callable[[Call, Bound], str]
-H = TypeVar("H", bound=Handler)
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,15 @@ class EventSpec:
     resource_type: str | None = None
 
 
+def events_of(resource_type: str) -> Callable[[str, str, Callable[[Bound], str]], EventSpec]:
+    """Makes the events of commands on one kind of resource, from type, gerund and the scheduled text."""
+
+    def event(type_: str, gerund: str, scheduled: Callable[[Bound], str]) -> EventSpec:
+        return EventSpec(type=type_, scheduled=scheduled, gerund=gerund, resource_type=resource_type)
+
+    return event
+
+
 @dataclass(frozen=True)
 class Declaration:
     """One API command. `java_class` is the full class name that job records show as `cmd`.
@@ -194,8 +203,8 @@ class Declaration:
     CloudStack has no such command; it is there with `--extensions`.
     """
 
-    name: str
     handler: Handler
+    name: str
     params: type[Params]
     response: type[Response] | None
     description: str
@@ -225,50 +234,12 @@ class Declaration:
         return replace(self, params=self.params.narrowed(is_known))
 
 
-def command(
-    name: str,
-    *,
-    params: type[Params],
-    response: type[Response] | None,
-    description: str,
-    object_name: str | None = None,
-    is_async: bool = False,
-    is_list: bool = False,
-    since: str | None = None,
-    roles: tuple[str, ...] = ADMIN_ONLY,
-    java_class: str = "",
-    response_name: str = "",
-    event: EventSpec | None = None,
-    job_instance_type: str | None = None,
-    precheck: Precheck | None = None,
-    create: Create | None = None,
-    job_instance_param: str | None = None,
-    admin_java_class: str | None = None,
-    extension: bool = False,
-) -> Callable[[Handler], Declaration]:
-    """Turn a handler function into the `Declaration` of API command `name`."""
+def _declares(make: Callable[Concatenate[Handler, P], Declaration]) -> Callable[P, Callable[[Handler], Declaration]]:
+    def command(*args: P.args, **kwargs: P.kwargs) -> Callable[[Handler], Declaration]:
+        return lambda handler: make(handler, *args, **kwargs)
 
-    def declare(handler: Handler) -> Declaration:
-        return Declaration(
-            name=name,
-            handler=handler,
-            params=params,
-            response=response,
-            description=description,
-            object_name=object_name,
-            is_async=is_async,
-            is_list=is_list,
-            since=since,
-            roles=roles,
-            java_class=java_class,
-            response_name=response_name,
-            event=event,
-            job_instance_type=job_instance_type,
-            precheck=precheck,
-            create=create,
-            job_instance_param=job_instance_param,
-            admin_java_class=admin_java_class,
-            extension=extension,
-        )
+    return command
 
-    return declare
+
+# `@command(name, ...)` turns a handler function into the `Declaration` of an API command; it takes what that has.
+command = _declares(Declaration)

@@ -5,8 +5,6 @@ Upstream: api/.../command/admin/host/, plugins/metrics/.../api/ListHostsMetricsC
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy import select
 
 from mgmt.commands.declaration import (
@@ -16,11 +14,11 @@ from mgmt.commands.declaration import (
     RESOURCE_ADMIN,
     Bound,
     Call,
-    EventSpec,
     Item,
     Listing,
     Success,
     command,
+    events_of,
 )
 from mgmt.commands.fields import Boolean, ListOf, ListParams, MapParam, Params, Str, Uuid
 from mgmt.commands.hosts import ListHostsParams, host_views, list_hosts
@@ -117,8 +115,7 @@ def delete(call: Call, bound: Bound) -> Success:
     return Success()
 
 
-def _event(type_: str, gerund: str, scheduled: Callable[[Bound], str]) -> EventSpec:
-    return EventSpec(type=type_, scheduled=scheduled, gerund=gerund, resource_type=HOST)
+_event = events_of(HOST)
 
 
 def _item(call: Call, host_id: int) -> Item:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mgmt.commands.declaration import Bound, Call, Item
 from mgmt.commands.services import Services
@@ -44,28 +45,21 @@ def volume_item(call: Call, volume_id: int) -> Item:
         return Item(volume_views(session, [volume], call.caller)[0])
 
 
-def volume_uuid(call: Call, volume_id: int) -> str | None:
-    """The UUID of a volume, removed or not."""
-    with call.services.store.session() as session:
-        return session.scalar(select(Volume.uuid).where(Volume.id == volume_id))
-
-
-def completed(call: Call, type_: str, gerund: str, resource_type: str, resource_uuid: str | None) -> None:
+def completed(
+    session: Session, call: Call, type_: str, gerund: str, resource_type: str, resource_uuid: str | None
+) -> None:
     """Write the event of a synchronous command that has succeeded (ActionEventInterceptor)."""
-    with call.services.store.session() as session:
-        record_event(
-            session,
-            call.services.providers,
-            type=type_,
-            level="INFO",
-            state="Completed",
-            description=f"Successfully completed {gerund}",
-            user_id=call.caller.user_id,
-            account_id=call.caller.account_id,
-            domain_id=call.caller.domain_id,
-            resource_type=resource_type,
-            resource_uuid=resource_uuid,
-        )
+    record_event(
+        session,
+        call.services.providers,
+        type=type_,
+        level="INFO",
+        state="Completed",
+        description=f"Successfully completed {gerund}",
+        caller=call.caller,
+        resource_type=resource_type,
+        resource_uuid=resource_uuid,
+    )
 
 
 def refuse_unknown(bound: Bound, *names: str) -> None:

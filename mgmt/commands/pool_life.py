@@ -5,10 +5,9 @@ Upstream: api/.../command/admin/storage/.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Success, command
+from mgmt.commands.declaration import Bound, Call, Item, Success, command, events_of
 from mgmt.commands.fields import Boolean, ListOf, Long, MapParam, Params, Str, Uuid
 from mgmt.commands.life_calls import life_services, refuse_unknown
 from mgmt.commands.responses.storage import ImageStoreResponse, StoragePoolResponse
@@ -163,8 +162,7 @@ def delete(call: Call, bound: Bound) -> Success:
     return Success()
 
 
-def _event(type_: str, gerund: str, scheduled: Callable[[Bound], str]) -> EventSpec:
-    return EventSpec(type=type_, scheduled=scheduled, gerund=gerund, resource_type=POOL)
+_event = events_of(POOL)
 
 
 @command(

@@ -5,9 +5,7 @@ Upstream: api/.../command/user/vm/{Start,Stop,Reboot,Destroy}VMCmd.java, command
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from mgmt.commands.declaration import ADMIN_ONLY, ALL_ROLES, Bound, Call, EventSpec, Item, Success, command
+from mgmt.commands.declaration import ADMIN_ONLY, ALL_ROLES, Bound, Call, Item, Success, command, events_of
 from mgmt.commands.fields import Boolean, ListOf, Params, Str, Uuid
 from mgmt.commands.life_calls import life_services, refuse_unknown, vm_item
 from mgmt.commands.responses.success import SuccessResponse
@@ -27,8 +25,7 @@ VM = "VirtualMachine"
 EXPUNGED = {"securitygroup": [], "nic": [], "affinitygroup": [], "deleteprotection": False, "tags": []}
 
 
-def _event(type_: str, gerund: str, scheduled: Callable[[Bound], str]) -> EventSpec:
-    return EventSpec(type=type_, scheduled=scheduled, gerund=gerund, resource_type=VM)
+_event = events_of(VM)
 
 
 class StartVirtualMachineParams(Params):

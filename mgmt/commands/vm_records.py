@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Item, command
 from mgmt.commands.fields import Boolean, Integer, ListOf, MapParam, Params, Str, Uuid
-from mgmt.commands.life_calls import refuse_unknown
+from mgmt.commands.life_calls import completed, refuse_unknown
 from mgmt.commands.responses.user_vm import UserVmResponse
-from mgmt.inventory.events import record_event
 from mgmt.inventory.vms import vm_view
 from mgmt.life.destroy import recover_vm
 from mgmt.life.update import UpdateRequest, update_vm
-from mgmt.store.models import VmInstance
 
 
 class RecoverVirtualMachineParams(Params):
@@ -46,22 +44,6 @@ class UpdateVirtualMachineParams(Params):
     leaseexpiryaction = Str("what happens then", since="4.21.0")
 
 
-def _event(call: Call, type_: str, gerund: str, vm: VmInstance) -> None:
-    record_event(
-        call.db,
-        call.services.providers,
-        type=type_,
-        level="INFO",
-        state="Completed",
-        description=f"Successfully completed {gerund}",
-        user_id=call.caller.user_id,
-        account_id=call.caller.account_id,
-        domain_id=call.caller.domain_id,
-        resource_type="VirtualMachine",
-        resource_uuid=vm.uuid,
-    )
-
-
 @command(
     "recoverVirtualMachine",
     params=RecoverVirtualMachineParams,
@@ -74,7 +56,7 @@ def _event(call: Call, type_: str, gerund: str, vm: VmInstance) -> None:
 def recover_virtual_machine(call: Call, bound: Bound) -> Item:
     """Recover it and show it."""
     vm = recover_vm(call.db, call.services.providers, call.services.settings, call.caller, bound["id"])
-    _event(call, "VM.RECOVER", "Recovering VM", vm)
+    completed(call.db, call, "VM.RECOVER", "Recovering VM", "VirtualMachine", vm.uuid)
     return Item(vm_view(call.db, vm, call.caller))
 
 
@@ -107,7 +89,7 @@ def update_virtual_machine(call: Call, bound: Bound) -> Item:
         custom_uuid=bound["customid"],
     )
     vm = update_vm(call.db, call.services.providers, call.caller, request)
-    _event(call, "VM.UPDATE", "updating Vm", vm)
+    completed(call.db, call, "VM.UPDATE", "updating Vm", "VirtualMachine", vm.uuid)
     return Item(vm_view(call.db, vm, call.caller))
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from mgmt.commands.declaration import ALL_ROLES, Bound, Call, EventSpec, Item, Success, command
+from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Item, Success, command, events_of
 from mgmt.commands.fields import Boolean, Long, Params, Str, Uuid
-from mgmt.commands.life_calls import completed, life_services, refuse_unknown, volume_item, volume_uuid
+from mgmt.commands.life_calls import completed, life_services, refuse_unknown, volume_item
 from mgmt.commands.responses.success import SuccessResponse
 from mgmt.commands.responses.volume import VolumeResponse
 from mgmt.inventory.events import record_event
@@ -20,6 +20,8 @@ from mgmt.store.models import Volume
 USER = "org.apache.cloudstack.api.command.user.volume"
 ADMIN = "org.apache.cloudstack.api.command.admin.volume"
 VOLUME = "Volume"
+
+_event = events_of(VOLUME)
 
 
 class CreateVolumeParams(Params):
@@ -83,9 +85,7 @@ def _allocate(call: Call, bound: Bound) -> str:
         level="INFO",
         state="Created",
         description="Successfully created entity for creating volume",
-        user_id=call.caller.user_id,
-        account_id=call.caller.account_id,
-        domain_id=call.caller.domain_id,
+        caller=call.caller,
         resource_type=VOLUME,
         resource_uuid=volume.uuid,
     )
@@ -104,12 +104,7 @@ def _allocate(call: Call, bound: Bound) -> str:
     admin_java_class=f"{ADMIN}.CreateVolumeCmdByAdmin",
     job_instance_type=VOLUME,
     create=_allocate,
-    event=EventSpec(
-        type="VOLUME.CREATE",
-        scheduled=lambda bound: f"creating volume: {bound['name']}",
-        gerund="creating volume",
-        resource_type=VOLUME,
-    ),
+    event=_event("VOLUME.CREATE", "creating volume", lambda bound: f"creating volume: {bound['name']}"),
 )
 def create_volume(call: Call, bound: Bound) -> Item:
     """Show the volume that `_allocate` recorded."""
@@ -130,11 +125,10 @@ def create_volume(call: Call, bound: Bound) -> Item:
     admin_java_class=f"{ADMIN}.AttachVolumeCmdByAdmin",
     job_instance_type=VOLUME,
     job_instance_param="id",
-    event=EventSpec(
-        type="VOLUME.ATTACH",
-        scheduled=lambda bound: f"attaching volume: {bound.instance_uuid} to vm: {bound['virtualmachineid']}",
-        gerund="attaching volume",
-        resource_type=VOLUME,
+    event=_event(
+        "VOLUME.ATTACH",
+        "attaching volume",
+        lambda bound: f"attaching volume: {bound.instance_uuid} to vm: {bound['virtualmachineid']}",
     ),
 )
 def attach(call: Call, bound: Bound) -> Item:
@@ -161,7 +155,7 @@ def _scheduled_detach(bound: Bound) -> str:
     admin_java_class=f"{ADMIN}.DetachVolumeCmdByAdmin",
     job_instance_type=VOLUME,
     job_instance_param="id",
-    event=EventSpec(type="VOLUME.DETACH", scheduled=_scheduled_detach, gerund="detaching volume", resource_type=VOLUME),
+    event=_event("VOLUME.DETACH", "detaching volume", _scheduled_detach),
 )
 def detach(call: Call, bound: Bound) -> Item:
     """Detach it and show it."""
@@ -182,7 +176,9 @@ def detach(call: Call, bound: Bound) -> Item:
 def delete(call: Call, bound: Bound) -> Success:
     """Delete it and its file."""
     delete_volume(life_services(call), call.caller, bound["id"])
-    completed(call, "VOLUME.DELETE", "deleting volume", VOLUME, volume_uuid(call, bound["id"]))
+    with call.services.store.session() as session:
+        uuid = session.scalar(select(Volume.uuid).where(Volume.id == bound["id"]))
+        completed(session, call, "VOLUME.DELETE", "deleting volume", VOLUME, uuid)
     return Success()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -26,7 +26,7 @@ from mgmt.imports.checks import Plan, offerings_of, resolve
 from mgmt.imports.disks import PlacedDisk
 from mgmt.imports.facts import NetworkFacts
 from mgmt.imports.kvmsource import as_internal
-from mgmt.imports.networks import NicRules, check_host_name, place_nics
+from mgmt.imports.networks import check_host_name, place_nics
 from mgmt.imports.offerings import Size, check_numbers, fit
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.registration import PlacedNic, Registration
@@ -66,12 +66,12 @@ class AdoptedImport:
         """Import the VM; raises a CloudError with CloudStack's text and row."""
         with self.services.store.session() as session:
             plan = resolve(session, self.request, self.requester, self.services, self.trace)
-        self._event(plan, "Started", "INFO", self.requester.user_id)
+        self._event(plan, "Started", "INFO")
         with self.services.store.session() as session:
             found = find_unmanaged(session, self.services.agents, plan.cluster.id, self.request.name)
         with self.trace.rule("5.5-1", name=self.request.name, host=found[1] if found else None):
             if found is None:
-                self._event(plan, "Completed", "ERROR", plan.owner.user_id)
+                self._event(plan, "Completed", "ERROR")
                 raise ServerApiError(
                     INTERNAL_ERROR,
                     f"Failed to find unmanaged vm with name: {self.request.name} in cluster: {plan.cluster.uuid}",
@@ -94,7 +94,7 @@ class AdoptedImport:
             with self.services.store.session() as session:
                 for claim in claims:
                     release(session, claim)
-        self._event(plan, "Completed", "INFO", plan.owner.user_id, vm_id)
+        self._event(plan, "Completed", "INFO", vm_id)
         return vm_id
 
     def _claim(self, plan: Plan, instance: UnmanagedInstanceTO) -> tuple[int, ...]:
@@ -120,15 +120,7 @@ class AdoptedImport:
     def _register(
         self, plan: Plan, instance: UnmanagedInstanceTO, host_id: int, claims: list[tuple[int, ...]], undo: UndoList
     ) -> int:
-        rules = NicRules(
-            zone_id=plan.zone_id,
-            owner=plan.owner,
-            host_name=plan.host_name,
-            networks=plan.nic_networks,
-            addresses=plan.nic_addresses,
-            forced=self.request.forced,
-            trace=self.trace,
-        )
+        rules = plan.nic_rules(self.trace, forced=self.request.forced)
         with self.services.store.session() as session:
             offerings = offerings_of(session, plan)
         return AdoptedRegistration(
@@ -142,7 +134,7 @@ class AdoptedImport:
             migrate_allowed=self.request.migrateallowed,
         ).register(undo)
 
-    def _event(self, plan: Plan, state: str, level: str, user_id: int, vm_id: int | None = None) -> None:
+    def _event(self, plan: Plan, state: str, level: str, vm_id: int | None = None) -> None:
         with self.services.store.session() as session:
             vm = session.get(VmInstance, vm_id) if vm_id is not None else None
             record_event(
@@ -152,9 +144,7 @@ class AdoptedImport:
                 level=level,
                 state=state,
                 description=event_description(self.request.name),
-                user_id=user_id,
-                account_id=plan.owner.account_id,
-                domain_id=plan.owner.domain_id,
+                caller=replace(plan.owner, user_id=self.requester.user_id) if state == "Started" else plan.owner,
                 resource_type=None if level == "ERROR" else "VirtualMachine",
                 resource_uuid=vm.uuid if vm else None,
             )

@@ -21,6 +21,7 @@ from mgmt.errors import (
 )
 from mgmt.imports.extraparams import check_extra_params
 from mgmt.imports.facts import ClusterFacts, DiskOfferingFacts, ServiceOfferingFacts
+from mgmt.imports.networks import NicRules
 from mgmt.imports.owners import Owner, find_owner
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
@@ -77,6 +78,18 @@ class Plan:
     nic_addresses: Mapping[str, str] = field(default_factory=dict)
     disk_offerings: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
+
+    def nic_rules(self, trace: Trace, *, forced: bool) -> NicRules:
+        """What the checks of NICs compare them with."""
+        return NicRules(
+            zone_id=self.zone_id,
+            owner=self.owner,
+            host_name=self.host_name,
+            networks=self.nic_networks,
+            addresses=self.nic_addresses,
+            forced=forced,
+            trace=trace,
+        )
 
 
 def check_source(request: ImportRequest, services: ImportServices, trace: Trace) -> str:

@@ -167,9 +167,7 @@ class SharedImport:
                 level="INFO",
                 state="Created",
                 description=f"Created volume: {volume.name} ({volume.uuid})",
-                user_id=plan.owner.user_id,
-                account_id=plan.owner.account_id,
-                domain_id=plan.owner.domain_id,
+                caller=plan.owner,
                 resource_type="Volume",
                 resource_uuid=volume.uuid,
             )

@@ -13,7 +13,6 @@ from mgmt.errors import INTERNAL_ERROR, CloudError, InvalidParameterValueError, 
 from mgmt.imports import planner
 from mgmt.imports.checks import Plan, offerings_of
 from mgmt.imports.kvmrecords import KvmRecords, NewDisk, size_of
-from mgmt.imports.networks import NicRules
 from mgmt.imports.planner import Destination
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
@@ -54,15 +53,7 @@ class KvmImport:
 
     def registration(self, offerings: Offerings, instance: UnmanagedInstanceTO) -> Registration:
         """What writes the NICs; on these paths a MAC address in use is always replaced (forced)."""
-        rules = NicRules(
-            zone_id=self.plan.zone_id,
-            owner=self.plan.owner,
-            host_name=self.plan.host_name,
-            networks=self.plan.nic_networks,
-            addresses=self.plan.nic_addresses,
-            forced=True,
-            trace=self.trace,
-        )
+        rules = self.plan.nic_rules(self.trace, forced=True)
         return Registration(self.services, self.plan, offerings, rules, instance, [])
 
     def check_limits(self, disks: Sequence[NewDisk]) -> None:

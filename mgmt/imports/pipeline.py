@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mgmt.errors import (
@@ -277,9 +277,7 @@ class ImportPipeline:
                 level=level,
                 state=state,
                 description=self._redactor.text(self.request.event_description),
-                user_id=self.requester.user_id if state == "Started" else plan.owner.user_id,
-                account_id=plan.owner.account_id,
-                domain_id=plan.owner.domain_id,
+                caller=replace(plan.owner, user_id=self.requester.user_id) if state == "Started" else plan.owner,
                 resource_type=None if is_failure else "VirtualMachine",
                 resource_uuid=vm.uuid if vm else None,
             )

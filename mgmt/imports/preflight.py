@@ -43,15 +43,7 @@ def reserve_vm(session: Session, plan: Plan, vm: SourceVm, trace: Trace) -> tupl
 
 def check_networks(session: Session, plan: Plan, vm: SourceVm, trace: Trace, *, forced: bool) -> NicRules:
     """Row 29: the checks of the source's NICs; returns what the NICs are checked with again at the end."""
-    rules = NicRules(
-        zone_id=plan.zone_id,
-        owner=plan.owner,
-        host_name=plan.host_name,
-        networks=plan.nic_networks,
-        addresses=plan.nic_addresses,
-        forced=forced,
-        trace=trace,
-    )
+    rules = plan.nic_rules(trace, forced=forced)
     nics = [GuestNic(nic.nic_id, nic.mac_address, nic.adapter_type, nic.ip_addresses) for nic in vm.nics]
     check_before_conversion(session, vm.name or "", nics, rules)
     return rules

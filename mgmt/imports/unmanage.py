@@ -250,9 +250,7 @@ def _event(
             level=level,
             state=state,
             description=description,
-            user_id=requester.user_id,
-            account_id=requester.account_id,
-            domain_id=requester.domain_id,
+            caller=requester,
             resource_type="VirtualMachine",
             resource_uuid=vm_uuid,
         )

@@ -361,9 +361,7 @@ def _event(
         level="INFO",
         state=state,
         description=description,
-        user_id=caller.user_id,
-        account_id=caller.account_id,
-        domain_id=caller.domain_id,
+        caller=caller,
         resource_type="Host",
         resource_uuid=host.uuid,
     )

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mgmt.errors import ResourceAllocationError
-from mgmt.inventory.events import event_views, record_event
+from mgmt.inventory.events import Originator, event_views, record_event
 from mgmt.inventory.limits import GIB, account_limit, readable_size, release, release_all, reserve
 from mgmt.inventory.vm_rows import vm_result
 from mgmt.inventory.vms import control_state, pending_jobs, vm_view
@@ -216,7 +216,7 @@ def test_readable_size(size_bytes, text):
 def test_event_names_its_resource(store):
     """An event keeps the name of its resource and the event that it follows."""
     providers = Providers()
-    common = {"type": "VM.IMPORT", "user_id": 2, "account_id": 2, "domain_id": 2, "resource_type": "VirtualMachine"}
+    common = {"type": "VM.IMPORT", "caller": Originator(2, 2, 2), "resource_type": "VirtualMachine"}
     with store.session() as session:
         vm = add_vm(session, 2)
         first = record_event(
@@ -232,7 +232,14 @@ def test_event_names_its_resource(store):
             start_id=first,
             **common,
         )
-        record_event(session, providers, level="WARN", state="Completed", description="x", **{**common, "user_id": 99})
+        record_event(
+            session,
+            providers,
+            level="WARN",
+            state="Completed",
+            description="x",
+            **{**common, "caller": Originator(99, 2, 2)},
+        )
         session.delete(vm)
         session.flush()
         scheduled, done, strange = event_views(session, session.scalars(select(models.Event)).all())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,10 @@ from mgmt.observe.redaction import Redactor
 from mgmt.providers import Providers, RealClock
 from mgmt.store.database import Store
 from mgmt.store.models import AsyncJob
+from tests.unit.jobs.doubles import Command, Owner
 
 TIMEOUT_S = 10
 UUID = "fbbf0edd-f3ab-4bf1-9910-566fc732e5ad"
-
-
-@dataclass(frozen=True)
-class Command:
-    name: str = "importVm"
-    java_class: str = "org.example.ImportVmCmd"
-    job_instance_type: str | None = None
-    event: Any = None
-
-
-@dataclass(frozen=True)
-class Owner:
-    user_id: int = 2
-    account_id: int = 3
-    domain_id: int = 1
 
 
 class Clock(RealClock):

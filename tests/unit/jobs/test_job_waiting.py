@@ -18,6 +18,7 @@ from mgmt.observe.redaction import Redactor
 from mgmt.providers import Providers
 from mgmt.store.database import Store
 from mgmt.store.models import AsyncJob
+from tests.unit.jobs.doubles import Command, Owner
 
 TIMEOUT_S = 10
 
@@ -41,21 +42,6 @@ class Gate:
         self.is_open = True
         for callback in self.callbacks:
             callback()
-
-
-@dataclass(frozen=True)
-class Command:
-    name: str = "importVm"
-    java_class: str = "org.example.ImportVmCmd"
-    job_instance_type: str | None = None
-    event: Any = None
-
-
-@dataclass(frozen=True)
-class Owner:
-    user_id: int = 2
-    account_id: int = 3
-    domain_id: int = 1
 
 
 @pytest.fixture
