@@ -7,8 +7,6 @@ import re
 import socket
 import threading
 from collections import deque
-from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
@@ -29,15 +27,9 @@ _DATE_HEADER = re.compile(rb"\r\nDate: [^\r]*")
 
 
 class _Task(WSGITask):
-    """Sends no `Date`, as CloudStack's server, and keeps the heads that it has made."""
+    """Sends no `Date`, as CloudStack's server."""
 
     def build_response_header(self) -> bytes:
-        request: Any = self.request  # the request, or what waitress says to one that it cannot read
-        is_kept = self.version == "1.1" and not self.close_on_finish and self.has_body
-        if is_kept and request.headers.get("CONNECTION", "").lower() != "close":
-            names = {name.lower() for name, _ in self.response_headers}
-            if "content-length" in names and not names & {"date", "server"}:
-                return _head(self.status, tuple(self.response_headers))
         head: bytes = super().build_response_header()
         return _DATE_HEADER.sub(b"", head, count=1)
 
@@ -51,14 +43,6 @@ class _Task(WSGITask):
         self.wrote_header = True
         self.content_bytes_written += len(data)
         self.channel.write_soon(head + data)
-
-
-@lru_cache(maxsize=512)
-def _head(status: str, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """The head of an answer on a connection that stays open, as waitress writes it: names capitalised and sorted."""
-    named = (("-".join(part.capitalize() for part in name.split("-")), value) for name, value in headers)
-    lines = [f"{name}: {value}" for name, value in sorted(named, key=itemgetter(0))]
-    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode("latin-1")
 
 
 class _Channel(HTTPChannel):
