@@ -65,14 +65,16 @@ class Hub:
         Answers that are on their way are taken first: their hosts count them as told, and nobody else knows of them.
         """
         self.core.stopping = True
-        for link in list(self._links):
-            link.end_sending()
-        deadline_s = asyncio.get_running_loop().time() + LAST_ANSWERS_S
-        while self._links and asyncio.get_running_loop().time() < deadline_s:
-            await asyncio.sleep(LAST_ANSWERS_LOOK_S)
-        for link in list(self._links):
-            link.abort()
-        await self.core.stop()
+        try:
+            for link in list(self._links):
+                link.end_sending()
+            deadline_s = asyncio.get_running_loop().time() + LAST_ANSWERS_S
+            while self._links and asyncio.get_running_loop().time() < deadline_s:
+                await asyncio.sleep(LAST_ANSWERS_LOOK_S)
+            for link in list(self._links):
+                link.abort()
+        finally:
+            await self.core.stop()
 
     def new_link(self) -> AgentLink:
         """The protocol object of an accepted socket."""

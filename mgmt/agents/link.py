@@ -124,7 +124,10 @@ class AgentLink(asyncio.Protocol):
         """Let the peer see the end of the link while what it has sent, or still sends before that, is taken."""
         if self._transport is not None and not self.closed and not self._transport.is_closing():
             self._is_ending = True
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer reset the link, and the loop has not read of it yet
+                self.abort()
 
     def abort(self) -> None:
         """Close the socket at once; what was sent before may be lost."""

@@ -12,12 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import select
 
 from mgmt.agents.attachment import Attachment
+from mgmt.agents.link import AgentLink
 from mgmt.agents.manager import AgentManager
 from mgmt.agents.states import Event
 from mgmt.inventory.settings import GlobalSettings
@@ -46,6 +47,7 @@ NODE_ID = 345050284381
 GUID = "5b6e0b0e-3d0e-4c6a-9f2c-5a4f8b4b1f11-LibvirtComputingResource"
 CREATED = datetime(2026, 1, 1)
 BOUND_S = 10.0
+Result = TypeVar("Result")
 
 
 class HandClock:
@@ -251,6 +253,20 @@ class Edge:
         assert self.manager._loop is not None
         work = self.manager._hub.core.drop(attachment, Event.PING_TIMEOUT, "silent")
         asyncio.run_coroutine_threadsafe(work, self.manager._loop).result(BOUND_S)
+
+    def links(self) -> set[AgentLink]:
+        """Every link of the server, to look at in its loop."""
+        assert self.manager._hub is not None
+        return self.manager._hub._links
+
+    def in_loop(self, work: Callable[[], Result]) -> Result:
+        """What a function answers that runs in the server's loop, which does nothing else meanwhile."""
+        assert self.manager._loop is not None
+
+        async def run() -> Result:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(run(), self.manager._loop).result(BOUND_S)
 
     def add_cluster(self, name: str, **fields: Any) -> int:
         """Another cluster of the pod; returns its number."""

@@ -128,3 +128,17 @@ def test_an_error_in_the_server_ends_one_link_only(edge: Any, healthy: Any, monk
     other.request(edge.startup(guid="x-LibvirtComputingResource"))
     other.wait_closed()
     monkeypatch.undo()
+
+
+def test_a_link_reset_at_the_end_does_not_disturb_the_stop(edge: Any, healthy: Any) -> None:
+    """A peer's reset that the loop has not read of yet: ending the link closes it, and the server stops as ever."""
+    other = edge.agent()
+
+    def reset_and_end() -> bool:
+        (link,) = [link for link in edge.links() if link.attachment is None]
+        other.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        other.sock.close()
+        link.end_sending()
+        return bool(link.closed)
+
+    assert edge.in_loop(reset_and_end)
