@@ -114,7 +114,7 @@ def _known(session: Session, startup: StartupRoutingCommand) -> Place | None:
     """The place that an agent names, when all three are there by name or number."""
     if startup.dataCenter == startup.pod == DEFAULT_PLACE:
         return None
-    wanted = {
+    wanted: dict[str, str | int | None] = {
         "zone_name": startup.dataCenter,
         "zone_number": _number(startup.dataCenter),
         "pod_name": startup.pod,
@@ -122,10 +122,12 @@ def _known(session: Session, startup: StartupRoutingCommand) -> Place | None:
     }
     cluster_number = _number(startup.cluster)
     if cluster_number == _NO_NUMBER:
-        statement, cluster = _IN_NAMED_CLUSTER, {"cluster_name": startup.cluster}
+        statement = _IN_NAMED_CLUSTER
+        wanted["cluster_name"] = startup.cluster
     else:
-        statement, cluster = _IN_NUMBERED_CLUSTER, {"cluster_number": cluster_number}
-    row = session.connection().execute(statement, wanted | cluster).first()
+        statement = _IN_NUMBERED_CLUSTER
+        wanted["cluster_number"] = cluster_number
+    row = session.connection().execute(statement, wanted).first()
     return None if row is None else Place(*row)
 
 
