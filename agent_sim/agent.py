@@ -218,12 +218,12 @@ class Agent:
             return []
         return [self._ping(out_of_band=True)]
 
-    def stop(self) -> list[Action]:
-        """The process is asked to end (SIGTERM): tell the server, then close."""
+    def stop(self, detail: str | None = None) -> list[Action]:
+        """The process is asked to end (SIGTERM), or ends for the reason in `detail`: tell the server, then close."""
         was_linked = self.phase in (Phase.STARTING, Phase.RUNNING)
         self._halt()
         self.phase = Phase.STOPPED
-        return [self._shutdown(), Close()] if was_linked else [Close()]
+        return [self._shutdown(detail), Close()] if was_linked else [Close()]
 
     def end(self) -> None:
         """The process is gone without a word: whatever is still under way is never answered."""
@@ -374,10 +374,10 @@ class Agent:
         )
         return self._request([ping], stop_on_error=True)
 
-    def _shutdown(self) -> Send:
+    def _shutdown(self, detail: str | None = None) -> Send:
         request = Request(
             -1,
-            (ShutdownCommand(reason="sig.kill"),),
+            (ShutdownCommand(reason="sig.kill", detail=detail),),
             agent_id=self.identity.header_id,
             via=self.identity.header_id,
             in_sequence=True,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
+from agent_sim.commands.certificates import has_keystore, keystore_context
 from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
@@ -20,7 +21,7 @@ from agent_sim.injection import CommandFaults
 from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from agent_sim.wire import Wire
-from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry
+from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry, SetupCertificateAnswer
 from mgmt.protocol.link import TlsLink
 from mgmt.protocol.records import simple_name
 
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 ENDABLE = frozenset({"ConvertInstanceCommand", "ImportConvertedInstanceCommand", "CopyRemoteVolumeCommand"})
 """What takes long, and can be ended from beside the wire."""
 _KEPT_KEYS = 64
+_RENEWAL_PAUSE_S = 5.0
+_RENEWAL_DOWN_S = 1.0
+_RENEWAL_TEXT = "Restarting due to new X509 certificates"
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
 Misfortune = Literal["loses its link", "dies", "freezes"]
@@ -240,7 +244,14 @@ class Member:
     def _introduce(self) -> list[Command]:
         hypervisor = self.hypervisor
         servers = self._connect_to[0]
-        return startup_commands(hypervisor.host, hypervisor.capabilities, self._pools, self.identity, servers)
+        return startup_commands(
+            hypervisor.host,
+            hypervisor.capabilities,
+            self._pools,
+            self.identity,
+            servers,
+            is_secured=has_keystore(hypervisor.files),
+        )
 
     def _power_report(self) -> dict[str, HostVmStateReportEntry]:
         return {
@@ -326,7 +337,13 @@ class Member:
             if agent is self._agent:
                 self._perform(agent.connect_failed(self._clock.monotonic()))
             return
-        wire = Wire(self, TlsLink(False, self._context))
+        try:
+            context = keystore_context(hypervisor.files) if has_keystore(hypervisor.files) else self._context
+        except (OSError, ssl.SSLError) as error:
+            logger.error("%s: the key store cannot be used: %s", self.name, error)
+            self._perform(agent.connect_failed(self._clock.monotonic()))
+            return
+        wire = Wire(self, TlsLink(False, context))
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except asyncio.CancelledError:
@@ -352,6 +369,7 @@ class Member:
             wire.abort()
             return
         self._wire = wire
+        self.hypervisor.link_addresses.update(wire.local_addresses())
         limit_s = self.hypervisor.host.properties.ssl_handshake_timeout_s
         due_s = self._clock.monotonic() + limit_s
         wire.handshake_timer = self._timers.call_at(due_s, wire.abort, drives=False)
@@ -410,6 +428,24 @@ class Member:
             if self._faults is not None and self._wire is not None:
                 self._wire.damage = self._faults.damage_to(execute.request.commands)
             self._perform(agent.answered(execute, answers))
+            if any(isinstance(answer, SetupCertificateAnswer) and answer.result for answer in answers):
+                self._timers.call_at(self._clock.monotonic() + _RENEWAL_PAUSE_S, self._renew_when_idle)
+
+    def _renew_when_idle(self) -> None:
+        """Start the process anew, with the new certificate; not while commands run."""
+        if self._agent.phase is not Phase.RUNNING:
+            return
+        if self._tasks:
+            self._timers.call_at(self._clock.monotonic() + _RENEWAL_PAUSE_S, self._renew_when_idle)
+        else:
+            self._spawn(self._renew())
+
+    async def _renew(self) -> None:
+        self._perform(self._agent.stop(_RENEWAL_TEXT))
+        self._agent.end()
+        await self._timers.sleep(_RENEWAL_DOWN_S)
+        self._wire = None
+        self.start()
 
     def end_command(self, log_id: str, command: str) -> Ending:
         """End the work on the command of that class name and log id, or refuse it when its turn comes.

@@ -24,7 +24,16 @@ from mgmt.store.models.machines import Nic, VmDetail, VmInstance, Volume
 from mgmt.store.models.networks import Network, PhysicalNetwork
 from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from mgmt.store.models.templates import GuestOs, GuestOsCategory, Template
-from mgmt.store.models.work import Alert, AsyncJob, Event, HostCleanup, ImportVmTask, UsageEvent
+from mgmt.store.models.work import (
+    Alert,
+    AsyncJob,
+    Event,
+    HostCleanup,
+    ImportVmTask,
+    RevokedCertificate,
+    RootCa,
+    UsageEvent,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -53,7 +62,9 @@ __all__ = [
     "PhysicalNetwork",
     "Pod",
     "ResourceReservation",
+    "RevokedCertificate",
     "Role",
+    "RootCa",
     "SchemaVersion",
     "ScopedConfiguration",
     "ServiceOffering",
