@@ -26,6 +26,8 @@ from mgmt.protocol.commands import (
     HostVmStateReportEntry,
     MaintainAnswer,
     MaintainCommand,
+    MigrateAgentConnectionAnswer,
+    MigrateAgentConnectionCommand,
     PingAnswer,
     PingRoutingCommand,
     ReadyCommand,
@@ -189,6 +191,10 @@ class Agent:
             return []
         return [Send(Response.to(execute.request, answers).encode())]
 
+    def link_left(self, now_s: float) -> list[Action]:
+        """The agent itself gave the link up, to go to another server: one pause, then connect."""
+        return [Close(), *self._wait(now_s, 0.0)]
+
     def tick(self, now_s: float) -> list[Action]:
         """Time has passed: do what is due."""
         actions: list[Action] = []
@@ -278,6 +284,8 @@ class Agent:
             if command.triggerHostLb is None:
                 return _null_pointer('"java.lang.Boolean.booleanValue()" because "triggerHostLb" is null')
             return SetupMSListAnswer(result=True)
+        if isinstance(command, MigrateAgentConnectionCommand):
+            return MigrateAgentConnectionAnswer(result=True)
         if isinstance(command, AgentControlCommand):
             return AgentControlAnswer(result=True)
         if isinstance(command, CleanupNetworkRulesCmd):

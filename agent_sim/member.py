@@ -19,6 +19,7 @@ from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.injection import CommandFaults
 from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
+from agent_sim.serverlist import Moves, ServerList
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from agent_sim.wire import Wire
 from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry, SetupCertificateAnswer
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 ENDABLE = frozenset({"ConvertInstanceCommand", "ImportConvertedInstanceCommand", "CopyRemoteVolumeCommand"})
 """What takes long, and can be ended from beside the wire."""
 _KEPT_KEYS = 64
+_CONNECT_LIMIT_S = 10.0  # a server's address may lead nowhere
 _RENEWAL_PAUSE_S = 5.0
 _RENEWAL_DOWN_S = 1.0
 _RENEWAL_TEXT = "Restarting due to new X509 certificates"
@@ -60,7 +62,10 @@ class Member:
         self.hypervisor = hypervisor
         self.identity = Identity()
         self.exit_reason: str | None = None
-        self._connect_to = connect
+        self._servers = ServerList(connect[0])
+        self._port = connect[1]
+        self._is_transferred = False
+        self._moves = Moves(self._servers, connect[1], timers, self, self._keep_servers)
         self._clock = clock
         self._timers = timers
         self._context = context
@@ -243,13 +248,14 @@ class Member:
 
     def _introduce(self) -> list[Command]:
         hypervisor = self.hypervisor
-        servers = self._connect_to[0]
+        is_transferred, self._is_transferred = self._is_transferred, False
         return startup_commands(
             hypervisor.host,
             hypervisor.capabilities,
             self._pools,
             self.identity,
-            servers,
+            self._servers.text,
+            is_transferred=is_transferred,
             is_secured=has_keystore(hypervisor.files),
         )
 
@@ -328,10 +334,25 @@ class Member:
 
     # -- the link
 
+    def _keep_servers(self, text: str) -> None:
+        self.hypervisor.edit_properties(self.hypervisor.described.properties.edited({"host": text}))
+
+    def work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside everything else."""
+        self._spawn(work)
+
+    def leave(self, *, is_transferred: bool) -> None:
+        """Close the link without a word and connect anew, to the server that is next in the list."""
+        if self._agent.phase is Phase.RUNNING and self._wire is not None:
+            wire, self._wire = self._wire, None
+            self._is_transferred = is_transferred
+            self._perform(self._agent.link_left(self._clock.monotonic()))
+            wire.close()
+
     async def _open(self) -> None:
         hypervisor, agent = self.hypervisor, self._agent
         self._pools = await hypervisor.bench.blocking(hypervisor.measure_local_pools)
-        host, port = self._connect_to
+        host, port = self._servers.next(), self._port
         if self._clock.monotonic() < self._unreachable_until_s:
             logger.info("%s: the server cannot be reached", self.name)
             if agent is self._agent:
@@ -345,7 +366,8 @@ class Member:
             return
         wire = Wire(self, TlsLink(False, context))
         try:
-            await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
+            async with asyncio.timeout(_CONNECT_LIMIT_S):
+                await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except asyncio.CancelledError:
             wire.secured_or_lost()
             raise
@@ -411,6 +433,7 @@ class Member:
                 if request.stop_on_error and answers and not answers[-1].result:
                     answers.append(Answer(result=False, details="Stopped by previous failure"))
                     continue
+                self._moves.heard(command)
                 answer = agent.shell_answer(request, command, self._clock.monotonic())
                 answers.append(answer if answer is not None else await self._run_command(command))
         finally:

@@ -158,6 +158,7 @@ def _wire(
         port=settings.agent_port,
         stores_vddk_facts=profile.has_vddk,
     )
+    global_settings.on_change.append(agents.settings_changed)
     jobs = JobRunner(
         store,
         providers,

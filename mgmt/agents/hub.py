@@ -14,6 +14,7 @@ from mgmt.agents.hoststats import HostLoad, StatsRounds
 from mgmt.agents.investigation import Investigator
 from mgmt.agents.link import AgentLink
 from mgmt.agents.pingnews import PingNews
+from mgmt.agents.serverlist import SettingsNews
 from mgmt.agents.silence import SilenceWatch
 from mgmt.agents.states import Event, Status
 from mgmt.agents.trust import Trust
@@ -49,6 +50,7 @@ class Hub:
         self._investigator = Investigator(core)
         self._silence = SilenceWatch(core, self._investigator)
         self._news = PingNews(core)
+        self.settings_news = SettingsNews(core)
         self.stats = StatsRounds(core, loads)
         self._links: set[AgentLink] = set()
 

@@ -292,6 +292,13 @@ class AgentManager:
 
         self._in_loop(change)
 
+    def settings_changed(self) -> None:
+        """Tell attached hosts what they must know of changed settings; returns at once."""
+        hub, loop = self._hub, self._loop
+        if hub is not None and loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just ended
+                loop.call_soon_threadsafe(hub.settings_news.changed)
+
     def _in_loop(self, work: Callable[[Hub], Coroutine[None, None, T]]) -> T:
         """The result of `work`, run in the loop; raises ServerStoppingError when the loop ends."""
         loop, hub = self._loop, self._hub
