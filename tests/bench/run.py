@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from virtual import import_parameters, write_roomy_world  # its neighbour: both are run as scripts
+from fleet import bench_fleet
+from virtual import import_parameters, write_roomy_world  # its neighbours: all are run as scripts
 
 from mgmt.cli.client import ApiClient, sign
 
@@ -90,8 +91,8 @@ def in_threads(count: int, work: Callable[[int], None]) -> float:
 class SignedCall:
     """One signed GET that is sent again and again over a connection of its own."""
 
-    def __init__(self, ready: dict[str, Any], command: str) -> None:
-        parameters = {"command": command, "apiKey": ready["api_key"], "response": "json"}
+    def __init__(self, ready: dict[str, Any], command: str, **more: str) -> None:
+        parameters = {"command": command, "apiKey": ready["api_key"], "response": "json", **more}
         parameters["signature"] = sign(parameters, ready["secret_key"])
         url = urlsplit(ready["api"])
         self._target = f"{url.path}?{urlencode(parameters)}"
@@ -256,7 +257,9 @@ def figures_of(process: subprocess.Popen[str]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--only", choices=["start", "calls", "agents", "imports", "virtual"], help="one part alone")
+    parser.add_argument(
+        "--only", choices=["start", "calls", "agents", "fleet", "imports", "virtual"], help="one part alone"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument(
         "--soak", nargs="?", type=int, const=10_000, metavar="STEPS", help="only random steps in a whole world (10000)"
@@ -264,6 +267,9 @@ def main() -> None:
     parser.add_argument(
         "--imports", type=int, metavar="N", help="how many, in the parts `imports` (for each line of it) and `virtual`"
     )
+    parser.add_argument("--agents", type=int, metavar="N", help="how many, in the part `fleet`")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of the part `fleet`")
+    parser.add_argument("--ramp", type=float, default=200.0, metavar="N", help="agents a second in the part `fleet`")
     options = parser.parse_args()
     if options.soak is not None:
         from soak import soak
@@ -274,6 +280,9 @@ def main() -> None:
         "start": lambda: bench_start(1 + scale),
         "calls": lambda: bench_calls(500 * scale),
         "agents": lambda: bench_agents(200),
+        "fleet": lambda: bench_fleet(
+            options.agents or (200 if options.quick else 1_000), options.workers, options.ramp, sys.modules[__name__]
+        ),
         "imports": lambda: bench_imports(options.imports or 10 * scale),
         "virtual": lambda: bench_virtual(2, (options.imports or (100 if options.quick else 10_000)) // 2),
     }
