@@ -150,8 +150,8 @@ def bench_fleet(count: int, workers: int, per_s: float, tools: Any) -> None:
             print(f"kill -9 of the server: all Up again after {back_s:.1f} s, {verdict}")
             fleet.process.send_signal(signal.SIGKILL)
             fleet.process.wait()
+            wait_up(client, 0, "after the end of the fleet")
             fleet = Fleet(folder, server.ready["agent_endpoint"], count, workers, per_s)
-            time.sleep(1)
             back_s = wait_up(client, count, "after kill -9 of the fleet")
             verdict = "none twice, details as before" if all_hosts(client, count) == details else "DETAILS DIFFER"
             print(f"kill -9 of the fleet: all Up again after {back_s:.1f} s, {verdict}")

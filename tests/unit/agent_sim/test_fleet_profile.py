@@ -64,7 +64,7 @@ def test_a_storm_strikes_its_share(profile: FleetProfile) -> None:
         ("hosts: []", "hosts: Shorter than minimum length 1."),
         ("storms: [{after_s: 1, percent: 120}]", "storms.0.percent"),
         ("hosts: [{tools: {qemu: x}}]", "hosts.0.tools"),
-        ("hosts: [{properties: 'ssl.handshake.timeout=x'}]", "hosts.0"),
+        ("hosts: [{properties: 'a=\\uzzzz'}]", "hosts.0.properties"),
         ("speed: 1", "speed: Unknown field."),
         ("a: b: c", "cannot be read"),
     ],
