@@ -129,13 +129,13 @@ class Operators(RuleBasedStateMachine):
     def enable_host(self, host: str, enabled: bool) -> None:
         self._step().enable_host(host, enabled)
 
-    @rule(host=hosts, maintained=st.booleans())
-    def maintain_host(self, host: str, maintained: bool) -> None:
-        self._step().maintain_host(host, maintained)
+    @rule(host=hosts, maintained=st.booleans(), wait=st.booleans())
+    def maintain_host(self, host: str, maintained: bool, wait: bool) -> None:
+        self._step().maintain_host(host, maintained, wait=wait)
 
-    @rule(pool=pools, maintained=st.booleans())
-    def maintain_pool(self, pool: str, maintained: bool) -> None:
-        self._step().maintain_pool(pool, maintained)
+    @rule(pool=pools, maintained=st.booleans(), wait=st.booleans())
+    def maintain_pool(self, pool: str, maintained: bool, wait: bool) -> None:
+        self._step().maintain_pool(pool, maintained, wait=wait)
 
     @rule(name=st.sampled_from(tuple(SETTINGS)), number=numbers)
     def configure(self, name: str, number: int) -> None:
