@@ -176,10 +176,13 @@ class HostStorage:
         pools = (pool for pool in self._pools.values() if pool.type == "NetworkFilesystem" and pool.mounted)
         return [(pool.host, pool.path) for pool in pools]
 
-    def add(self, pool_uuid: str, pool_type: str, host: str, path: str) -> Pool:
-        """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `."""
+    def add(self, pool_uuid: str, pool_type: str, host: str, path: str, *, mounts_again: bool = False) -> Pool:
+        """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `.
+
+        A pool that was unmounted cannot be mounted again unless `mounts_again` is set.
+        """
         known = self._pools.get(pool_uuid)
-        if known is not None:
+        if known is not None and (known.mounted or not mounts_again):
             if known.type == "NetworkFilesystem" and not known.mounted:
                 raise AgentFailure(f"libvirt failed to mount storage pool {pool_uuid} at {known.target}")
             return known

@@ -15,6 +15,7 @@ from mgmt.protocol.commands import (
     CleanupConvertedInstanceDisksCommand,
     ConvertInstanceAnswer,
     CopyRemoteVolumeCommand,
+    ModifyStoragePoolCommand,
     StorageFilerTO,
 )
 
@@ -68,6 +69,17 @@ def test_temporary_mount_left(lab_with, is_repaired) -> None:
         assert lab.convert(vm, location=lab.secondary()).result is result
         assert kinds(lab).count(MOUNT) == (0 if is_repaired else 1)
     assert len(lab.hypervisor.storage.mounts()) == (1 if is_repaired else 2)
+
+
+@both_ways
+def test_pool_stays_unmounted(lab_with, is_repaired) -> None:
+    """A pool that was unmounted cannot be mounted again, or can, with its files."""
+    lab = lab_with(defects.POOL_STAYS_UNMOUNTED, is_repaired)
+    pool = StorageFilerTO(uuid=lab.primary().uuid, type="NetworkFilesystem", host="192.0.2.20", path="/export/primary")
+    assert lab.agent.ask(ModifyStoragePoolCommand(add=False, pool=pool))[0].result
+    again = lab.agent.ask(ModifyStoragePoolCommand(add=True, pool=pool))[0]
+    assert again.result is is_repaired
+    assert len(lab.hypervisor.storage.mounts()) == (1 if is_repaired else 0)
 
 
 @both_ways
