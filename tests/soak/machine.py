@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -165,14 +166,34 @@ def run_steps(
     Without `is_random` it is the same choices each time; how fast threads are differs all the same.
     """
 
+    found: list[BaseException] = []
+
     class Bound(Operators):
         def teardown(self) -> None:
-            super().teardown()
-            after_run()
+            error = sys.exc_info()[1]  # of the step before
+            if error is None:
+                try:
+                    super().teardown()
+                    after_run()
+                except Exception as problem:
+                    error = problem
+            if error is not None:
+                found.append(error)
+                raise error
 
     Bound.soak = soak
+    try:
+        _run(Bound, steps, is_random=is_random)
+    except Exception as error:
+        # Hypothesis takes the same choices with another end for a mistake of the test, and does not tell the end.
+        raise (found[0] if found else error) from None
+    soak.come_to_rest()
+    soak.clear()
+
+
+def _run(machine: type[Operators], steps: int, *, is_random: bool) -> None:
     run_state_machine_as_test(
-        Bound,
+        machine,
         settings=settings(
             max_examples=max(1, steps // STEPS_A_RUN),
             stateful_step_count=STEPS_A_RUN,
@@ -183,5 +204,3 @@ def run_steps(
             suppress_health_check=list(HealthCheck),
         ),
     )
-    soak.come_to_rest()
-    soak.clear()
