@@ -82,6 +82,27 @@ def test_pool_stays_unmounted(lab_with, is_repaired) -> None:
     assert len(lab.hypervisor.storage.mounts()) == (1 if is_repaired else 0)
 
 
+def test_pool_in_use_stays_mounted(lab_with) -> None:
+    """A pool that virt-v2v writes into cannot be unmounted; one that is unmounted takes no conversion."""
+    lab = lab_with("", is_repaired=False)
+    pool = StorageFilerTO(uuid=lab.primary().uuid, type="NetworkFilesystem")
+    asked: list[str] = []
+
+    def unmount(event) -> None:
+        if not asked:
+            asked.append(event.vm)
+            lab.hypervisor.storage.unmount(pool.uuid)
+
+    lab.on_event = unmount
+    assert lab.convert("web01").result
+    assert asked
+    assert len(lab.hypervisor.storage.mounts()) == 1
+    assert lab.agent.ask(ModifyStoragePoolCommand(add=False, pool=pool))[0].result
+    assert lab.hypervisor.storage.mounts() == []
+    answer = lab.convert("web01")
+    assert f"Storage pool {pool.uuid} is not mounted at /mnt/{pool.uuid}" in answer.details
+
+
 @both_ways
 def test_domain_xml_left(lab_with, is_repaired) -> None:
     """A conversion straight into its pool leaves its XML there, or not; the disks belong to the VM's volumes."""
