@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from mgmt.commands.fields import Integer, ListParams, Out, Response, Str
 from mgmt.errors import InvalidParameterValueError
 from mgmt.observe.journal import Entry, Journal
 
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 KINDS = ("api", "job", "agent", "vcenter", "tool", "host", "import", "fault")
 
 
@@ -90,8 +92,19 @@ def entry_view(entry: Entry) -> dict[str, Any]:
         "kind": entry.kind,
         "name": entry.name,
         "correlationid": entry.correlation_id,
-        "details": dict(entry.fields),
+        "details": _printable(entry.fields),
     }
+
+
+def _printable(value: Any) -> Any:
+    """`value` with control characters as escapes: CloudStack's JSON leaves them raw, which few readers take."""
+    if isinstance(value, str):
+        return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
+    if isinstance(value, Mapping):
+        return {_printable(str(key)): _printable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(item) for item in value]
+    return value
 
 
 COMMANDS = (list_journal_entries,)
