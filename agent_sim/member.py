@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
+from agent_sim.commands.base import pools_in_use
 from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
@@ -460,7 +461,8 @@ class Member:
         name = simple_name(command)
         try:
             if name in ENDABLE:
-                return await self._run_endable(command, name)
+                with self.hypervisor.storage.in_use(pools_in_use(command)):
+                    return await self._run_endable(command, name)
             return await self._run_plain(command, name)
         except Exception as error:
             logger.exception("%s: %s failed", self.name, simple_name(command))

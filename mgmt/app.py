@@ -29,6 +29,8 @@ from mgmt.jobs.runner import JobRunner
 from mgmt.life.hostlife import host_went_down
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.maintenance import HostMaintenance
+from mgmt.life.pool_maintenance import interrupted
+from mgmt.life.pool_mounts import PoolMounts
 from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -55,6 +57,7 @@ class ManagementServer:
     seed: Seed
     http: HttpServer
     agents: AgentManager
+    pool_mounts: PoolMounts
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
@@ -67,6 +70,7 @@ class ManagementServer:
         """Accept agents, run jobs and answer HTTP requests."""
         with self.services.store.session() as session:
             release_all(session)  # what a killed server's imports had claimed of resource limits
+            interrupted(session)
             for user_info in session.scalars(select(StoragePool.user_info).where(StoragePool.user_info.is_not(None))):
                 self.services.redactor.register(user_info)
                 self.services.redactor.register((user_info or "").partition(":")[2])
@@ -88,6 +92,7 @@ class ManagementServer:
         self.agents.stop()
         self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
+        self.pool_mounts.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 
@@ -192,9 +197,15 @@ def _wire(
     agents.on_host_down = partial(host_went_down, life)
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
-    agents.on_host_up = services.cleanups.host_up
+    pool_mounts = PoolMounts(life)
+
+    def host_up(host_id: int) -> None:
+        services.cleanups.host_up(host_id)
+        pool_mounts.host_up(host_id)
+
+    agents.on_host_up = host_up
     http = HttpServer(create_wsgi(services), settings.host, settings.port)
-    return ManagementServer(services=services, seed=world, http=http, agents=agents)
+    return ManagementServer(services=services, seed=world, http=http, agents=agents, pool_mounts=pool_mounts)
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:
