@@ -46,6 +46,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "journal",
 )
 
 
