@@ -95,6 +95,16 @@ class Member:
         return self._agent.phase is Phase.RUNNING and self._agent.ready_seen
 
     @property
+    def standing(self) -> str:
+        """Where the agent stands, in one word; see `Fleet.census`."""
+        if self.exit_reason is not None:
+            return "refused"
+        phase = self._agent.phase
+        if phase in (Phase.STOPPED, Phase.WAITING):
+            return str(phase.value)
+        return "ready" if self.is_ready else "connecting"
+
+    @property
     def host_id(self) -> int | None:
         """The host id that the server gave."""
         return self.identity.host_id

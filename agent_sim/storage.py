@@ -91,6 +91,10 @@ def _clean(path: str) -> str:
     return "/" + "/".join(part for part in path.split("/") if part)
 
 
+def _folder(path: str) -> str:
+    return f"{path.rstrip('/')}/"
+
+
 @dataclass
 class Pool:
     """A libvirt storage pool on one host. `target` is the directory on the host; `space` None for RBD."""
@@ -248,9 +252,9 @@ class HostStorage:
 
     def pool_at(self, path: str) -> Pool | None:
         """The pool whose directory is `path` or holds it, None when no pool does."""
-        wanted = PurePosixPath(path)
-        candidates = [pool for pool in self._pools.values() if wanted.is_relative_to(pool.target) and pool.space]
-        return max(candidates, key=lambda pool: len(PurePosixPath(pool.target).parts), default=None)
+        wanted = f"{PurePosixPath(path)}/"
+        candidates = [pool for pool in self._pools.values() if wanted.startswith(_folder(pool.target)) and pool.space]
+        return max(candidates, key=lambda pool: len(_folder(pool.target)), default=None)
 
     def open_by_uri(self, uri: str) -> Pool:
         """Mount `nfs://host/path` as a temporary pool, or count one more reference; raises AgentFailure."""

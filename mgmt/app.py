@@ -13,6 +13,7 @@ from sqlalchemy import select
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
+from mgmt.api.web_ui import WebUi
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.catalogue import KnownCommands
 from mgmt.commands.life_calls import life_services_of
@@ -204,7 +205,8 @@ def _wire(
         pool_mounts.host_up(host_id)
 
     agents.on_host_up = host_up
-    http = HttpServer(create_wsgi(services), settings.host, settings.port)
+    ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
+    http = HttpServer(create_wsgi(services, ui=ui, origins=settings.cors_origin), settings.host, settings.port)
     return ManagementServer(services=services, seed=world, http=http, agents=agents, pool_mounts=pool_mounts)
 
 
