@@ -26,6 +26,7 @@ from agent_sim.storage import NfsServers
 from agent_sim.toolchain.interface import ProgressEvent, ProgressListener, ToolRun, ToolRunListener
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel
 from mgmt.protocol.link import client_context
+from mgmt.protocol.memory import MemoryListener
 
 __all__ = ["Fleet", "FleetError", "ProgressEvent", "ToolRun", "generated_hosts", "load_hosts"]
 
@@ -51,6 +52,7 @@ class Fleet:
     attempts; `math.inf` means no waiting. `repaired` names defects of CloudStack's agent that these do not have
     (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block. On a clock that moves from
     timer to timer, `on_pings_passed` says whether a host's pings may be left out on the way (`agent_sim.member`).
+    With `memory` they connect to a server of this process without a socket.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Fleet:
         repaired: Iterable[str] = (),
         on_pings_passed: PingsPassed | None = None,
         faults: FaultPort | None = None,
+        memory: MemoryListener | None = None,
     ) -> None:
         if not time_scale > 0:
             raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
         self.work_dir = work_dir
         self._hosts = tuple(hosts)
         self._connect = connect
+        self._memory = memory
         self._time_scale = time_scale
         self._clock: Clock = clock or RealClock()
         self._ids: Ids = ids or RandomIds()
@@ -429,6 +433,7 @@ class Fleet:
                 pause_scale=self._time_scale,
                 on_change=self._notify,
                 on_pings_passed=self._on_pings_passed,
+                memory=self._memory,
             )
         return members
 

@@ -22,6 +22,7 @@ from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from agent_sim.wire import Wire
 from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry
 from mgmt.protocol.link import TlsLink
+from mgmt.protocol.memory import MemoryListener
 from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
@@ -52,11 +53,13 @@ class Member:
         pause_scale: float,
         on_change: Callable[[Phase], None],
         on_pings_passed: PingsPassed | None = None,
+        memory: MemoryListener | None = None,
     ) -> None:
         self.hypervisor = hypervisor
         self.identity = Identity()
         self.exit_reason: str | None = None
         self._connect_to = connect
+        self._memory = memory
         self._clock = clock
         self._timers = timers
         self._context = context
@@ -340,7 +343,10 @@ class Member:
             return
         wire = Wire(self, TlsLink(False, self._context))
         try:
-            await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
+            if self._memory is not None:
+                await self._memory.connect(lambda: wire)
+            else:
+                await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except asyncio.CancelledError:
             wire.secured_or_lost()
             raise
