@@ -160,7 +160,7 @@ class Cloud:
 
     # Proofs -------------------------------------------------------------------------------------------------------
 
-    def saw(self, name: str, **facts: Any) -> Sightings:
+    def saw(self, name: str, /, **facts: Any) -> Sightings:
         """What crossed an edge under that name: a command or answer of the agent wire, an API call, a vCenter call.
 
         `facts` are what it has to hold (`useVddk=True`); texts may hold `*`, functions are asked, `a__b` is `b` in `a`.
@@ -324,21 +324,27 @@ def _decorated(make: Callable[[], AbstractContextManager[Cloud]], function: Call
 
 
 @contextmanager
-def opened(
-    transport: Transport, url: str | None, *, other_urls: OtherUrls, options: Mapping[str, Any]
-) -> Iterator[Cloud]:
-    """A cloud during the block: at `url` for this process's `requests`, or at a port's own URL where it is None.
-
-    On sockets, `url` None opens ports and intercepts nothing.
-    """
-    in_memory = transport == "memory"
-    with world_of(options, in_memory=in_memory) as world, ExitStack() as stack:
+def reached(world: World, url: str | None, other_urls: OtherUrls) -> Iterator[Cloud]:
+    """The started world as a cloud, for this process's `requests` to `url` where one is given, else at its port."""
+    with ExitStack() as stack:
         if url is not None:
             server = world.server.http
             answer = server.call if isinstance(server, InProcessServer) else _over_socket(server.address)
             stack.enter_context(_intercepted(url, answer, other_urls))
         made = Cloud(world, world.server.api_url if url is None else url)
         stack.callback(made.client.close)
+        yield made
+
+
+@contextmanager
+def opened(
+    transport: Transport, url: str | None, *, other_urls: OtherUrls, options: Mapping[str, Any]
+) -> Iterator[Cloud]:
+    """A cloud of its own during the block; see `reached`."""
+    with (
+        world_of(options, in_memory=transport == "memory") as world,
+        reached(world, url, other_urls) as made,
+    ):
         yield made
 
 

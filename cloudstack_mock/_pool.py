@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cloudstack_mock._cloud import DEFAULT_URL, Cloud, Transport, arm, opened
+from cloudstack_mock._cloud import DEFAULT_URL, Cloud, Transport, arm, opened, reached, world_of
 from mgmt.snapshots import SnapshotError
+
+if TYPE_CHECKING:
+    from cloudstack_mock._interception import OtherUrls
+    from mgmt.embedded import World
 
 logger = logging.getLogger(__name__)
 
-KEPT = 4  # clouds that wait for a test that wants the like
+KEPT = 4  # worlds that wait for a test that wants the like
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Wanted:
     transport: Transport
     url: str | None
     leak_check: bool
+    other_urls: OtherUrls
     faults: tuple[Any, ...]
     settings: tuple[tuple[str, Any], ...]
 
@@ -34,6 +39,7 @@ class Wanted:
             transport=rest.pop("transport", "sockets"),
             url=rest.pop("url", None),
             leak_check=rest.pop("leak_check", True),
+            other_urls=rest.pop("other_urls", True),
             faults=tuple(rest.pop("faults", ())),
             settings=tuple(sorted((name, _kept(value)) for name, value in rest.items())),
         )
@@ -45,8 +51,8 @@ class Wanted:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """Clouds of one kind can stand in for each other."""
-        return self.transport, self.url, self.settings
+        """Worlds of one kind can stand in for each other."""
+        return self.transport, self.settings
 
 
 def _kept(value: Any) -> Any:
@@ -55,57 +61,54 @@ def _kept(value: Any) -> Any:
 
 @contextmanager
 def made(wanted: Wanted) -> Iterator[Cloud]:
-    """A new cloud during the block."""
-    with opened(wanted.transport, wanted.url, other_urls=True, options=dict(wanted.settings)) as cloud:
+    """A cloud of its own during the block."""
+    options = dict(wanted.settings)
+    with opened(wanted.transport, wanted.url, other_urls=wanted.other_urls, options=options) as cloud:
         arm(cloud, wanted.faults)
         yield cloud
 
 
 class Pool:
-    """The clouds that were made in this run and may be used again; for one thread."""
+    """The worlds that were made in this run and may be used again; for one thread."""
 
     def __init__(self) -> None:
-        self._idle: list[tuple[tuple[object, ...], Cloud, ExitStack]] = []
+        self._idle: list[tuple[tuple[object, ...], World]] = []
 
     @contextmanager
     def lent(self, wanted: Wanted) -> Iterator[Cloud]:
-        """A cloud as after its start, during the block."""
-        cloud, stack = self._take(wanted)
+        """A cloud as after its start, during the block. Outside of it nothing of it is reached at its URL."""
+        world = self._take(wanted)
         try:
-            arm(cloud, wanted.faults)
-            yield cloud
+            with reached(world, wanted.url, wanted.other_urls) as cloud:
+                arm(cloud, wanted.faults)
+                yield cloud
         finally:
-            self._give_back(wanted, cloud, stack)
+            self._give_back(wanted, world)
 
-    def _take(self, wanted: Wanted) -> tuple[Cloud, ExitStack]:
+    def _take(self, wanted: Wanted) -> World:
         for entry in self._idle:
             if entry[0] == wanted.kind:
                 self._idle.remove(entry)
-                return entry[1], entry[2]
-        # Only one cloud at a time may own a URL, so an idle one of another kind has to make room.
-        while self._idle and wanted.url is not None:
-            self._idle.pop(0)[2].close()
-        stack = ExitStack()
-        cloud = stack.enter_context(
-            opened(wanted.transport, wanted.url, other_urls=True, options=dict(wanted.settings))
-        )
-        return cloud, stack
+                return entry[1]
+        world = world_of(dict(wanted.settings), in_memory=wanted.transport == "memory")
+        world.start()
+        return world
 
-    def _give_back(self, wanted: Wanted, cloud: Cloud, stack: ExitStack) -> None:
+    def _give_back(self, wanted: Wanted, world: World) -> None:
         try:
-            cloud.reset()
+            world.reset()
         except SnapshotError as error:  # what a test has broken for good must not meet the next one
             logger.warning("a cloud could not be taken back, the next test gets a new one: %s", error)
-            stack.close()
+            world.stop()
             return
         except BaseException:
-            stack.close()
+            world.stop()
             raise
-        self._idle.append((wanted.kind, cloud, stack))
+        self._idle.append((wanted.kind, world))
         while len(self._idle) > KEPT:
-            self._idle.pop(0)[2].close()
+            self._idle.pop(0)[1].stop()
 
     def close(self) -> None:
         """End all of them."""
         while self._idle:
-            self._idle.pop()[2].close()
+            self._idle.pop()[1].stop()

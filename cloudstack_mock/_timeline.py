@@ -107,7 +107,7 @@ def _svg_step(middle: dict[str, int], step: Step, index: int) -> Iterator[str]:
 
 
 def of_job(journal: Sequence[Entry], correlation_ids: Collection[str | None]) -> list[Entry]:
-    """The entries of a job, those included that hosts have noted beside it: programs that ran and faults that were met."""
+    """The entries of a job, with what hosts have noted beside it: programs that ran, faults that were met."""
     mine = [entry for entry in journal if entry.correlation_id in correlation_ids]
     first, last = mine[0].number, mine[-1].number
     hosts = {entry.fields.get("host") for entry in mine if entry.kind == "agent"}

@@ -39,8 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        "cloudstack(seed, faults, profile, clock, transport, url, leak_check, **settings): what the fixture's world is "
-        "like",
+        "cloudstack(seed, faults, profile, clock, transport, url, other_urls, leak_check, **settings): what the world "
+        "of the fixture is like",
     )
 
 
@@ -125,7 +125,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed:
         item.stash[_FAILED] = True
         cloud = item.stash.get(_CLOUD, None)
-        if cloud is not None:
+        if cloud is not None and call.when != "teardown":  # there it is taken back already
             from cloudstack_mock._report import report_of
 
             report.sections.append((_REPORT_SECTION, report_of(cloud)))
