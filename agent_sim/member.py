@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
+from agent_sim.commands.base import pools_in_use
 from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
@@ -105,6 +106,16 @@ class Member:
     def link(self) -> object:
         """The connection to the server that it has now: another one after each loss; None without."""
         return self._wire
+
+    @property
+    def standing(self) -> str:
+        """Where the agent stands, in one word; see `Fleet.census`."""
+        if self.exit_reason is not None:
+            return "refused"
+        phase = self._agent.phase
+        if phase in (Phase.STOPPED, Phase.WAITING):
+            return str(phase.value)
+        return "ready" if self.is_ready else "connecting"
 
     @property
     def host_id(self) -> int | None:
@@ -488,7 +499,8 @@ class Member:
         name = simple_name(command)
         try:
             if name in ENDABLE:
-                return await self._run_endable(command, name)
+                with self.hypervisor.storage.in_use(pools_in_use(command)):
+                    return await self._run_endable(command, name)
             return await self._run_plain(command, name)
         except Exception as error:
             logger.exception("%s: %s failed", self.name, simple_name(command))

@@ -31,6 +31,8 @@ from mgmt.jobs.runner import JobRunner
 from mgmt.life.hostlife import host_went_down
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.maintenance import HostMaintenance
+from mgmt.life.pool_maintenance import interrupted
+from mgmt.life.pool_mounts import PoolMounts
 from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -58,6 +60,7 @@ class ManagementServer:
     seed: Seed
     http: HttpServer | InProcessServer
     agents: AgentManager
+    pool_mounts: PoolMounts
     forget_callers: Callable[[], None]  # for when other records are put into the store
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
@@ -71,6 +74,7 @@ class ManagementServer:
         """Accept agents, run jobs and answer HTTP requests."""
         with self.services.store.session() as session:
             release_all(session)  # what a killed server's imports had claimed of resource limits
+            interrupted(session)
             for user_info in session.scalars(select(StoragePool.user_info).where(StoragePool.user_info.is_not(None))):
                 self.services.redactor.register(user_info)
                 self.services.redactor.register((user_info or "").partition(":")[2])
@@ -92,6 +96,7 @@ class ManagementServer:
         self.agents.stop()
         self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
+        self.pool_mounts.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 
@@ -201,11 +206,24 @@ def _wire(
     agents.on_host_down = partial(host_went_down, life)
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
-    agents.on_host_up = services.cleanups.host_up
+    pool_mounts = PoolMounts(life)
+
+    def host_up(host_id: int) -> None:
+        services.cleanups.host_up(host_id)
+        pool_mounts.host_up(host_id)
+
+    agents.on_host_up = host_up
     wsgi = create_wsgi(services)
     http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
     forget_callers = wsgi.extensions["dispatcher"].forget
-    return ManagementServer(services=services, seed=world, http=http, agents=agents, forget_callers=forget_callers)
+    return ManagementServer(
+        services=services,
+        seed=world,
+        http=http,
+        agents=agents,
+        pool_mounts=pool_mounts,
+        forget_callers=forget_callers,
+    )
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:

@@ -229,9 +229,11 @@ class World:
         # Hosts outlive servers: whoever is told of something is looked up when it happens.
 
         def record_tool_run(run: ToolRun) -> None:
-            self.server.services.journal.record(
+            journal = self.server.services.journal
+            journal.record(
                 "tool",
                 run.argv[0],
+                correlation_id=journal.correlation_of(run.log_id),
                 host=run.host,
                 argv=list(run.argv),
                 exit_status=run.exit_status,

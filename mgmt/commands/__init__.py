@@ -28,6 +28,9 @@ MODULES: tuple[str, ...] = (
     "networks",
     "accounts",
     "users",
+    "account_admin",
+    "user_admin",
+    "roles",
     "installation",
     "vms",
     "volumes",
@@ -43,6 +46,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "journal",
 )
 
 
