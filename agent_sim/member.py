@@ -23,6 +23,7 @@ from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from agent_sim.wire import Wire
 from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry
 from mgmt.protocol.link import TlsLink
+from mgmt.protocol.memory import MemoryListener
 from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
@@ -53,11 +54,13 @@ class Member:
         pause_scale: float,
         on_change: Callable[[Phase], None],
         on_pings_passed: PingsPassed | None = None,
+        memory: MemoryListener | None = None,
     ) -> None:
         self.hypervisor = hypervisor
         self.identity = Identity()
         self.exit_reason: str | None = None
         self._connect_to = connect
+        self._memory = memory
         self._clock = clock
         self._timers = timers
         self._context = context
@@ -93,6 +96,16 @@ class Member:
     def is_ready(self) -> bool:
         """Whether the server has welcomed the agent on its present link."""
         return self._agent.phase is Phase.RUNNING and self._agent.ready_seen
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its process is stopped by `freeze`."""
+        return self._is_frozen
+
+    @property
+    def link(self) -> object:
+        """The connection to the server that it has now: another one after each loss; None without."""
+        return self._wire
 
     @property
     def standing(self) -> str:
@@ -219,6 +232,18 @@ class Member:
         await self._end_tasks()
         self._cancel_timer()
 
+    async def end_in_order(self) -> None:
+        """End it as `close` does, also one that is frozen."""
+        self._is_frozen, self._put_off = False, []
+        await self.close()
+        self._wire = None
+
+    def reset(self, identity: Identity) -> None:
+        """Be a stopped agent that knows itself by `identity`."""
+        self.identity = identity
+        self._unreachable_until_s = 0.0
+        self._agent = self._new_agent()
+
     async def _end_tasks(self) -> None:
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
@@ -329,7 +354,10 @@ class Member:
             return
         wire = Wire(self, TlsLink(False, self._context))
         try:
-            await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
+            if self._memory is not None:
+                await self._memory.connect(lambda: wire)
+            else:
+                await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except asyncio.CancelledError:
             wire.secured_or_lost()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +13,7 @@ from sqlalchemy import select
 
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
+from mgmt.api.inprocess import InProcessServer
 from mgmt.api.server import HttpServer
 from mgmt.api.web_ui import WebUi
 from mgmt.commands import all_declarations, of_release
@@ -36,6 +38,7 @@ from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.profiles import PROFILES
+from mgmt.protocol.memory import MemoryListener
 from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store.database import Store
@@ -56,9 +59,10 @@ class ManagementServer:
 
     services: Services
     seed: Seed
-    http: HttpServer
+    http: HttpServer | InProcessServer
     agents: AgentManager
     pool_mounts: PoolMounts
+    forget_callers: Callable[[], None]  # for when other records are put into the store
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
@@ -105,13 +109,15 @@ def create_server(
     staging: StagingArea | None = None,
     host_setup: HostSetup | None = None,
     host_control: HostControl | None = None,
+    memory: MemoryListener | None = None,
 ) -> ManagementServer:
     """A management server that holds its ports but does not answer yet.
 
     `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one; `staging` is where the
     server reaches NFS storage, by default what the setting `nfs_root` says; `host_control` is what it can do with hosts
-    beside the agent wire, by default nothing. Raises PortTakenError,
-    mgmt.commands.stubs.StubError, mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
+    beside the agent wire, by default nothing. With `memory` there are no ports: agents of this process connect there,
+    and `http` is an InProcessServer. Raises PortTakenError, mgmt.commands.stubs.StubError,
+    mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
     """
     providers = providers or Providers()
     redactor = Redactor()
@@ -122,7 +128,7 @@ def create_server(
         staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
         store.claim()
-        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup)
+        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup, memory)
     except BaseException:
         store.close()
         raise
@@ -140,6 +146,7 @@ def _wire(
     vcenter_address: str | None,
     staging: StagingArea,
     host_setup: HostSetup | None,
+    memory: MemoryListener | None,
 ) -> ManagementServer:
     profile = PROFILES[settings.profile]
     declarations = all_declarations()
@@ -151,8 +158,9 @@ def _wire(
     global_settings = GlobalSettings(store, extensions=settings.extensions)
     import_queue = ImportQueue(import_limits(global_settings))
     global_settings.on_change.append(import_queue.refresh)
-    _require_free(settings.host, settings.port, "port", "the HTTP API")
-    _require_free(settings.host, settings.agent_port, "agent-port", "agents")
+    if memory is None:
+        _require_free(settings.host, settings.port, "port", "the HTTP API")
+        _require_free(settings.host, settings.agent_port, "agent-port", "agents")
     agents = AgentManager(
         store,
         providers,
@@ -163,6 +171,7 @@ def _wire(
         host=settings.host,
         port=settings.agent_port,
         stores_vddk_facts=profile.has_vddk,
+        memory=memory,
     )
     jobs = JobRunner(
         store,
@@ -206,8 +215,17 @@ def _wire(
 
     agents.on_host_up = host_up
     ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
-    http = HttpServer(create_wsgi(services, ui=ui, origins=settings.cors_origin), settings.host, settings.port)
-    return ManagementServer(services=services, seed=world, http=http, agents=agents, pool_mounts=pool_mounts)
+    wsgi = create_wsgi(services, ui=ui, origins=settings.cors_origin)
+    http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
+    forget_callers = wsgi.extensions["dispatcher"].forget
+    return ManagementServer(
+        services=services,
+        seed=world,
+        http=http,
+        agents=agents,
+        pool_mounts=pool_mounts,
+        forget_callers=forget_callers,
+    )
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:
