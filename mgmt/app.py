@@ -11,6 +11,7 @@ from functools import partial
 from sqlalchemy import select
 
 from mgmt.agents.manager import AgentManager
+from mgmt.api import integration
 from mgmt.api.app import create_wsgi
 from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
@@ -55,6 +56,7 @@ class ManagementServer:
     seed: Seed
     http: HttpServer
     agents: AgentManager
+    integration_http: HttpServer | None = None
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
@@ -76,6 +78,8 @@ class ManagementServer:
         self.services.jobs.start()
         self.services.maintenance.start()
         self.http.start()
+        if self.integration_http is not None:
+            self.integration_http.start()
 
     def stop(self) -> None:
         """End everything that `start` began and close the store.
@@ -83,6 +87,8 @@ class ManagementServer:
         A running job gets a second to end. One that goes on is left pending, as a killed server leaves it.
         """
         self.http.stop()
+        if self.integration_http is not None:
+            self.integration_http.stop()
         self.services.maintenance.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
@@ -193,8 +199,22 @@ def _wire(
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
     agents.on_host_up = services.cleanups.host_up
-    http = HttpServer(create_wsgi(services), settings.host, settings.port)
-    return ManagementServer(services=services, seed=world, http=http, agents=agents)
+    app = create_wsgi(services, ui_dir=settings.ui_dir, cors_origin=settings.cors_origin)
+    http = HttpServer(app, settings.host, settings.port)
+    integration_port = global_settings.get_int(integration.SETTING) or 0
+    integration_http = None
+    if integration_port > 0:
+        try:
+            _require_free(settings.host, integration_port, f"setting {integration.SETTING}", "the integration API")
+        except PortTakenError:
+            http.stop()
+            raise
+        tools = integration.create_integration_wsgi(
+            app.extensions["dispatcher"],
+            lambda: global_settings.get_text("json.content.type") or integration.DEFAULT_JSON,
+        )
+        integration_http = HttpServer(tools, settings.host, integration_port, threads=2, keeps_alive=False)
+    return ManagementServer(services=services, seed=world, http=http, agents=agents, integration_http=integration_http)
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:

@@ -133,6 +133,20 @@ def _path(value: object) -> Path:
     return Path(_text(value)) if not isinstance(value, Path) else value
 
 
+def _folder(value: object) -> Path:
+    folder = _path(value)
+    if not folder.is_dir():
+        raise ValueError
+    return folder
+
+
+def _origin(value: object) -> str:
+    origin = _text(value).rstrip("/")
+    if not re.fullmatch(r"https?://[^/?#@\s]+", origin):
+        raise ValueError
+    return origin
+
+
 def _key(value: object) -> str:
     key = _text(value)
     if len(key) < MIN_KEY_LENGTH:
@@ -158,6 +172,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("fault", "faults as NAME[,argument=value...]", _lines, "what goes wrong from the start: see docs/faults.md"),
     Option("fault_seed", "a whole number", _integer, "what decides about faults that have a probability"),
     Option("stubs", "the path of a folder", _path, "YAML files with answers of commands that are not simulated"),
+    Option("ui_dir", "the path of a folder", _folder, "a built web UI, served at /client/"),
+    Option("cors_origin", "an origin such as http://localhost:5050", _origin, "where a web UI of another port is from"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
     Option("nfs_root", "the path of a folder", _path, "where NFS exports are mounted, as HOST/PATH, for OVF exports"),
@@ -198,6 +214,8 @@ class Settings:
     fault: tuple[str, ...] = field(default=())
     fault_seed: int = 0
     stubs: Path | None = None
+    ui_dir: Path | None = None
+    cors_origin: str | None = None
     ready_file: Path | None = None
     work_dir: Path | None = None
     nfs_root: Path | None = None

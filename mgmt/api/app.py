@@ -9,11 +9,12 @@ import json
 import zlib
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
-from mgmt.api import pages
+from mgmt.api import pages, ui
 from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
@@ -45,15 +46,26 @@ _SECURITY_HEADERS = [
 ]
 
 
-def create_wsgi(services: Services, *, session_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S) -> Flask:
-    """The application of one server. `session_timeout_s` is how long a login lives without a request."""
+def create_wsgi(
+    services: Services,
+    *,
+    session_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
+    ui_dir: Path | None = None,
+    cors_origin: str | None = None,
+) -> Flask:
+    """The application of one server.
+
+    `session_timeout_s` is how long a login lives without a request, `ui_dir` the files of a built web UI, `cors_origin`
+    where a UI of another port comes from.
+    """
     app = Flask("mgmt.api", static_folder=None)
     app.url_map.merge_slashes = False
     dispatcher = Dispatcher(services, session_timeout_s=session_timeout_s)
     app.extensions["dispatcher"] = dispatcher
 
     def view(path: str = "") -> Response:
-        return _respond(dispatcher)
+        response = _respond(dispatcher, ui_dir)
+        return response if cors_origin is None else ui.allow_origin(response, cors_origin)
 
     if services.has_extensions:
         app.add_url_rule(openapi.PATH, "openapi", partial(_openapi, services), methods=["GET"])
@@ -67,7 +79,7 @@ def _openapi(services: Services) -> Response:
     return Response(json.dumps(document), 200, [("Content-Type", "application/json")])
 
 
-def _respond(dispatcher: Dispatcher) -> Response:
+def _respond(dispatcher: Dispatcher, ui_dir: Path | None) -> Response:
     environ = request.environ
     method: str = environ["REQUEST_METHOD"]
     path: str = environ["PATH_INFO"]
@@ -77,6 +89,10 @@ def _respond(dispatcher: Dispatcher) -> Response:
         return _api(dispatcher, method, path)
     if path == CONTEXT:
         return _redirect(302, CONTEXT + "/")
+    if ui_dir is not None and path.startswith(CONTEXT + "/"):
+        file = ui.ui_file(ui_dir, path.removeprefix(CONTEXT + "/"))
+        if file is not None:
+            return file
     if path == CONTEXT + "/":
         return Response(pages.START_PAGE, 200, [("Content-Type", "text/html"), _VARY])
     if path.startswith(CONTEXT + "/"):

@@ -43,6 +43,8 @@ def start_logging(level: str) -> None:
     "--extensions", is_flag=True, default=None, help="Offer commands and parameters that CloudStack does not have."
 )
 @click.option("--stubs", help="Folder of YAML files with answers of commands that are not simulated.")
+@click.option("--ui-dir", help="Folder of a built CloudStack web UI, served at /client/.")
+@click.option("--cors-origin", help="Origin of a web UI on another port that may call the API: http://localhost:5050.")
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
 @click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")
