@@ -115,6 +115,11 @@ class Dispatcher:
         self._page_limit = self._setting_int("default.page.size", DEFAULT_PAGE_SIZE)
         self._enforces_post = self._setting_bool(posting.SETTING, False)
 
+    def forget(self) -> None:
+        """Know no login and no caller any more: the records behind them were exchanged."""
+        self.sessions.clear()
+        self._credentials.clear()
+
     def handle(self, request: ApiRequest) -> ApiAnswer:
         """The answer to one request; never raises for anything a client can send."""
         services = self._services

@@ -86,6 +86,12 @@ class Journal:
                 and (correlation_id is None or entry.correlation_id == correlation_id)
             ]
 
+    def clear(self) -> None:
+        """Forget all entries, and count from one again."""
+        with self._lock:
+            self._entries.clear()
+            self._count = 0
+
     def correlation_of(self, log_id: str) -> str | None:
         """The newest correlation id that begins with `log_id`, which is all of it that agents get to see."""
         if not log_id:

@@ -1,4 +1,4 @@
-"""What settings change of the HTTP side: POST enforced, the integration port, a web UI, another origin."""
+"""What settings change of the HTTP side: POST enforced, and the integration port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mgmt.api.app import create_wsgi
 from mgmt.api.integration import create_integration_wsgi
 from mgmt.api.server import HttpServer
 from mgmt.api.signature import sign
-from mgmt.config import ConfigError, Settings, load_settings
+from mgmt.config import Settings
 
 REFUSED = "unable to verify user credentials and/or request signature"
 
@@ -150,57 +150,3 @@ def test_the_setting_opens_the_integration_port(opener: Any, tmp_path: Path) -> 
         assert server.address == ("127.0.0.1", port)
         server.start()
         assert ask(server, command="listZones").status == 200
-
-
-@pytest.fixture
-def ui_dir(tmp_path: Path) -> Path:
-    """The files of a built UI."""
-    (tmp_path / "index.html").write_text("<title>UI</title>")
-    (tmp_path / "config.json").write_text('{"apiBase": "/client/api"}')
-    (tmp_path / "js").mkdir()
-    (tmp_path / "js" / "app.1a2b.js").write_text("go()")
-    return tmp_path
-
-
-def test_a_web_ui_is_served_beside_the_api(bare_world: Any, ui_dir: Path) -> None:
-    """The UI's files come from /client/, the start page and config.json uncached; the API stays where it is."""
-    client = create_wsgi(bare_world.server.services, ui_dir=ui_dir).test_client()
-    for path, body, caching in (
-        ("/client/", b"<title>UI</title>", "no-cache"),
-        ("/client/config.json?ts=1", b'{"apiBase": "/client/api"}', "no-cache"),
-        ("/client/js/app.1a2b.js", b"go()", "public, max-age=3600"),
-    ):
-        response = client.get(path, buffered=True)
-        assert (response.status_code, response.data) == (200, body)
-        assert response.headers["Cache-Control"].startswith(caching), path
-    tag = client.get("/client/js/app.1a2b.js", buffered=True).headers["ETag"]
-    again = client.get("/client/js/app.1a2b.js", headers={"If-None-Match": tag}, buffered=True)
-    again.close()
-    assert again.status_code == 304
-    assert client.get("/client/none.js").status_code == 404
-    assert client.get("/client/..%2f..%2fetc%2fpasswd").status_code == 404
-    login = {"command": "login", "username": "admin", "password": "password"}
-    assert client.post("/client/api/?response=json", data=login).status_code == 200
-
-
-def test_only_the_named_origin_is_let_in(bare_world: Any) -> None:
-    """Pages of the origin may read answers and send cookies; other pages get no CORS header, nor anybody without it."""
-    client = create_wsgi(bare_world.server.services, cors_origin="http://localhost:5050").test_client()
-    asked = {"Origin": "http://localhost:5050", "Access-Control-Request-Headers": "content-type"}
-    preflight = client.options("/client/api", headers=asked)
-    assert preflight.headers["Access-Control-Allow-Headers"] == "content-type"
-    assert preflight.headers["Access-Control-Allow-Credentials"] == "true"
-    answer = client.get("/client/api?command=listZones", headers=asked)
-    assert answer.status_code == 401
-    assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5050"
-    for headers in ({"Origin": "http://evil.example"}, {}):
-        assert "Access-Control-Allow-Origin" not in client.get("/client/api", headers=headers).headers
-    plain = bare_world.client().get("/client/api", headers=asked)
-    assert "Access-Control-Allow-Origin" not in plain.headers
-
-
-@pytest.mark.parametrize("given", [{"ui_dir": "/nowhere/at/all"}, {"cors_origin": "localhost"}, {"cors_origin": "*"}])
-def test_settings_of_the_ui_are_checked(given: dict[str, str]) -> None:
-    """A folder that is not there and what is no origin are refused at start."""
-    with pytest.raises(ConfigError):
-        load_settings(options=given)

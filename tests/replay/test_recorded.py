@@ -25,6 +25,7 @@ import yaml
 from werkzeug.test import TestResponse
 
 from mgmt.api.signature import sign
+from mgmt.cli.exchanges import shape_of
 from mgmt.config import Settings
 from mgmt.providers import Providers
 from mgmt.store.models import Account, AsyncJob, Cluster, Domain, Host, PhysicalNetwork, Pod, Role, User, Zone
@@ -330,7 +331,7 @@ def found_differences(exchange: Mapping[str, Any], answer: TestResponse, shapes:
             found.append(f"body {text[:300]}")
         return found
     (kind,) = exchange["shape"]
-    shape = shapes.shape_of(text)
+    shape = shape_of(text)
     if shape is None or kind not in shape:
         return [*found, f"body {text[:300]}"]
     if kind == "xml":
