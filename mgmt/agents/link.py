@@ -61,7 +61,9 @@ class AgentLink(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         if peer:
             self.peer, self.peer_address = f"{peer[0]}:{peer[1]}", str(peer[0])
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        wire = transport.get_extra_info("socket")
+        if wire is not None:  # a link in memory has none
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._line = self._timers.line(transport)
         self._handshake_timer = self._timers.call_later(
             self._handshake_timeout_s, self._handshake_too_slow, drives=False

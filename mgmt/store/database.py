@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from mgmt.providers import Providers
 from mgmt.store import images
@@ -27,6 +27,7 @@ from mgmt.store.claim import Claim, ClaimedError
 from mgmt.store.encryption import SecretBox, SecretError, install
 from mgmt.store.engines import open_engine, open_memory_engine
 from mgmt.store.models import SCHEMA_VERSION, SchemaVersion, VmwareDatacenter
+from mgmt.store.sessions import StoreSession
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,6 @@ class Store:
             self._make_private(self._file)
         self._shares_key = is_memory and encryption_key is None
         self._engine = self._open(parsed, is_durable=not is_memory)
-        self._new_session = sessionmaker(self._engine, expire_on_commit=False)
         self._is_untouched = is_memory
         key_file = None if is_memory or not self._is_sqlite else Path(f"{parsed.database}.key")
         try:
@@ -125,7 +125,7 @@ class Store:
         writer from the start: what it reads cannot be changed by another session before it writes.
         """
         self._is_untouched = False
-        with self._new_session() as session:
+        with StoreSession(self._engine) as session:
             try:
                 if exclusive and self._is_sqlite:
                     session.execute(text("BEGIN IMMEDIATE"))
@@ -207,8 +207,21 @@ class Store:
             )
 
     def image(self) -> bytes:
-        """All that a memory database holds, for `load_image`."""
+        """All that an SQLite database holds, for `load_image` and `restore`; raises StoreError for any other."""
+        self._require_sqlite()
         return images.image_of(self.engine)
+
+    def restore(self, image: bytes) -> None:
+        """Hold what `image` does in place of all that is there; nobody may write meanwhile.
+
+        Raises StoreError for a database that is none of SQLite's.
+        """
+        self._require_sqlite()
+        images.write_image(self.engine, image)
+
+    def _require_sqlite(self) -> None:
+        if not self._is_sqlite:
+            raise StoreError(f"database {self.display_url} cannot be kept and taken back: only SQLite's can")
 
     def load_image(self, image: bytes) -> None:
         """Give a memory database that is untouched the content of `image`; raises RuntimeError for any other.
