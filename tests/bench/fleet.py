@@ -81,7 +81,7 @@ def wait_up(client: Any, count: int, what: str) -> float:
     ):
         if time.monotonic() - begun > LIMIT_S:
             raise SystemExit(f"{what}: not all hosts were Up within {LIMIT_S:g} s")
-        time.sleep(0.25)
+        time.sleep(0.5)  # each look costs the server a call
     return time.monotonic() - begun
 
 
