@@ -7,9 +7,12 @@ has free is its capacity less what was used from the start, less what the images
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import uuid
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -17,6 +20,8 @@ from urllib.parse import urlsplit
 from agent_sim.errors import AgentFailure
 from agent_sim.host import GIB, CephPool, HostDescription, NfsExport
 from agent_sim.space import Space
+
+logger = logging.getLogger(__name__)
 
 _DEFAULT_CAPACITY_BYTES = 1024 * GIB
 
@@ -40,6 +45,14 @@ class HostFiles:
         return self.root.joinpath(*parts)
 
 
+@dataclass(frozen=True)
+class SavedExports:
+    """The exports of a fleet at some time, for `NfsServers.restore`."""
+
+    declared: Mapping[tuple[str, str], NfsExport]
+    spaces: Mapping[tuple[str, str], Space]
+
+
 class NfsServers:
     """All NFS exports of a fleet. Another host that mounts the same export sees the same files."""
 
@@ -47,6 +60,16 @@ class NfsServers:
         self._root = root
         self._declared: dict[tuple[str, str], NfsExport] = {}
         self._spaces: dict[tuple[str, str], Space] = {}
+
+    def save(self) -> SavedExports:
+        """The exports that are declared or were mounted."""
+        return SavedExports(dict(self._declared), dict(self._spaces))
+
+    def restore(self, saved: SavedExports) -> None:
+        """Know those and no others; their files are put back by others."""
+        self._declared, self._spaces = dict(saved.declared), dict(saved.spaces)
+        for space in saved.spaces.values():
+            space.forget_count()
 
     def declare(self, exports: Iterable[NfsExport]) -> None:
         for export in exports:
@@ -136,6 +159,15 @@ class Pool:
         return self.space.directory / inside
 
 
+@dataclass(frozen=True)
+class SavedStorage:
+    """The pools of one host at some time, for `HostStorage.restore`."""
+
+    pools: tuple[tuple[Pool, bool], ...]
+    references: Mapping[str, int]
+    by_uri: frozenset[str]
+
+
 class HostStorage:
     """The libvirt pools of one host and the agent's reference counts on temporary ones."""
 
@@ -146,6 +178,7 @@ class HostStorage:
         self._pools: dict[str, Pool] = {}
         self._references: dict[str, int] = {}
         self._by_uri: set[str] = set()
+        self._in_use: Counter[str] = Counter()
         for local in host.local_pools:
             directory = files.real(local.path)
             directory.mkdir(parents=True, exist_ok=True)
@@ -158,6 +191,21 @@ class HostStorage:
     def local_pools(self) -> tuple[Pool, ...]:
         """The pools that the Startup array names."""
         return self._local
+
+    def save(self) -> SavedStorage:
+        """The pools that are there now, mounted or not."""
+        pools = tuple((pool, pool.mounted) for pool in self._pools.values())
+        return SavedStorage(pools, dict(self._references), frozenset(self._by_uri))
+
+    def restore(self, saved: SavedStorage) -> None:
+        """Know those pools again and no others; mount points are files, which others put back."""
+        for pool, is_mounted in saved.pools:
+            pool.mounted = is_mounted
+            if pool.space is not None:
+                pool.space.forget_count()
+        self._pools = {pool.uuid: pool for pool, _ in saved.pools}
+        self._references = dict(saved.references)
+        self._by_uri = set(saved.by_uri)
 
     def forget_references(self) -> None:
         """What a restart of the agent process does: reference counts live in its memory, mounts do not."""
@@ -180,10 +228,13 @@ class HostStorage:
         pools = (pool for pool in self._pools.values() if pool.type == "NetworkFilesystem" and pool.mounted)
         return [(pool.host, pool.path) for pool in pools]
 
-    def add(self, pool_uuid: str, pool_type: str, host: str, path: str) -> Pool:
-        """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `."""
+    def add(self, pool_uuid: str, pool_type: str, host: str, path: str, *, mounts_again: bool = False) -> Pool:
+        """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `.
+
+        A pool that was unmounted cannot be mounted again unless `mounts_again` is set.
+        """
         known = self._pools.get(pool_uuid)
-        if known is not None:
+        if known is not None and (known.mounted or not mounts_again):
             if known.type == "NetworkFilesystem" and not known.mounted:
                 raise AgentFailure(f"libvirt failed to mount storage pool {pool_uuid} at {known.target}")
             return known
@@ -202,16 +253,31 @@ class HostStorage:
         self._pools[pool_uuid] = pool
         return pool
 
-    def unmount(self, pool_uuid: str) -> None:
-        """What ModifyStoragePoolCommand with `add` false does: NFS is unmounted, the libvirt pool stays."""
+    @contextmanager
+    def in_use(self, pool_uuids: Collection[str]) -> Iterator[None]:
+        """A program works in these pools as long as the block does: they cannot be unmounted (`target is busy`)."""
+        self._in_use.update(pool_uuids)
+        try:
+            yield
+        finally:
+            self._in_use.subtract(pool_uuids)
+
+    def unmount(self, pool_uuid: str, *, forced: bool = False) -> None:
+        """What ModifyStoragePoolCommand with `add` false does: NFS is unmounted, the libvirt pool stays.
+
+        One that a program works in stays mounted unless `forced`.
+        """
         pool = self._pools.get(pool_uuid)
+        if self._in_use[pool_uuid] and not forced:
+            logger.warning("umount: pool %s of %s is busy", pool_uuid, self._host.name)
+            return
         if pool is not None and pool.type == "NetworkFilesystem" and pool.mounted:
             self._files.real(pool.target).unlink(missing_ok=True)
             pool.mounted = False
 
     def delete(self, pool_uuid: str) -> None:
         """Remove the libvirt pool, unmounting NFS; nothing happens to the files, nor for an unknown pool."""
-        self.unmount(pool_uuid)
+        self.unmount(pool_uuid, forced=True)
         self._pools.pop(pool_uuid, None)
         self._references.pop(pool_uuid, None)
         self._by_uri.discard(pool_uuid)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import errno
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import select
 
 from mgmt.agents.manager import AgentManager
+from mgmt.api import integration
 from mgmt.api.app import create_wsgi
+from mgmt.api.dispatch import Dispatcher
+from mgmt.api.inprocess import InProcessServer
 from mgmt.api.server import HttpServer
+from mgmt.api.web_ui import WebUi
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.catalogue import KnownCommands
 from mgmt.commands.life_calls import life_services_of
@@ -29,10 +34,13 @@ from mgmt.jobs.runner import JobRunner
 from mgmt.life.hostlife import host_went_down
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.maintenance import HostMaintenance
+from mgmt.life.pool_maintenance import interrupted
+from mgmt.life.pool_mounts import PoolMounts
 from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.profiles import PROFILES
+from mgmt.protocol.memory import MemoryListener
 from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store.database import Store
@@ -53,8 +61,11 @@ class ManagementServer:
 
     services: Services
     seed: Seed
-    http: HttpServer
+    http: HttpServer | InProcessServer
     agents: AgentManager
+    pool_mounts: PoolMounts
+    forget_callers: Callable[[], None]  # for when other records are put into the store
+    integration_http: HttpServer | None = None
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
@@ -67,6 +78,7 @@ class ManagementServer:
         """Accept agents, run jobs and answer HTTP requests."""
         with self.services.store.session() as session:
             release_all(session)  # what a killed server's imports had claimed of resource limits
+            interrupted(session)
             for user_info in session.scalars(select(StoragePool.user_info).where(StoragePool.user_info.is_not(None))):
                 self.services.redactor.register(user_info)
                 self.services.redactor.register((user_info or "").partition(":")[2])
@@ -76,6 +88,8 @@ class ManagementServer:
         self.services.jobs.start()
         self.services.maintenance.start()
         self.http.start()
+        if self.integration_http is not None:
+            self.integration_http.start()
 
     def stop(self) -> None:
         """End everything that `start` began and close the store.
@@ -83,11 +97,14 @@ class ManagementServer:
         A running job gets a second to end. One that goes on is left pending, as a killed server leaves it.
         """
         self.http.stop()
+        if self.integration_http is not None:
+            self.integration_http.stop()
         self.services.maintenance.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
         self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
+        self.pool_mounts.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 
@@ -99,13 +116,15 @@ def create_server(
     staging: StagingArea | None = None,
     host_setup: HostSetup | None = None,
     host_control: HostControl | None = None,
+    memory: MemoryListener | None = None,
 ) -> ManagementServer:
     """A management server that holds its ports but does not answer yet.
 
     `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one; `staging` is where the
     server reaches NFS storage, by default what the setting `nfs_root` says; `host_control` is what it can do with hosts
-    beside the agent wire, by default nothing. Raises PortTakenError,
-    mgmt.commands.stubs.StubError, mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
+    beside the agent wire, by default nothing. With `memory` there are no ports: agents of this process connect there,
+    and `http` is an InProcessServer. Raises PortTakenError, mgmt.commands.stubs.StubError,
+    mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
     """
     providers = providers or Providers()
     redactor = Redactor()
@@ -116,7 +135,7 @@ def create_server(
         staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
         store.claim()
-        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup)
+        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup, memory)
     except BaseException:
         store.close()
         raise
@@ -134,6 +153,7 @@ def _wire(
     vcenter_address: str | None,
     staging: StagingArea,
     host_setup: HostSetup | None,
+    memory: MemoryListener | None,
 ) -> ManagementServer:
     profile = PROFILES[settings.profile]
     declarations = all_declarations()
@@ -145,8 +165,9 @@ def _wire(
     global_settings = GlobalSettings(store, extensions=settings.extensions)
     import_queue = ImportQueue(import_limits(global_settings))
     global_settings.on_change.append(import_queue.refresh)
-    _require_free(settings.host, settings.port, "port", "the HTTP API")
-    _require_free(settings.host, settings.agent_port, "agent-port", "agents")
+    if memory is None:
+        _require_free(settings.host, settings.port, "port", "the HTTP API")
+        _require_free(settings.host, settings.agent_port, "agent-port", "agents")
     agents = AgentManager(
         store,
         providers,
@@ -157,6 +178,7 @@ def _wire(
         host=settings.host,
         port=settings.agent_port,
         stores_vddk_facts=profile.has_vddk,
+        memory=memory,
     )
     jobs = JobRunner(
         store,
@@ -192,9 +214,39 @@ def _wire(
     agents.on_host_down = partial(host_went_down, life)
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
-    agents.on_host_up = services.cleanups.host_up
-    http = HttpServer(create_wsgi(services), settings.host, settings.port)
-    return ManagementServer(services=services, seed=world, http=http, agents=agents)
+    pool_mounts = PoolMounts(life)
+
+    def host_up(host_id: int) -> None:
+        services.cleanups.host_up(host_id)
+        pool_mounts.host_up(host_id)
+
+    agents.on_host_up = host_up
+    ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
+    wsgi = create_wsgi(services, ui=ui, origins=settings.cors_origin)
+    http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
+    integration_http = _integration_server(services, wsgi.extensions["dispatcher"], settings.host)
+    forget_callers = wsgi.extensions["dispatcher"].forget
+    return ManagementServer(
+        services=services,
+        seed=world,
+        http=http,
+        agents=agents,
+        pool_mounts=pool_mounts,
+        forget_callers=forget_callers,
+        integration_http=integration_http,
+    )
+
+
+def _integration_server(services: Services, dispatcher: Dispatcher, host: str) -> HttpServer | None:
+    """The integration port, where the setting asks for one; raises PortTakenError."""
+    port = services.settings.get_int(integration.SETTING) or 0
+    if port <= 0:
+        return None
+    _require_free(host, port, f"setting {integration.SETTING}", "the integration API")
+    app = integration.create_integration_wsgi(
+        dispatcher, lambda: services.settings.get_text("json.content.type") or integration.DEFAULT_JSON
+    )
+    return HttpServer(app, host, port, threads=2, keeps_alive=False)
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:

@@ -10,17 +10,22 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgmt import snapshots
 from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
 from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
 from mgmt.life.hostsetup import Place
+from mgmt.protocol import inprocess
+from mgmt.protocol.memory import MemoryListener
 from mgmt.providers import Providers
+from mgmt.snapshots import Snapshot, SnapshotError
 from mgmt.store.seeding import read_seed
 from mgmt.surroundings import EmbeddedSurroundings
 from mgmt.worldclock import WorldClock, clock_of
@@ -97,6 +102,8 @@ class World:
     """A server with the embedded parts that its settings ask for.
 
     Use as a context manager, or call `start()` and `stop()`. `on_progress` gets each step of a simulated conversion.
+    A `resettable` world keeps what it is after the start, for `reset`. One that is `in_memory` opens no ports: its
+    hosts and its vCenter are reached without sockets, by the same bytes, and `server.http.call` takes requests.
     """
 
     def __init__(
@@ -105,6 +112,8 @@ class World:
         providers: Providers | None = None,
         *,
         on_progress: Callable[[ProgressEvent], None] | None = None,
+        resettable: bool = False,
+        in_memory: bool = False,
     ) -> None:
         self.settings = settings
         self.providers = providers or Providers(clock=clock_of(settings))
@@ -116,6 +125,10 @@ class World:
         self._own_work_dir: Path | None = None
         self._server: ManagementServer | None = None
         self._first_mark: object = None
+        self._is_resettable = resettable
+        self._at_start: Snapshot | None = None
+        self._memory = MemoryListener((settings.host, settings.agent_port)) if in_memory else None
+        self._reachable = ExitStack()
 
     @property
     def server(self) -> ManagementServer:
@@ -137,6 +150,8 @@ class World:
             with self.clock.held():
                 self._start()
             self.clock.start()
+            if self._is_resettable:
+                self._at_start = self.snapshot()
         except BaseException:
             self.stop()
             raise
@@ -167,6 +182,7 @@ class World:
             staging=_FleetStaging(self) if has_hosts else None,
             host_setup=_FleetSetup(self) if has_hosts else None,
             host_control=_FleetControl(self) if has_hosts else None,
+            memory=self._memory,
         )
         server.services.faults = self.faults
         server.services.leaks.surroundings = self._surroundings()
@@ -188,12 +204,17 @@ class World:
         try:
             self.vcenter = VcenterSim(
                 inventory_file,
-                host=self.settings.host,
-                port=self.settings.vcenter_port,
+                host=self.settings.host if self._memory is None else inprocess.new_address(),
+                port=self.settings.vcenter_port if self._memory is None else inprocess.PORT,
                 clock=self.clock.virtual,
+                ids=self.providers.ids,
                 injector=self.faults,
+                listens=self._memory is None,
             )
             self.vcenter.start()
+            if self._memory is not None:
+                peer = inprocess.InProcessPeer(self.vcenter.exchange, self.vcenter.certificate_der)
+                self._reachable.enter_context(inprocess.reachable(self.vcenter.address[0], peer))
         except InventoryError as error:
             raise StartError(str(error)) from error
         except OSError as error:
@@ -208,9 +229,11 @@ class World:
         # Hosts outlive servers: whoever is told of something is looked up when it happens.
 
         def record_tool_run(run: ToolRun) -> None:
-            self.server.services.journal.record(
+            journal = self.server.services.journal
+            journal.record(
                 "tool",
                 run.argv[0],
+                correlation_id=journal.correlation_of(run.log_id),
                 host=run.host,
                 argv=list(run.argv),
                 exit_status=run.exit_status,
@@ -237,11 +260,13 @@ class World:
             work_dir=self._work_dir(),
             time_scale=self.settings.time_scale,
             clock=self.clock.virtual,
+            ids=self.providers.ids,
             on_pings_passed=lambda guid, states, last_s: self.server.agents.pings_passed(guid, states, last_s),
             on_progress=follow,
             on_tool_run=record_tool_run,
             repaired=self.server.services.quirks.absent,
             faults=self.faults,
+            memory=self._memory,
         )
         self.fleet.start()
         expected = [host.full_guid for host in hosts if not host.spare]
@@ -274,6 +299,29 @@ class World:
         if not self._server.agents.wait_for_hosts_up(alive, timeout_s=ATTACH_TIMEOUT_S):
             raise StartError("not all embedded hosts connected to the restarted server")
 
+    def snapshot(self) -> Snapshot:
+        """The world as it is now, for `restore`: records, hosts with their files, vCenter, armed faults.
+
+        Jobs are waited for. Raises SnapshotError when they do not end, StoreError with a database that is none of
+        SQLite's.
+        """
+        return snapshots.take(self)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Be as at the snapshot; see `mgmt.snapshots`. Running imports are cancelled, other jobs are waited for.
+
+        The journal begins anew, and logins end. Raises SnapshotError, after which the world is of no more use.
+        """
+        if snapshot.world is not self:
+            raise SnapshotError("the snapshot is one of another world")
+        snapshots.restore(snapshot)
+
+    def reset(self) -> None:
+        """Be as after the start: see `restore`. Raises SnapshotError for a world that was not made `resettable`."""
+        if self._at_start is None:
+            raise SnapshotError("the world does not know its start: make it with resettable=True")
+        self.restore(self._at_start)
+
     def _surroundings(self) -> EmbeddedSurroundings:
         return EmbeddedSurroundings(lambda: self.fleet, lambda: self.vcenter)
 
@@ -286,6 +334,7 @@ class World:
             self.fleet.stop()
         if self.vcenter is not None:
             self.vcenter.stop()
+        self._reachable.close()
         self.fleet = self._server = self.vcenter = None
         if self._own_work_dir is not None:
             shutil.rmtree(self._own_work_dir, ignore_errors=True)

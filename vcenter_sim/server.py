@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vcenter_sim import building, certificate, hosts
+from vcenter_sim import building, certificate, hosts, saving
+from vcenter_sim.document import ExportFaults
 from vcenter_sim.exports import Exports
-from vcenter_sim.http import SoapServer
+from vcenter_sim.http import SoapServer, answer_in_memory
 from vcenter_sim.injection import FaultPort, Injection
-from vcenter_sim.inventory import Inventory
+from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.methods import method_table
 from vcenter_sim.providers import Clock, Ids, RandomIds, RealClock, utc
+from vcenter_sim.saving import SavedInventory
 from vcenter_sim.service import Service, Timings, World
 from vcenter_sim.sessions import Credentials, Sessions
 from vcenter_sim.tasks import Scheduler, Tasks
@@ -23,12 +28,23 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 1.5
 
 
+@dataclass(frozen=True)
+class SavedVcenter:
+    """What a stand-in held at some time, for `VcenterSim.restore`."""
+
+    inventory: SavedInventory
+    credentials: Credentials
+    recent_tasks: tuple[Managed, ...]
+    export_faults: Mapping[str, ExportFaults]
+
+
 class VcenterSim:
     """A vCenter stand-in that serves one inventory file.
 
     `username` and `password` replace those of the file. `certificate_dir` keeps the certificate over restarts.
     Raises InventoryError (file, place, reason) for a file that cannot be used. Objects live as long as this one:
     after `stop` a `start` serves the same inventory again, with all sessions gone, as a restarted vCenter would.
+    With `listens` False there is no port: see `exchange`.
     """
 
     def __init__(
@@ -45,9 +61,12 @@ class VcenterSim:
         session_idle_timeout_s: float = 1800.0,
         timings: Timings | None = None,
         injector: FaultPort | None = None,
+        listens: bool = True,
     ) -> None:
         self._host = host
         self._port = port
+        self._listens = listens
+        self._is_running = False
         self._clock = clock or RealClock()
         self._inventory, document = building.load(inventory_file, self._clock, ids or RandomIds())
         self._credentials = Credentials(username or document.username, password or document.password)
@@ -84,33 +103,48 @@ class VcenterSim:
 
     def start(self) -> None:
         """Listen and serve in daemon threads; raises OSError when the port is taken."""
-        if self._server is not None:
+        if self._is_running:
             raise RuntimeError("the vCenter stand-in runs already")
-        server = SoapServer((self._host, self._port), self._certificate.context, self._service)
+        server = None
+        if self._listens:
+            server = SoapServer((self._host, self._port), self._certificate.context, self._service)
         self._stopped.clear()
         self._scheduler.start()
-        self._server = server
-        self._port = server.server_address[1]
+        self._is_running = True
+        if server is not None:
+            self._server = server
+            self._port = server.server_address[1]
+            self._thread = threading.Thread(
+                target=server.serve_forever, args=(0.05,), name="vcenter-sim-accept", daemon=True
+            )
+            self._thread.start()
         self._exports.port = self._port
         self._exports.thumbprint = self._certificate.thumbprint_sha1
         hosts.publish_management_address(self._inventory, self._host)
-        self._thread = threading.Thread(
-            target=server.serve_forever, args=(0.05,), name="vcenter-sim-accept", daemon=True
-        )
-        self._thread.start()
-        log.info("vCenter stand-in listens on %s:%d", *self.address)
+        log.info("vCenter stand-in is at %s:%d", *self.address)
+
+    def exchange(self, request: bytes) -> bytes:
+        """The answer to the bytes of HTTP requests, as a client without a socket gets it; b"" for a hang-up.
+
+        Raises ConnectionRefusedError while it does not run.
+        """
+        if not self._is_running:
+            raise ConnectionRefusedError("the vCenter stand-in does not run")
+        return answer_in_memory(self._service, request)
 
     def stop(self) -> None:
         """End all sessions, connections and threads, within 2 seconds. Does nothing when it does not run."""
-        server, thread = self._server, self._thread
-        if server is None or thread is None:
+        if not self._is_running:
             return
+        server, thread = self._server, self._thread
+        self._is_running = False
         self._stopped.set()
         self._sessions.end_all()
         self._inventory.changed()
         self._scheduler.stop()
-        server.stop(STOP_TIMEOUT_S)
-        thread.join(STOP_TIMEOUT_S)
+        if server is not None and thread is not None:
+            server.stop(STOP_TIMEOUT_S)
+            thread.join(STOP_TIMEOUT_S)
         self._server = self._thread = None
 
     def __enter__(self) -> VcenterSim:
@@ -128,7 +162,7 @@ class VcenterSim:
     @property
     def running(self) -> bool:
         """Whether it serves."""
-        return self._server is not None
+        return self._is_running
 
     @property
     def username(self) -> str:
@@ -162,6 +196,11 @@ class VcenterSim:
         return self._certificate.pem
 
     @property
+    def certificate_der(self) -> bytes:
+        """The certificate as TLS shows it."""
+        return ssl.PEM_cert_to_DER_cert(self._certificate.pem)
+
+    @property
     def inventory(self) -> Inventory:
         """The live objects; hold `inventory.lock` for more than one read."""
         return self._inventory
@@ -177,6 +216,22 @@ class VcenterSim:
         self._credentials = Credentials(self._credentials.username, password)
         self._sessions.credentials = self._credentials
         return before
+
+    def save(self) -> SavedVcenter:
+        """What it holds now, sessions apart."""
+        with self._inventory.lock:
+            inventory, tasks = saving.save(self._inventory), self._tasks.kept()
+        return SavedVcenter(inventory, self._credentials, tasks, dict(self._exports.faults))
+
+    def restore(self, saved: SavedVcenter) -> SavedVcenter:
+        """Hold that again, with all sessions gone; gives back what to use in place of `saved` from now on."""
+        self._sessions.end_all()
+        self._credentials = self._sessions.credentials = saved.credentials
+        with self._inventory.lock:
+            self._tasks.keep_only(saved.recent_tasks)
+            inventory = saving.restore(self._inventory, saved.inventory)
+        self._exports.faults = dict(saved.export_faults)
+        return replace(saved, inventory=inventory)
 
     def end_sessions(self) -> None:
         """End all sessions, as vCenter does when they idle out: the next call is answered NotAuthenticated."""

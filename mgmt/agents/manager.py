@@ -28,6 +28,7 @@ from mgmt.clock import Hold, current_hold, hold
 from mgmt.errors import AgentUnavailableError, CommandAbandonedError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
+from mgmt.protocol.memory import MemoryListener
 from mgmt.protocol.records import Answer, Command
 from mgmt.providers import Providers
 from mgmt.store.database import Store
@@ -53,7 +54,7 @@ class AgentManager:
     One thread with one event loop serves all links. `port` 0 lets the system choose, see `address`. `timer_poll_s` is
     how often (in real seconds) an injected clock is looked at. Set `on_power_report` to follow the VMs' power states,
     `on_host_up` to learn in the agents' thread, without waiting there, of each host that comes Up or leaves
-    maintenance.
+    maintenance. With `memory` no port is listened on: agents of this process connect there.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class AgentManager:
         ssl_dir: Path | None = None,
         timer_poll_s: float = 0.25,
         stores_vddk_facts: bool = True,
+        memory: MemoryListener | None = None,
     ) -> None:
         self.management_server_uuid = management_server_uuid
         self.on_power_report: PowerReport | None = None
@@ -82,6 +84,7 @@ class AgentManager:
         self._journal = journal
         self._node_id = node_id
         self._listen_on = (host, port)
+        self._memory = memory
         self._ssl_dir = ssl_dir
         self._timer_poll_s = timer_poll_s
         self._stores_vddk_facts = stores_vddk_facts
@@ -96,6 +99,7 @@ class AgentManager:
         self._up: dict[int, str] = {}
         self._waiting: dict[int, tuple[concurrent.futures.Future[list[Answer]], Hold | None]] = {}
         self._abandoned: deque[Command] = deque(maxlen=KEPT_ABANDONED)
+        self._late: dict[int, tuple[Command, Callable[[Answer], None]]] = {}
 
     @property
     def address(self) -> tuple[str, int]:
@@ -109,7 +113,7 @@ class AgentManager:
         if self._thread is not None:
             raise RuntimeError("the agent manager is started already")
         self._is_stopping = False
-        listener = self._open()
+        listener = self._open() if self._memory is None else None
         try:
             self._release_hosts()
             core = Core(
@@ -127,9 +131,13 @@ class AgentManager:
             )
             self._hub = Hub(core, tls_context(self._ssl_dir, self._providers.utcnow()), ssh_key_pair(), self.host_loads)
         except BaseException:
-            listener.close()
+            if listener is not None:
+                listener.close()
             raise
-        self._address = (str(listener.getsockname()[0]), int(listener.getsockname()[1]))
+        if self._memory is not None:
+            self._address = self._memory.address
+        elif listener is not None:
+            self._address = (str(listener.getsockname()[0]), int(listener.getsockname()[1]))
         listening = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(listener, listening), name="agents", daemon=True)
         self._thread.start()
@@ -193,7 +201,10 @@ class AgentManager:
 
         def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
             if result.done():  # nobody waits for it any more
-                answers.exception()
+                _, late = self._late.pop(id(commands[0]), (None, None))
+                if answers.exception() is None and late is not None:
+                    answer = answers.result()[0]
+                    threading.Thread(target=late, args=(answer,), name="late-answer", daemon=True).start()
                 return
             if mine is not None:
                 mine.resume()
@@ -221,12 +232,15 @@ class AgentManager:
         finally:
             del self._waiting[id(commands[0])]
 
-    def abandon(self, command: Command) -> None:
+    def abandon(self, command: Command, late: Callable[[Answer], None] | None = None) -> None:
         """Let the `send` of this very command raise CommandAbandonedError; the host's answer is then nobody's.
 
-        The host is not told: CloudStack's agents have no command for it.
+        The host is not told: CloudStack's agents have no command for it. `late` gets the answer that it gives in the
+        end, in a thread of its own.
         """
         self._abandoned.append(command)  # its `send` may be about to begin
+        if late is not None:
+            self._late[id(command)] = (command, late)
         waiting = self._waiting.get(id(command))
         if waiting is None or self._loop is None:
             return
@@ -266,6 +280,25 @@ class AgentManager:
         """True while the host has a link and is Up."""
         with self._changed:
             return host_id in self._up
+
+    def is_linked(self, guid: str) -> bool:
+        """True while the host with that guid (suffix or not) has a link and is Up."""
+        with self._changed:
+            return host_key(guid) in self._up.values()
+
+    def records_exchanged(self, in_maintenance: Collection[int]) -> None:
+        """Take nothing that attached hosts reported before as known: other records are there now.
+
+        `in_maintenance` are the hosts that may have the commands of maintenance only.
+        """
+
+        async def forget(hub: Hub) -> None:
+            for attachment in hub.core.attached.values():
+                attachment.settled_power = None
+                hub.set_maintenance(attachment.host_id, attachment.host_id in in_maintenance)
+
+        self._in_loop(forget)
+        self.host_loads.clear()
 
     def disconnect(self, host_id: int, reason: str) -> bool:
         """Close the link to a host, as reconnectHost does, and return once it is Disconnected; False without a link."""
@@ -390,27 +423,40 @@ class AgentManager:
             raise
         return listener
 
-    def _run(self, listener: socket.socket, listening: threading.Event) -> None:
+    def _run(self, listener: socket.socket | None, listening: threading.Event) -> None:
         try:
             with asyncio.Runner() as runner:
                 runner.run(self._serve(listener, listening))
         except Exception as failure:
             logger.exception("the agents' thread failed")
-            listener.close()
+            if listener is not None:
+                listener.close()
             self._start_failure = failure  # of use only while `start` still waits
         finally:
             self._loop = None
             listening.set()
 
-    async def _serve(self, listener: socket.socket, listening: threading.Event) -> None:
+    async def _serve(self, listener: socket.socket | None, listening: threading.Event) -> None:
         assert self._hub is not None
         self._loop = asyncio.get_running_loop()
         self._stop_wanted = asyncio.Event()
-        server = await self._loop.create_server(self._hub.new_link, sock=listener, backlog=BACKLOG)
+        close = await self._listen(listener, self._hub.new_link)
         try:
             self._hub.start()
             listening.set()
             await self._stop_wanted.wait()
         finally:
-            server.close()
+            close()
             await self._hub.stop()
+
+    async def _listen(
+        self, listener: socket.socket | None, new_link: Callable[[], asyncio.Protocol]
+    ) -> Callable[[], None]:
+        """Accept agents from now on; gives back what ends that."""
+        loop = asyncio.get_running_loop()
+        if listener is not None:
+            server = await loop.create_server(new_link, sock=listener, backlog=BACKLOG)
+            return server.close
+        assert self._memory is not None
+        self._memory.open(loop, new_link)
+        return self._memory.close

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
-from mgmt.api import errors
+from sqlalchemy import select
+
+from mgmt.api import errors, posting
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
-from mgmt.api.credentials import CredentialCache
+from mgmt.api.credentials import CredentialCache, Credentials
 from mgmt.api.faultpoints import meet
 from mgmt.api.jobs import submit_job
 from mgmt.api.parameters import first_unprintable
@@ -24,6 +26,7 @@ from mgmt.api.sessions import COOKIE_AND_PARAMETER, SessionTable, session_key_is
 from mgmt.api.signature import expires_at, is_right
 from mgmt.api.web_session import KEY_COOKIE, CallSession
 from mgmt.clock import working
+from mgmt.commands.access import may_call
 from mgmt.commands.catalogue import AbsentCommand
 from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result, at_once
 from mgmt.commands.services import Services
@@ -36,9 +39,11 @@ from mgmt.errors import (
     CloudRuntimeError,
     ServerApiError,
 )
+from mgmt.inventory.accounts import SYSTEM
 from mgmt.inventory.lookup import find_internal_id
 from mgmt.observe.correlation import correlated
 from mgmt.observe.redaction import MASK
+from mgmt.store.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +51,12 @@ logger = logging.getLogger(__name__)
 DEFAULT_JSON_CONTENT_TYPE = "application/json; charset=UTF-8"
 JSON_CONTENT_TYPE = "application/json;charset=utf-8"
 XML_CONTENT_TYPE = "text/xml;charset=utf-8"
-ROOT_ADMIN_ROLE = "Admin"
 LOGIN = "login"
 LOGOUT = "logout"
 AUTHENTICATION_COMMANDS = frozenset({LOGIN, LOGOUT})
 # A real server answers these without a session or a signature.
 OPEN_COMMANDS = frozenset({"listGuiThemes", "listOauthProvider"})
+NULL_BODY = b'{ "error" : { "description" : "Internal Server Error" } }'
 LOGIN_NEEDS_POST = "Please use HTTP POST to authenticate using this API"
 
 NOBODY = Caller(0, "", "", 0, "", "", -1, 0, "", "", "")
@@ -67,6 +72,7 @@ class ApiRequest:
     method: str
     parameters: Mapping[str, str]
     cookies: Mapping[str, str] = field(default_factory=dict)
+    is_internal: bool = False  # came to the integration port: nobody asks who calls
 
 
 @dataclass
@@ -107,6 +113,12 @@ class Dispatcher:
         configured = self._setting_text("json.content.type", DEFAULT_JSON_CONTENT_TYPE)
         self._json_content_type = JSON_CONTENT_TYPE if configured == DEFAULT_JSON_CONTENT_TYPE else configured
         self._page_limit = self._setting_int("default.page.size", DEFAULT_PAGE_SIZE)
+        self._enforces_post = self._setting_bool(posting.SETTING, False)
+
+    def forget(self) -> None:
+        """Know no login and no caller any more: the records behind them were exchanged."""
+        self.sessions.clear()
+        self._credentials.clear()
 
     def handle(self, request: ApiRequest) -> ApiAnswer:
         """The answer to one request; never raises for anything a client can send."""
@@ -147,21 +159,46 @@ class Dispatcher:
 
     def _answer(self, work: _Work) -> ApiAnswer:
         command = work.command
+        if work.request.is_internal:
+            return self._answer_internal(work)
         if command in AUTHENTICATION_COMMANDS and command in self._commands:
             return self._authenticate(work, self._commands[command])
+        if self._enforces_post and command is not None:
+            posting.require_post(work.request.method, command, work.request.parameters)
         if work.session.exists:
             if command is None:
                 # upstream swallows the failure; the session lives on
                 return ApiAnswer(200, XML_CONTENT_TYPE, b"")
-            work.caller = self._session_caller(work)
+            credentials = self._session_credentials(work)
+            work.caller = credentials.caller
             work.session.refresh_cookie()
-            self._check_role(command, work.caller, shown_user_uuid=work.caller.user_uuid)
+            self._check_role(command, credentials, shown_user_uuid=work.caller.user_uuid)
         elif command in OPEN_COMMANDS and command in self._commands and not self._is_signed(work):
             return self._run(work, self._commands[command], NOBODY)
         else:
             work.caller = self._signing_caller(work)
         assert command is not None
         work.shows_version = self._setting_bool("expose.cloudstack.version.api.xml.response", True)
+        return self._checked_run(work, command, work.caller)
+
+    def _answer_internal(self, work: _Work) -> ApiAnswer:
+        """The answer of the integration port: the caller is the system, with root rights."""
+        work.caller = self._system_caller()
+        if work.command is None:
+            raise ServerApiError(UNSUPPORTED_ACTION_ERROR, "Invalid request, no command sent")
+        if work.command in AUTHENTICATION_COMMANDS:
+            return ApiAnswer(200, work.content_type, NULL_BODY)
+        return self._checked_run(work, work.command, work.caller)
+
+    def _system_caller(self) -> Caller:
+        with self._services.store.session() as session:
+            system = select(User.id).where(User.username == SYSTEM, User.is_default.is_(True)).order_by(User.id)
+            user_id = session.scalars(system.limit(1)).one()
+        credentials = self._credentials.by_user(user_id)
+        assert credentials is not None, "every world has the system user"
+        return credentials.caller
+
+    def _checked_run(self, work: _Work, command: str, caller: Caller) -> ApiAnswer:
         unprintable = first_unprintable(work.request.parameters)
         if unprintable is not None:
             raise ServerApiError(
@@ -173,9 +210,9 @@ class Dispatcher:
             absent = self._services.known_commands.absent(command)
             text = f"Unknown API command: {command}" if absent is None else absent.text
             raise ServerApiError(UNSUPPORTED_ACTION_ERROR, text)
-        return self._run(work, declaration, work.caller)
+        return self._run(work, declaration, caller)
 
-    def _session_caller(self, work: _Work) -> Caller:
+    def _session_credentials(self, work: _Work) -> Credentials:
         session = work.session.current
         assert session is not None
         parameter = work.request.parameters.get(KEY_COOKIE)
@@ -187,7 +224,7 @@ class Dispatcher:
         if credentials is None or not credentials.is_enabled:
             work.session.drop()
             raise errors.unauthorized(errors.UNVERIFIED_SESSION)
-        return credentials.caller
+        return credentials
 
     def _is_signed(self, work: _Work) -> bool:
         return any(name.lower() == "signature" for name in work.request.parameters)
@@ -204,23 +241,30 @@ class Dispatcher:
         if signature is None or api_key is None:
             raise refused
         if special.get("signatureversion") == "3":
-            expires = expires_at(special.get("expires", ""))
-            if expires is None or expires < self._services.providers.clock.now():
+            expires, now = expires_at(special.get("expires", "")), self._services.providers.clock.now()
+            if expires is None or expires < now or (self._enforces_post and expires > now + posting.MAX_AHEAD_S):
                 raise refused
+        elif self._enforces_post:
+            raise refused
         credentials = self._credentials.by_api_key(api_key)
-        if credentials is None or not credentials.is_enabled:
+        if credentials is None or not credentials.is_enabled or not self._may_use_keys(credentials):
             raise refused
         # A denied command is told even with a wrong signature; the user id in the text is a random one (a defect).
-        self._check_role(command, credentials.caller, shown_user_uuid=None)
+        self._check_role(command, credentials, shown_user_uuid=None)
         if not credentials.secret_key or not is_right(parameters, credentials.secret_key, signature):
             raise refused
         return credentials.caller
 
-    def _check_role(self, command: str, caller: Caller, *, shown_user_uuid: str | None) -> None:
-        if caller.role_type == ROOT_ADMIN_ROLE:
-            return
+    def _may_use_keys(self, credentials: Credentials) -> bool:
+        access = credentials.key_access
+        if access is None:
+            domain_id = credentials.caller.domain_id
+            return self._services.settings.get_bool("api.key.access", scope="Domain", scope_id=domain_id)
+        return access
+
+    def _check_role(self, command: str, credentials: Credentials, *, shown_user_uuid: str | None) -> None:
         known = self._known(command)
-        if known is None or caller.role_type not in known.roles:
+        if not may_call(credentials.caller, credentials.rules, command, () if known is None else known.roles):
             shown = shown_user_uuid or self._services.providers.ids.uuid()
             raise ServerApiError(
                 UNSUPPORTED_ACTION_ERROR,

@@ -1,4 +1,4 @@
-"""The command line: `cloudstack-mock serve | demo | agents | vcenter | api | leaks | doctor`."""
+"""The command line: `cloudstack-mock serve | demo | agents | vcenter | api | leaks | journal | openapi | doctor`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class _LazyGroup(click.Group):
         "vcenter": ("mgmt.cli.vcenter", "Run a vCenter stand-in."),
         "api": ("mgmt.cli.api", "Send one API command, wait for its job and print the answer."),
         "leaks": ("mgmt.cli.leaks", "Say what imports left behind; exit status 1 when something is left."),
+        "journal": ("mgmt.cli.journal", "Show what crossed the server's edges: calls, jobs, messages, tool runs."),
+        "openapi": ("mgmt.cli.openapi", "Print the API as an OpenAPI document."),
         "doctor": ("mgmt.cli.doctor", "Say which real tools, libraries and servers this machine has."),
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mgmt.cli.collector import paused_collector
+from mgmt.cli.openfiles import allow_open_files
 from mgmt.cli.signals import stop_signals
 from mgmt.commands.stubs import StubError
 from mgmt.config import ConfigError, Settings, load_settings
@@ -43,21 +44,24 @@ def start_logging(level: str) -> None:
     "--extensions", is_flag=True, default=None, help="Offer commands and parameters that CloudStack does not have."
 )
 @click.option("--stubs", help="Folder of YAML files with answers of commands that are not simulated.")
+@click.option("--ui-dir", help="Folder of a built web UI, served at /client/.")
+@click.option(
+    "--cors-origin", multiple=True, help="Origin whose pages may call the API, for a UI elsewhere. Repeatable."
+)
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
 @click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")
 @click.option("--encryption-key", help="Encrypts vCenter passwords in the database; better given by the environment.")
 @click.option("--log-level", help="debug, info, warning or error [warning].")
-def serve(config_file: Path | None, fix: tuple[str, ...], fault: tuple[str, ...], **options: str | bool | None) -> None:
+def serve(config_file: Path | None, **options: str | bool | tuple[str, ...] | None) -> None:
     """Run a management server, by default with hosts and a vCenter of its own.
 
     Settings: defaults, then the TOML file, then CLOUDSTACK_MOCK_* variables, then options.
     """
     file = config_file or (Path(path) if (path := os.environ.get("CLOUDSTACK_MOCK_CONFIG")) else None)
     try:
-        settings = load_settings(
-            file=file, environment=os.environ, options={**options, "fix": fix or None, "fault": fault or None}
-        )
+        given = {name: None if value == () else value for name, value in options.items()}
+        settings = load_settings(file=file, environment=os.environ, options=given)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     start_logging(settings.log_level)
@@ -77,6 +81,7 @@ def run(settings: Settings) -> None:
         world = World(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
+    allow_open_files()
     with stop_signals() as stopped:
         try:
             if settings.ready_file is not None:

@@ -28,6 +28,16 @@ MODULES: tuple[str, ...] = (
     "networks",
     "accounts",
     "users",
+    "account_admin",
+    "user_admin",
+    "roles",
+    "metrics",
+    "tags",
+    "keypairs",
+    "limits",
+    "place_admin",
+    "offering_admin",
+    "fixed",
     "installation",
     "vms",
     "volumes",
@@ -43,6 +53,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "journal",
 )
 
 

@@ -24,7 +24,9 @@ from mgmt.commands.declaration import (
     DOMAIN_ADMIN,
     RESOURCE_ADMIN,
     USER,
+    Create,
     Declaration,
+    EventSpec,
     Handler,
     Precheck,
 )
@@ -57,9 +59,12 @@ _KINDS: Mapping[str, str] = {
     "GuestOSCategoryResponse": "oscategory",
     "GuestOSResponse": "ostype",
     "ImportVMTaskResponse": "importvmtask",
+    "ProviderResponse": "networkserviceprovider",
     "UserVmResponse": "vm",
     "VmwareDatacenterResponse": "vmwaredc",
 }
+# The names of fields that texts show instead of the parameter's.
+_JAVA_NAMES: Mapping[tuple[str, str], str] = {("createZone", "name"): "zoneName"}
 _TYPES: Mapping[str, type[Param]] = {
     "string": Str,
     "boolean": Boolean,
@@ -121,6 +126,21 @@ class Catalogue:
         if RESOURCE_ADMIN in (annotated or seen) or (annotated is None and DOMAIN_ADMIN in seen):
             allowed.add(RESOURCE_ADMIN)
         return tuple(role for role in (ADMIN, RESOURCE_ADMIN, DOMAIN_ADMIN, USER) if role in allowed)
+
+    def annotated_roles(self, command: str) -> tuple[str, ...] | None:
+        """The role types that a command's annotation names: what a role without a fitting rule may do.
+
+        None for a command that is not CloudStack's; no role type where the annotation names none.
+        """
+        entry = self.commands.get(command)
+        return None if entry is None else tuple(entry.get("roles") or ())
+
+    def default_rules(self) -> Mapping[str, tuple[str, ...]]:
+        """The rules of the default roles by their type: commands that they may call, `*` for the root admin."""
+        rules: dict[str, tuple[str, ...]] = {ADMIN: ("*",)}
+        for role in (RESOURCE_ADMIN, DOMAIN_ADMIN, USER):
+            rules[role] = tuple(name for name in sorted(self.commands) if role in self.roles(name))
+        return rules
 
     def params(self, command: str) -> type[Params]:
         """The parameter schema of a command, in the catalogue's order."""
@@ -194,6 +214,9 @@ def _param(entry: Mapping[str, Any], command: str) -> Param:
     name = entry["name"]
     text = texts.parameter(name, command)
     given: dict[str, Any] = {"required": entry.get("required", False), "since": entry.get("since")}
+    java_name = _JAVA_NAMES.get((command, name))
+    if java_name is not None:
+        given["java_name"] = java_name
     if "length" in entry:
         given["max_length"] = entry["length"]
     entity = ",".join(_kind(each) for each in entry.get("entity", ()))
@@ -245,6 +268,10 @@ class CatalogueDeclaration(Declaration):
         since: str | None = None,
         is_known: IsKnown | None = None,
         precheck: Precheck | None = None,
+        event: EventSpec | None = None,
+        job_instance_type: str | None = None,
+        job_instance_param: str | None = None,
+        create: Create | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "name": name,
@@ -255,6 +282,10 @@ class CatalogueDeclaration(Declaration):
             "since": since,
             "is_known": is_known,
             "precheck": precheck,
+            "event": event,
+            "job_instance_type": job_instance_type,
+            "job_instance_param": job_instance_param,
+            "create": create,
         }
         self.__dict__.update(given)
 
@@ -294,4 +325,8 @@ class CatalogueDeclaration(Declaration):
             since=self.since,
             is_known=is_known,
             precheck=self.precheck,
+            event=self.event,
+            job_instance_type=self.job_instance_type,
+            job_instance_param=self.job_instance_param,
+            create=self.create,
         )

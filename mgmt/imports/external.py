@@ -6,8 +6,7 @@ Upstream: UnmanagedVMsManagerImpl.importUnmanagedInstanceFromExternalKvm (getRem
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 from mgmt.errors import (
     INTERNAL_ERROR,
@@ -19,25 +18,24 @@ from mgmt.errors import (
 )
 from mgmt.imports import planner
 from mgmt.imports.checks import Plan
-from mgmt.imports.cleanup import volume_file
-from mgmt.imports.diskimages import Image, RemoteHost, copy_image, remote_vms
+from mgmt.imports.diskimages import RemoteHost, copy_image, remote_vms
 from mgmt.imports.disks import DiskRules, split_disks
-from mgmt.imports.facts import PoolFacts
+from mgmt.imports.hostfiles import HostFiles
 from mgmt.imports.kvmrecords import NewDisk
-from mgmt.imports.kvmsource import KvmImport, Preview, as_internal
-from mgmt.imports.leftovers import remove_file
+from mgmt.imports.kvmsource import KvmImport, Preview, as_internal, reading
 from mgmt.imports.networks import GuestNic, place_nics
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.prediction import copy_s
+from mgmt.imports.queue import Demand, Kind
 from mgmt.imports.registration import PlacedNic, Registration
 from mgmt.imports.request import Requester
 from mgmt.imports.trace import Trace
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN
+from mgmt.jobs.waiting import Work
 from mgmt.protocol.commands import UnmanagedDisk, UnmanagedInstanceTO
-from mgmt.quirks import IMPORTED_DISKS_LEFT
-from mgmt.store.models import Zone
+from mgmt.store.models import Host, Zone
 
 DEFAULT_TEMP_PATH = "/tmp/"  # a directory of the remote host, as CloudStack's default is
 
@@ -87,6 +85,32 @@ class ExternalImport:
         self._job = job
         self._request = job.request
         self._remote = RemoteHost(job.request.host or "", job.request.username or "", job.request.password)
+
+    def wait(self) -> Work[None]:
+        """Wait for a place at the host that will copy; the remote VM is looked at again afterwards."""
+        job, queue = self._job, self._job.services.import_queue
+        while queue.is_limited(Kind.KVM_HOST):
+            host = self._copying_host()
+            if host is None:
+                return
+            ticket = job.control.enter(queue, Demand(None, None, frozenset({host})))
+            if ticket.is_granted:
+                return
+            with job.step("wait in the queue"), job.control.interruptible(ticket.withdraw):
+                yield ticket
+
+    def _copying_host(self) -> str | None:
+        """The host that would copy if the import began now; None when it is refused."""
+        job = replace(self._job, trace=Trace())
+        look = ExternalImport(job)
+        try:
+            _, disks = look._disks(job.plan, look._find(), job.offerings())
+            with reading(job.services) as session:
+                destination = planner.plan(session, job.records.demand(disks), "", job.trace)
+                return session.get_one(Host, destination.host_id).name
+        except CloudError:
+            job.control.check()
+            return None
 
     def run(self) -> int:
         """Import the VM and return its internal number."""
@@ -177,13 +201,15 @@ class ExternalImport:
 
     def _copy(self, files: Sequence[UnmanagedDisk], volumes: Sequence[int], destination: planner.Destination) -> None:
         job = self._job
+        host_files = HostFiles(job.services, job.undo)
         temp_path = self._request.temppath or DEFAULT_TEMP_PATH
         temp_path = temp_path if temp_path.endswith("/") else f"{temp_path}/"
         try:
-            for disk, volume_id, pool in zip(files, volumes, destination.pools, strict=True):
+            for number, (disk, volume_id, pool) in enumerate(zip(files, volumes, destination.pools, strict=True), 1):
+                job.control.progress.copying(number, len(files))
                 source = disk.datastorePath or disk.imagePath or ""
                 image = copy_image(job.services, destination.host_id, self._remote, source, temp_path, pool, job.trace)
-                self._undo_copy(destination.host_id, pool, image)
+                host_files.copied(destination.host_id, pool, image.file_name)
                 job.records.fill_volume(volume_id, pool, image, counted=False)
         except CloudError as error:
             raise ServerApiError(
@@ -191,17 +217,6 @@ class ExternalImport:
                 f"Failed to import volumes while importing vm: {self._request.name}. {error.text}",
                 row=error.row,
             ) from error
-
-    def _undo_copy(self, host_id: int, pool: PoolFacts, image: Image) -> None:
-        services = self._job.services
-        what = f"delete the copied disk {image.file_name} from {pool.name}"
-        if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
-            remove = partial(remove_file, services, host_id, pool, image.file_name)
-            self._job.undo.add(what, remove, when_cancelled=True)
-            return
-        command = volume_file(services.store, pool.uuid, image.file_name)
-        if command is not None:
-            self._job.undo.add(what, lambda: services.cleanups.send(host_id, what, command))
 
 
 def _details(disks: Sequence[UnmanagedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:

@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError
-from mgmt.inventory.accounts import RESOURCES, shown_amount
-from mgmt.inventory.limits import account_counts
+from mgmt.inventory.accounts import RESOURCES, shown_amount, shown_limit
+from mgmt.inventory.limits import UNLIMITED, account_counts
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, check_domain_access, shown_domain_path
 from mgmt.store.models import Account, Domain
@@ -62,16 +62,27 @@ def _conditions(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _reachable(session: Session, caller: CallerLike, domain_id: int) -> Domain:
+def live_domain(session: Session, domain_id: int, missing: str) -> Domain:
+    """The domain with this number; InvalidParameterValueError with the text `missing` when it is gone."""
     domain = session.get(Domain, domain_id)
     if domain is None or domain.removed is not None:
-        raise InvalidParameterValueError(f"Domain id={domain_id} doesn't exist")
+        raise InvalidParameterValueError(missing)
+    return domain
+
+
+def _reachable(session: Session, caller: CallerLike, domain_id: int) -> Domain:
+    domain = live_domain(session, domain_id, f"Domain id={domain_id} doesn't exist")
     check_domain_access(caller, domain)
     return domain
 
 
-def domain_views(session: Session, domains: Sequence[Domain], *, with_resources: bool) -> list[dict[str, Any]]:
-    """Domains as lists show them; what a domain uses is what its accounts and those of its sub-domains use."""
+def domain_views(
+    session: Session, domains: Sequence[Domain], *, with_resources: bool, in_list: bool = True
+) -> list[dict[str, Any]]:
+    """Domains as lists show them, or (not `in_list`) as the answers about one do.
+
+    What a domain uses is what its accounts and those of its sub-domains use.
+    """
     parents = {each.id: each for each in session.scalars(select(Domain).where(Domain.removed.is_(None)))}
     with_children = {each.parent_id for each in parents.values()}
     views = []
@@ -86,11 +97,13 @@ def domain_views(session: Session, domains: Sequence[Domain], *, with_resources:
             "parentdomainname": parent.name if parent else None,
             "haschild": domain.id in with_children,
             "path": shown_domain_path(domain.path),
+            "networkdomain": domain.network_domain,
+            "created": domain.created if in_list else None,
         }
         if with_resources:
             view["state"] = domain.state
             view |= _resources(
-                sum((counts for path, counts in used.items() if path.startswith(domain.path)), Counter())
+                domain, sum((counts for path, counts in used.items() if path.startswith(domain.path)), Counter())
             )
             view["hasannotations"] = False
         else:
@@ -109,13 +122,15 @@ def _used(session: Session) -> dict[str, Counter[str]]:
     return used
 
 
-def _resources(counts: Mapping[str, int]) -> dict[str, Any]:
-    """Domains have no limits here: nobody can set one."""
+def _resources(domain: Domain, counts: Mapping[str, int]) -> dict[str, Any]:
+    """A domain shows the limits that were set; those of the settings it keeps to itself, as the real server does."""
     fields: dict[str, Any] = {}
     for resource in RESOURCES:
         if resource is not None:
             resource_type, prefix = resource
-            fields[f"{prefix}limit"] = "Unlimited"
-            fields[f"{prefix}total"] = shown_amount(resource_type, counts.get(resource_type, 0))
-            fields[f"{prefix}available"] = "Unlimited"
+            limit, used = domain.limits.get(resource_type, UNLIMITED), counts.get(resource_type, 0)
+            fields[f"{prefix}limit"] = shown_limit(resource_type, limit)
+            fields[f"{prefix}total"] = shown_amount(resource_type, used)
+            free = limit if limit == UNLIMITED else max(0, limit - used)
+            fields[f"{prefix}available"] = shown_limit(resource_type, free, is_available=True)
     return fields

@@ -48,27 +48,14 @@ def find_roles(
     session: Session, caller: CallerLike, params: Mapping[str, Any], paging: Window
 ) -> tuple[list[Role], int]:
     """The page of roles; only a root admin sees those of root admins."""
-    conditions = _matching(Role, params)
+    conditions = [*_matching(Role, params), Role.removed.is_(None)]
     if caller.account_type != ROOT_ADMIN:
-        conditions.append(Role.role_type != "Admin")
+        conditions += [Role.role_type != "Admin", Role.is_public.is_(True)]
     if params["type"] is not None:
         conditions.append(equals_ignoring_case(Role.role_type, params["type"]))
-    if params["state"] is not None and params["state"].lower() != "enabled":
-        return [], 0
+    if params["state"] is not None:
+        conditions.append(equals_ignoring_case(Role.state, params["state"]))
     return page(session, select(Role).where(*conditions).order_by(Role.id), paging)
-
-
-def role_view(role: Role) -> dict[str, Any]:
-    """A role as listRoles shows it."""
-    return {
-        "type": role.role_type,
-        "isdefault": role.is_default,
-        "state": "enabled",
-        "id": role.uuid,
-        "name": role.name,
-        "description": role.description,
-        "ispublic": True,
-    }
 
 
 def find_os_categories(
@@ -113,7 +100,7 @@ def find_physical_networks(
     session: Session, params: Mapping[str, Any], paging: Window
 ) -> tuple[list[tuple[PhysicalNetwork, Zone]], int]:
     """The page of physical networks, each with its zone."""
-    conditions = _matching(PhysicalNetwork, params)
+    conditions = [*_matching(PhysicalNetwork, params), PhysicalNetwork.removed.is_(None)]
     if params["zoneid"] is not None:
         conditions.append(PhysicalNetwork.zone_id == params["zoneid"])
     found, count = page(session, select(PhysicalNetwork).where(*conditions).order_by(PhysicalNetwork.id), paging)
@@ -126,11 +113,14 @@ def physical_network_view(network: PhysicalNetwork, zone: Zone) -> dict[str, Any
     return {
         "id": network.uuid,
         "name": network.name,
-        "broadcastdomainrange": "ZONE",
+        "broadcastdomainrange": network.broadcast_domain_range,
         "zoneid": zone.uuid,
         "zonename": zone.name,
-        "state": "Enabled",
-        "isolationmethods": "VLAN",
+        "state": network.state,
+        "vlan": network.vlan,
+        "networkspeed": network.speed,
+        "tags": network.tags,
+        "isolationmethods": network.isolation_methods,
     }
 
 

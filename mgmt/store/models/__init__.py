@@ -6,7 +6,7 @@ Every entity has an internal number `id` and a public `uuid`; the API shows UUID
 
 from __future__ import annotations
 
-from mgmt.store.models.accounts import Account, Domain, ResourceReservation, Role, User
+from mgmt.store.models.accounts import Account, Domain, ResourceReservation, Role, RolePermission, User
 from mgmt.store.models.base import SCHEMA_VERSION, Base, Entity, Id, SchemaVersion
 from mgmt.store.models.configuration import Configuration, ScopedConfiguration
 from mgmt.store.models.infrastructure import (
@@ -21,8 +21,9 @@ from mgmt.store.models.infrastructure import (
     Zone,
 )
 from mgmt.store.models.machines import Nic, VmDetail, VmInstance, Volume
-from mgmt.store.models.networks import Network, PhysicalNetwork
+from mgmt.store.models.networks import Network, NetworkServiceProvider, PhysicalNetwork, TrafficType
 from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
+from mgmt.store.models.resources import ResourceDetail, ResourceTag, SecurityGroup, SshKeyPair
 from mgmt.store.models.templates import GuestOs, GuestOsCategory, Template
 from mgmt.store.models.work import Alert, AsyncJob, Event, HostCleanup, ImportVmTask, UsageEvent
 
@@ -49,16 +50,23 @@ __all__ = [
     "ManagementServer",
     "Network",
     "NetworkOffering",
+    "NetworkServiceProvider",
     "Nic",
     "PhysicalNetwork",
     "Pod",
+    "ResourceDetail",
     "ResourceReservation",
+    "ResourceTag",
     "Role",
+    "RolePermission",
     "SchemaVersion",
     "ScopedConfiguration",
+    "SecurityGroup",
     "ServiceOffering",
+    "SshKeyPair",
     "StoragePool",
     "Template",
+    "TrafficType",
     "UsageEvent",
     "User",
     "VmDetail",
