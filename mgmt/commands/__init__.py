@@ -38,6 +38,7 @@ MODULES: tuple[str, ...] = (
     "place_admin",
     "offering_admin",
     "fixed",
+    "vm_deploy",
     "installation",
     "vms",
     "volumes",

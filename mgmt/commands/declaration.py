@@ -231,6 +231,10 @@ class Declaration:
         """The single key of the JSON answer and the root element of the XML one."""
         return self.response_name or f"{self.name.lower()}response"
 
+    def for_admin(self) -> Declaration:
+        """This declaration with the class name that a root admin's jobs show."""
+        return self if self.admin_java_class is None else replace(self, java_class=self.admin_java_class)
+
     def narrowed(self, is_known: Callable[[object], bool]) -> Declaration:
         """This declaration without the parameters that are not known."""
         return replace(self, params=self.params.narrowed(is_known))
