@@ -141,8 +141,8 @@ when on by the world's clock, and `after=` (in Python) after which other fault. 
 and `attempt` narrow a fault where they are known; `*` stands for anything. In the answers `{vm}` and `{host}` are those
 of the import, `{*}` is anything. `upstream` is an issue or pull request of apache/cloudstack (`#`), of its
 documentation (`doc#`), or of another project; `-` where none is known. A test provokes each, and looks at the stage,
-the step of the task, the answer, lines of the log and all that is left. A failing conversion leaves the mount of its
-temporary storage as CloudStack does.
+the step of the task, the answer, lines of the log and all that is left. What a guest shows as it boots is in the log
+of its host. A failing conversion leaves the mount of its temporary storage as CloudStack does.
 """
 
 
@@ -174,7 +174,7 @@ def _fault_cells(fault: Fault) -> list[str]:
     return [
         fault.id.rstrip("b"),
         "<br>".join([f"`{fault.name}`", *map(_cell, arguments)]),
-        _cell(fault.text) + ("" if fault.rules else " (by the request alone, nothing to arm)"),
+        _cell(fault.text) + ("" if fault.rules else " (nothing to arm: it comes about by itself)"),
         f"{seen.step or 'no task'}<br>{answer}",
         ", ".join(left) or "-",
         fault.upstream,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
+from mgmt.faults.meeting import meet
 from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
 from mgmt.life.hostsetup import Place
@@ -44,6 +45,8 @@ class _FleetStaging:
         """The export's directory, made when no host has mounted it yet."""
         from agent_sim.errors import AgentFailure
 
+        world = self._world
+        meet(world.faults, world.providers.clock, "server.mount", {"server": nfs_host, "path": path})
         if self._world.fleet is None:
             raise not_mounted(nfs_host, path, "the embedded hosts do not run")
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import event, inspect, select
 
 from mgmt.faults import ArmedFault, FaultEngine, FaultRefusedError
 from mgmt.faults.definitions import Effect
+from mgmt.faults.meeting import meet
 from mgmt.quirks import KNOWN
 from mgmt.store import models
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from mgmt.embedded import World
 
 Undo = Callable[[], None]
+_STATEMENT = re.compile(
+    r"\s*(?P<kind>SELECT\b.*?\bFROM|INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+[\"`]?(?P<table>\w+)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def engine_of(world: World) -> FaultEngine:
@@ -31,6 +37,7 @@ def engine_of(world: World) -> FaultEngine:
     engine.performs("defect", changes.defect)
     engine.performs("setting", changes.setting)
     engine.performs("rows", changes.rows)
+    engine.watches("store", changes.watch_store)
     if world.settings.vcenter == "embedded":
         engine.performs("machine", changes.machine)
         engine.performs("vcenter_password", changes.vcenter_password)
@@ -102,6 +109,18 @@ class _Changes:
 
         return undo
 
+    def watch_store(self) -> None:
+        """Have the present server's database ask before each statement from now on."""
+        engine = self._world.server.services.store.engine
+        if not event.contains(engine, "before_cursor_execute", self._statement):
+            event.listen(engine, "before_cursor_execute", self._statement)
+
+    def _statement(self, connection: object, cursor: object, statement: str, *rest: object) -> None:
+        found = _STATEMENT.match(statement)
+        if found is not None:
+            facts = {"statement": found["kind"].split()[0].lower(), "table": found["table"]}
+            meet(self._world.faults, self._world.providers.clock, "store", facts)
+
     def machine(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
         """Switch a VM of the embedded vCenter, or give it another name."""
         from vcenter_sim import machines
@@ -113,7 +132,10 @@ class _Changes:
             vm = next((each for each in inventory.of_kind(vim.VirtualMachine) if each.name == args["vm"]), None)
             if vm is None:
                 raise FaultRefusedError(f"the vCenter has no VM {args['vm']!r}")
-            power, name = machines.power_state(vm), vm.name
+            power, name, hardware = machines.power_state(vm), vm.name, vm["config"].hardware
+            devices = list(hardware.device)
+            if args.get("without_nics"):
+                machines.remove_nics(inventory, vm)
             if args.get("power"):
                 machines.switch(inventory, vm, args["power"])
             if args.get("rename"):
@@ -125,6 +147,9 @@ class _Changes:
                     return
                 if machines.power_state(vm) != power:
                     machines.switch(inventory, vm, power)
+                if len(hardware.device) != len(devices):
+                    hardware.device = devices
+                    inventory.changed()
                 if vm.name != name:
                     machines.rename(inventory, vm, name)
 

@@ -64,6 +64,7 @@ class VcenterSim:
             self._tasks,
             prepare_s=timings.lease_s,
             timeout_s=timings.lease_timeout_s,
+            injection=injection,
         )
         for datacenter in document.datacenters:
             self._exports.faults |= {vm.name: vm.export_faults for vm in datacenter.vms if vm.export_faults}

@@ -72,6 +72,7 @@ class FaultEngine:
         self._armed: list[ArmedFault] = []
         self._attempts: dict[object, int] = {}
         self._performers: dict[str, Performer] = {}
+        self._watches: dict[str, Callable[[], None]] = {}
         self._lock = threading.RLock()
 
     @property
@@ -92,6 +93,10 @@ class FaultEngine:
     def performs(self, kind: str, performer: Performer) -> None:
         """Name who does an effect on the world of that kind."""
         self._performers[kind] = performer
+
+    def watches(self, point: str, begin: Callable[[], None]) -> None:
+        """Name who makes a point ask that costs something to watch: called each time a fault of that point is armed."""
+        self._watches[point] = begin
 
     # Arming -------------------------------------------------------------------------------------------------------
 
@@ -128,6 +133,9 @@ class FaultEngine:
                     f"{name} needs a world that can do {effect.kind!r}: start it with its own parts"
                 )
         due_s = self._clock.monotonic() + delay_s
+        for point in dict.fromkeys(rule.at for rule in rules):
+            if point in self._watches:
+                self._watches[point]()
         armed = ArmedFault(fault, values, matches, times, probability, due_s, after)
         with self._lock:
             self._armed.append(armed)
