@@ -21,6 +21,7 @@ from agent_sim.ledger import MOUNT, Holding, Ledger
 from agent_sim.member import DomainEnd, Member, Misfortune, PingsPassed
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
+from agent_sim.saving import SavedFleet, restore_host, restore_tree, save_member, save_tree
 from agent_sim.storage import NfsServers
 from agent_sim.toolchain.interface import ProgressEvent, ProgressListener, ToolRun, ToolRunListener
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel
@@ -283,6 +284,68 @@ class Fleet:
     def settle(self, file_names: Collection[str]) -> None:
         """Files with these names belong to volumes: `holdings` shows them no more."""
         self._ledger.settle(file_names)
+
+    # -- kept and taken back
+
+    def save(self) -> SavedFleet:
+        """What all hosts are and have now; for a fleet at rest."""
+
+        async def save() -> SavedFleet:
+            members = {name: save_member(member) for name, member in self._members.items()}
+            return SavedFleet(members, save_tree(self.work_dir), self._ledger.save(), self._exports.save())
+
+        return self._call(save())
+
+    def stop_changed(self, saved: SavedFleet, is_linked: Callable[[str], bool]) -> list[str]:
+        """Stop the agents that are not as they were at `saved`; gives back their hosts' names.
+
+        `is_linked` tells by the guid whether the server knows the host's link.
+        """
+
+        async def stop() -> list[str]:
+            changed = []
+            for name, was in saved.members.items():
+                member = self._members[name]
+                guid = member.hypervisor.host.full_guid
+                is_same = (member.phase, member.link, member.identity) == (was.phase, was.link, was.identity)
+                if not is_same or member.is_frozen or is_linked(guid) is not was.runs:
+                    changed.append(name)
+                    await member.end_in_order()
+            return changed
+
+        return self._call(stop())
+
+    def restore(self, saved: SavedFleet, changed: Collection[str]) -> SavedFleet:
+        """Be what was saved; of the agents `changed`, which are stopped, those start that ran.
+
+        Gives back what to use in place of `saved` from now on.
+        """
+
+        async def restore() -> SavedFleet:
+            for name, was in saved.members.items():
+                restore_host(self._members[name].hypervisor, was)
+            self._exports.restore(saved.exports)
+            is_changed = restore_tree(self.work_dir, saved.files)
+            self._ledger.restore(saved.made)
+            for name in changed:
+                self._members[name].reset(replace(saved.members[name].identity))
+                if saved.members[name].runs:
+                    self._members[name].start()
+            return replace(saved, files=save_tree(self.work_dir)) if is_changed else saved
+
+        return self._call(restore())
+
+    def links(self, saved: SavedFleet) -> SavedFleet:
+        """`saved` with the links that the agents have now, for a fleet that was restored and has connected."""
+
+        async def look() -> SavedFleet:
+            members = {
+                name: replace(was, link=self._members[name].link, identity=replace(self._members[name].identity))
+                for name, was in saved.members.items()
+            }
+            return replace(saved, members=members)
+
+        return self._call(look())
 
     # -- inside
 

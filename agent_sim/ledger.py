@@ -6,7 +6,7 @@ An entry is there as long as its file is; whoever knows that a file belongs to a
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +73,16 @@ class Ledger:
         with self._lock:
             paths = [path for path in self._made if path.name in file_names]
         self._forget(paths)
+
+    def save(self) -> dict[Path, Holding]:
+        """The entries for files, for `restore`."""
+        with self._lock:
+            return dict(self._made)
+
+    def restore(self, made: Mapping[Path, Holding]) -> None:
+        """Have those entries and no others."""
+        with self._lock:
+            self._made = dict(made)
 
     def _forget(self, paths: Iterable[Path]) -> None:
         with self._lock:

@@ -94,6 +94,16 @@ class Member:
         return self._agent.phase is Phase.RUNNING and self._agent.ready_seen
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether its process is stopped by `freeze`."""
+        return self._is_frozen
+
+    @property
+    def link(self) -> object:
+        """The connection to the server that it has now: another one after each loss; None without."""
+        return self._wire
+
+    @property
     def host_id(self) -> int | None:
         """The host id that the server gave."""
         return self.identity.host_id
@@ -215,6 +225,18 @@ class Member:
             await self._wire.closed()
         await self._end_tasks()
         self._cancel_timer()
+
+    async def end_in_order(self) -> None:
+        """End it as `close` does, also one that is frozen."""
+        self._is_frozen, self._put_off = False, []
+        await self.close()
+        self._wire = None
+
+    def reset(self, identity: Identity) -> None:
+        """Be a stopped agent that knows itself by `identity`."""
+        self.identity = identity
+        self._unreachable_until_s = 0.0
+        self._agent = self._new_agent()
 
     async def _end_tasks(self) -> None:
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]

@@ -54,6 +54,12 @@ class Space:
                 count = self._count = self._recount()
             return max(0, self.capacity_bytes - self.used_before_bytes - count.used_bytes)
 
+    def forget_count(self) -> None:
+        """Count anew at the next question: somebody else put files into the directory, or took some out."""
+        with self._lock:
+            self._count = None
+            self._own_changes.clear()
+
     @property
     def is_counted(self) -> bool:
         """Whether `available_bytes` knows the answer already."""

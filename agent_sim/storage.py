@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -41,6 +41,14 @@ class HostFiles:
         return self.root.joinpath(*parts)
 
 
+@dataclass(frozen=True)
+class SavedExports:
+    """The exports of a fleet at some time, for `NfsServers.restore`."""
+
+    declared: Mapping[tuple[str, str], NfsExport]
+    spaces: Mapping[tuple[str, str], Space]
+
+
 class NfsServers:
     """All NFS exports of a fleet. Another host that mounts the same export sees the same files."""
 
@@ -48,6 +56,16 @@ class NfsServers:
         self._root = root
         self._declared: dict[tuple[str, str], NfsExport] = {}
         self._spaces: dict[tuple[str, str], Space] = {}
+
+    def save(self) -> SavedExports:
+        """The exports that are declared or were mounted."""
+        return SavedExports(dict(self._declared), dict(self._spaces))
+
+    def restore(self, saved: SavedExports) -> None:
+        """Know those and no others; their files are put back by others."""
+        self._declared, self._spaces = dict(saved.declared), dict(saved.spaces)
+        for space in saved.spaces.values():
+            space.forget_count()
 
     def declare(self, exports: Iterable[NfsExport]) -> None:
         for export in exports:
@@ -133,6 +151,15 @@ class Pool:
         return self.space.directory / inside
 
 
+@dataclass(frozen=True)
+class SavedStorage:
+    """The pools of one host at some time, for `HostStorage.restore`."""
+
+    pools: tuple[tuple[Pool, bool], ...]
+    references: Mapping[str, int]
+    by_uri: frozenset[str]
+
+
 class HostStorage:
     """The libvirt pools of one host and the agent's reference counts on temporary ones."""
 
@@ -158,6 +185,21 @@ class HostStorage:
     def local_pools(self) -> tuple[Pool, ...]:
         """The pools that the Startup array names."""
         return self._local
+
+    def save(self) -> SavedStorage:
+        """The pools that are there now, mounted or not."""
+        pools = tuple((pool, pool.mounted) for pool in self._pools.values())
+        return SavedStorage(pools, dict(self._references), frozenset(self._by_uri))
+
+    def restore(self, saved: SavedStorage) -> None:
+        """Know those pools again and no others; mount points are files, which others put back."""
+        for pool, is_mounted in saved.pools:
+            pool.mounted = is_mounted
+            if pool.space is not None:
+                pool.space.forget_count()
+        self._pools = {pool.uuid: pool for pool, _ in saved.pools}
+        self._references = dict(saved.references)
+        self._by_uri = set(saved.by_uri)
 
     def forget_references(self) -> None:
         """What a restart of the agent process does: reference counts live in its memory, mounts do not."""

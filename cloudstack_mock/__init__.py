@@ -7,6 +7,7 @@ from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.config import ConfigError, Settings, load_settings
 from mgmt.embedded import StartError, World
 from mgmt.faults import ArmedFault, FaultRefusedError
+from mgmt.snapshots import Snapshot, SnapshotError
 
 __all__ = [
     "ApiCallError",
@@ -15,6 +16,8 @@ __all__ = [
     "ConfigError",
     "FaultRefusedError",
     "Settings",
+    "Snapshot",
+    "SnapshotError",
     "StartError",
     "World",
     "load_settings",

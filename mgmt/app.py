@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -55,6 +56,7 @@ class ManagementServer:
     seed: Seed
     http: HttpServer
     agents: AgentManager
+    forget_callers: Callable[[], None]  # for when other records are put into the store
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
@@ -193,8 +195,10 @@ def _wire(
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
     agents.on_host_up = services.cleanups.host_up
-    http = HttpServer(create_wsgi(services), settings.host, settings.port)
-    return ManagementServer(services=services, seed=world, http=http, agents=agents)
+    wsgi = create_wsgi(services)
+    http = HttpServer(wsgi, settings.host, settings.port)
+    forget_callers = wsgi.extensions["dispatcher"].forget
+    return ManagementServer(services=services, seed=world, http=http, agents=agents, forget_callers=forget_callers)
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:

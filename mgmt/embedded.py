@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgmt import snapshots
 from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
@@ -22,6 +23,7 @@ from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
 from mgmt.life.hostsetup import Place
 from mgmt.providers import Providers
+from mgmt.snapshots import Snapshot, SnapshotError
 from mgmt.store.seeding import read_seed
 from mgmt.surroundings import EmbeddedSurroundings
 from mgmt.worldclock import WorldClock, clock_of
@@ -100,6 +102,7 @@ class World:
     """A server with the embedded parts that its settings ask for.
 
     Use as a context manager, or call `start()` and `stop()`. `on_progress` gets each step of a simulated conversion.
+    A `resettable` world keeps what it is after the start, for `reset`.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class World:
         providers: Providers | None = None,
         *,
         on_progress: Callable[[ProgressEvent], None] | None = None,
+        resettable: bool = False,
     ) -> None:
         self.settings = settings
         self.providers = providers or Providers(clock=clock_of(settings))
@@ -119,6 +123,8 @@ class World:
         self._own_work_dir: Path | None = None
         self._server: ManagementServer | None = None
         self._first_mark: object = None
+        self._is_resettable = resettable
+        self._at_start: Snapshot | None = None
 
     @property
     def server(self) -> ManagementServer:
@@ -140,6 +146,8 @@ class World:
             with self.clock.held():
                 self._start()
             self.clock.start()
+            if self._is_resettable:
+                self._at_start = self.snapshot()
         except BaseException:
             self.stop()
             raise
@@ -276,6 +284,29 @@ class World:
         alive = [member.hypervisor.host.full_guid for member in self.fleet.agents if member.phase is not Phase.STOPPED]
         if not self._server.agents.wait_for_hosts_up(alive, timeout_s=ATTACH_TIMEOUT_S):
             raise StartError("not all embedded hosts connected to the restarted server")
+
+    def snapshot(self) -> Snapshot:
+        """The world as it is now, for `restore`: records, hosts with their files, vCenter, armed faults.
+
+        Jobs are waited for. Raises SnapshotError when they do not end, StoreError with a database that is none of
+        SQLite's.
+        """
+        return snapshots.take(self)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Be as at the snapshot; see `mgmt.snapshots`. Running imports are cancelled, other jobs are waited for.
+
+        The journal begins anew, and logins end. Raises SnapshotError, after which the world is of no more use.
+        """
+        if snapshot.world is not self:
+            raise SnapshotError("the snapshot is one of another world")
+        snapshots.restore(snapshot)
+
+    def reset(self) -> None:
+        """Be as after the start: see `restore`. Raises SnapshotError for a world that was not made `resettable`."""
+        if self._at_start is None:
+            raise SnapshotError("the world does not know its start: make it with resettable=True")
+        self.restore(self._at_start)
 
     def _surroundings(self) -> EmbeddedSurroundings:
         return EmbeddedSurroundings(lambda: self.fleet, lambda: self.vcenter)

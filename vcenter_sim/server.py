@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vcenter_sim import building, certificate, hosts
+from vcenter_sim import building, certificate, hosts, saving
+from vcenter_sim.document import ExportFaults
 from vcenter_sim.exports import Exports
 from vcenter_sim.http import SoapServer
 from vcenter_sim.injection import FaultPort, Injection
-from vcenter_sim.inventory import Inventory
+from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.methods import method_table
 from vcenter_sim.providers import Clock, Ids, RandomIds, RealClock, utc
+from vcenter_sim.saving import SavedInventory
 from vcenter_sim.service import Service, Timings, World
 from vcenter_sim.sessions import Credentials, Sessions
 from vcenter_sim.tasks import Scheduler, Tasks
@@ -21,6 +25,16 @@ from vcenter_sim.types import vim
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 1.5
+
+
+@dataclass(frozen=True)
+class SavedVcenter:
+    """What a stand-in held at some time, for `VcenterSim.restore`."""
+
+    inventory: SavedInventory
+    credentials: Credentials
+    recent_tasks: tuple[Managed, ...]
+    export_faults: Mapping[str, ExportFaults]
 
 
 class VcenterSim:
@@ -178,6 +192,22 @@ class VcenterSim:
         self._credentials = Credentials(self._credentials.username, password)
         self._sessions.credentials = self._credentials
         return before
+
+    def save(self) -> SavedVcenter:
+        """What it holds now, sessions apart."""
+        with self._inventory.lock:
+            inventory, tasks = saving.save(self._inventory), self._tasks.kept()
+        return SavedVcenter(inventory, self._credentials, tasks, dict(self._exports.faults))
+
+    def restore(self, saved: SavedVcenter) -> SavedVcenter:
+        """Hold that again, with all sessions gone; gives back what to use in place of `saved` from now on."""
+        self._sessions.end_all()
+        self._credentials = self._sessions.credentials = saved.credentials
+        with self._inventory.lock:
+            self._tasks.keep_only(saved.recent_tasks)
+            inventory = saving.restore(self._inventory, saved.inventory)
+        self._exports.faults = dict(saved.export_faults)
+        return replace(saved, inventory=inventory)
 
     def end_sessions(self) -> None:
         """End all sessions, as vCenter does when they idle out: the next call is answered NotAuthenticated."""

@@ -130,6 +130,18 @@ class Tasks:
         """The references of the latest tasks, for `TaskManager.recentTask`."""
         return wire.array("vim.Task", [task.ref for task in list(self._recent)[-20:]])
 
+    def kept(self) -> tuple[Managed, ...]:
+        """The tasks that can be read, for `keep_only`."""
+        return tuple(self._recent)
+
+    def keep_only(self, tasks: tuple[Managed, ...]) -> None:
+        """Forget all other tasks; what is left of them to do is not done any more."""
+        with self._inventory.lock:
+            for task in self._recent:
+                if task not in tasks and task["info"].completeTime is None:
+                    task["info"].completeTime = utc(self._inventory.clock)
+            self._recent = deque(tasks)
+
     def start(
         self,
         method: str,

@@ -23,7 +23,7 @@ from mgmt.store.models import Host, PhysicalNetwork
 
 GUID_SUFFIX = "-LibvirtComputingResource"
 DEFAULT_ARCH = "x86_64"
-_MAINTENANCE_STATES = frozenset({"Maintenance", "PrepareForMaintenance", "ErrorInMaintenance"})
+MAINTENANCE_STATES = frozenset({"Maintenance", "PrepareForMaintenance", "ErrorInMaintenance"})
 
 # Plain statements, built once: hundreds of agents attach at a time.
 _HOSTS = Host.__table__
@@ -124,7 +124,7 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
         cluster_id=place.cluster_id,
         arch=place.arch,
         previous_status=previous,
-        is_in_maintenance=known is not None and known.resource_state in _MAINTENANCE_STATES,
+        is_in_maintenance=known is not None and known.resource_state in MAINTENANCE_STATES,
         has_default_place=DEFAULT_PLACE in (startup.dataCenter, startup.pod),
         connection_transferred=startup.connectionTransferred,
         ms_host_list=startup.msHostList,

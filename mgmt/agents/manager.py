@@ -267,6 +267,25 @@ class AgentManager:
         with self._changed:
             return host_id in self._up
 
+    def is_linked(self, guid: str) -> bool:
+        """True while the host with that guid (suffix or not) has a link and is Up."""
+        with self._changed:
+            return host_key(guid) in self._up.values()
+
+    def records_exchanged(self, in_maintenance: Collection[int]) -> None:
+        """Take nothing that attached hosts reported before as known: other records are there now.
+
+        `in_maintenance` are the hosts that may have the commands of maintenance only.
+        """
+
+        async def forget(hub: Hub) -> None:
+            for attachment in hub.core.attached.values():
+                attachment.settled_power = None
+                hub.set_maintenance(attachment.host_id, attachment.host_id in in_maintenance)
+
+        self._in_loop(forget)
+        self.host_loads.clear()
+
     def disconnect(self, host_id: int, reason: str) -> bool:
         """Close the link to a host, as reconnectHost does, and return once it is Disconnected; False without a link."""
         return self._in_loop(lambda hub: hub.disconnect(host_id, Event.SHUTDOWN_REQUESTED, reason))

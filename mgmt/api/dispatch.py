@@ -108,6 +108,11 @@ class Dispatcher:
         self._json_content_type = JSON_CONTENT_TYPE if configured == DEFAULT_JSON_CONTENT_TYPE else configured
         self._page_limit = self._setting_int("default.page.size", DEFAULT_PAGE_SIZE)
 
+    def forget(self) -> None:
+        """Know no login and no caller any more: the records behind them were exchanged."""
+        self.sessions.clear()
+        self._credentials.clear()
+
     def handle(self, request: ApiRequest) -> ApiAnswer:
         """The answer to one request; never raises for anything a client can send."""
         services = self._services

@@ -58,6 +58,11 @@ class SessionTable:
             self._sessions[session_id] = session
         return session
 
+    def clear(self) -> None:
+        """End all logins."""
+        with self._lock:
+            self._sessions.clear()
+
     def find(self, cookie_value: str | None) -> LoginSession | None:
         """The live session of a `JSESSIONID` cookie, with or without node suffix; counts as its use."""
         if not cookie_value:

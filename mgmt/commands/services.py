@@ -69,6 +69,16 @@ class Services:
         self.leaks = LeakWatch(self.store, self.providers)
         self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)
 
+    def exchanged(self) -> None:
+        """Other records are in the store: forget what is known of those before. For a server at rest."""
+        self.settings.reload(self.store)
+        for changed in self.settings.on_change:
+            changed()
+        self.imports.clear()
+        self.import_traces.clear()
+        self.vm_work.stopped_for_pool.clear()
+        self.cleanups.reload()
+
     @property
     def maintenance(self) -> HostMaintenance:
         """The maintenance of hosts; RuntimeError in a server without agents."""

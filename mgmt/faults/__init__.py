@@ -5,7 +5,7 @@ effects that it gets. The simulators know the engine as a port of their own with
 """
 
 from mgmt.faults.definitions import Fault, FaultFileError, shipped_faults
-from mgmt.faults.engine import ArmedFault, FaultEngine, FaultRefusedError
+from mgmt.faults.engine import ArmedFault, FaultEngine, FaultRefusedError, SavedFault
 from mgmt.faults.line import fault_of_line
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "FaultEngine",
     "FaultFileError",
     "FaultRefusedError",
+    "SavedFault",
     "fault_of_line",
     "shipped_faults",
 ]

@@ -53,6 +53,14 @@ class ArmedFault:
         return self.fault.name
 
 
+@dataclass(frozen=True)
+class SavedFault:
+    """How a fault was armed, for `FaultEngine.load_saved`."""
+
+    armed: ArmedFault
+    remaining_delay_s: float
+
+
 class FaultEngine:
     """The armed faults of one world; thread-safe. `on_fired` hears of each effect before the edge does it."""
 
@@ -65,6 +73,7 @@ class FaultEngine:
         on_fired: Callable[[ArmedFault, str, Effect, Mapping[str, object]], None] | None = None,
     ) -> None:
         self._clock = clock
+        self._seed = seed
         self._random = random.Random(seed)  # chance that can be repeated, no secret
         self._faults = faults
         self._own: dict[str, Fault] = {}
@@ -165,6 +174,28 @@ class FaultEngine:
             self.disarm(armed)
         with self._lock:
             self._attempts.clear()
+
+    def save(self) -> tuple[SavedFault, ...]:
+        """The armed faults, for `load_saved`."""
+        now_s = self._clock.monotonic()
+        return tuple(SavedFault(armed, max(0.0, armed.due_s - now_s)) for armed in self.armed)
+
+    def load_saved(self, saved: Sequence[SavedFault]) -> None:
+        """Arm these very faults, and no others, as if they had not fired yet; with the chances of the seed anew."""
+        self.clear()
+        with self._lock:
+            self._random.seed(self._seed)
+        for entry in saved:
+            armed = entry.armed
+            armed.is_armed, armed.fired = True, 0
+            armed._counts.clear()
+            armed.due_s = self._clock.monotonic() + entry.remaining_delay_s
+            with self._lock:
+                self._armed.append(armed)
+            for rule in armed.fault.rules:
+                if rule.at == "arming" and _is_given(rule, armed.values):
+                    armed.fired += 1
+                    self._perform(armed, rule, {})
 
     # Asking -------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,11 @@ class TraceArchive:
             while len(self._traces) > KEPT:
                 self._traces.popitem(last=False)
 
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._traces.clear()
+
     def find(self, job_uuid: str) -> Trace | None:
         """The trace of a job, None when there is none (any more)."""
         with self._lock:

@@ -52,6 +52,13 @@ class HostCleanups:
         with self._store.session() as session:
             self._waiting.update(session.scalars(select(HostCleanup.host_id)))
 
+    def reload(self) -> None:
+        """Know what the records say and nothing else; for a server at rest."""
+        with self._lock:
+            self._waiting.clear()
+            self._times_up.clear()
+        self.load()
+
     def send(self, host_id: int, what: str, command: Command) -> None:
         """Have a host delete something; raises CloudRuntimeError with the reason why it is not done (yet)."""
         times_up = self._times_up[host_id]

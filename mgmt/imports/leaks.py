@@ -139,6 +139,14 @@ class _Window:
     imports: list[WatchedImport] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class SavedLeaks:
+    """What a watch knew at some time."""
+
+    compared: int
+    leaks: tuple[Leak, ...]
+
+
 class LeakWatch:
     """The comparisons of one server; safe from many threads. Set `surroundings` where hosts or vCenter are embedded."""
 
@@ -187,6 +195,18 @@ class LeakWatch:
                 things += self.surroundings.since(mark)
             for thing in things:
                 self._add(thing, [WatchedImport("", EARLIER_IMPORT)])
+
+    def save(self) -> SavedLeaks:
+        """What is known now, for `restore`."""
+        with self._lock:
+            return SavedLeaks(self._compared, tuple(self._leaks.values()))
+
+    def restore(self, saved: SavedLeaks) -> None:
+        """Know that again, and nothing of the imports since; for a world at rest."""
+        with self._lock:
+            self._marks = None
+            self._compared = saved.compared
+            self._leaks = OrderedDict((leak.thing, leak) for leak in saved.leaks)
 
     def report(self, job_uuid: str | None = None) -> Report:
         """The leaks that are there now, those of one import with `job_uuid`, the oldest first."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 
-from mgmt.imports.control import ImportControl, Phase
+from mgmt.imports.control import ImportControl, Phase, TooLateError
 from mgmt.imports.progress import STAGE_OF_TOOL
 from mgmt.imports.queue import ImportQueue
 
@@ -46,6 +47,21 @@ class RunningImports:
             by = self._doomed.pop(control.job_uuid, None)
         if by is not None:
             control.cancel(by)
+
+    def clear(self) -> None:
+        """Forget the imports that ended."""
+        with self._lock:
+            self._by_job.clear()
+            self._by_log.clear()
+            self._doomed.clear()
+
+    def cancel_all(self, by: str) -> None:
+        """Cancel what runs, and what begins later of the jobs that wait for a worker not at all."""
+        with self._lock:
+            controls = [control for control in self._by_job.values() if control.phase not in _ENDED]
+        for control in controls:
+            with suppress(TooLateError):
+                control.cancel(by)
 
     def find(self, uuid: str) -> ImportControl | None:
         """The import of that job or task; None for one that has not begun, or is forgotten."""

@@ -176,6 +176,12 @@ class JobRunner:
         self._queue.put(_Order(job_uuid, declaration.name, correlation_id, run, events))
         return job_uuid
 
+    @property
+    def pending(self) -> frozenset[str]:
+        """The jobs that have not ended, by their UUIDs."""
+        with self._changed:
+            return frozenset(self._pending)
+
     def wait(self, job_uuid: str, timeout_s: float) -> bool:
         """Wait until a job of this server has ended; False when it has not after `timeout_s` seconds of real time."""
         with self._changed:

@@ -86,6 +86,12 @@ class Journal:
                 and (correlation_id is None or entry.correlation_id == correlation_id)
             ]
 
+    def clear(self) -> None:
+        """Forget all entries, and count from one again."""
+        with self._lock:
+            self._entries.clear()
+            self._count = 0
+
     def listen(self, listener: Callable[[Entry], None]) -> Callable[[], None]:
         """Call `listener` for each new entry; returns the function that ends it."""
         with self._lock:

@@ -207,8 +207,21 @@ class Store:
             )
 
     def image(self) -> bytes:
-        """All that a memory database holds, for `load_image`."""
+        """All that an SQLite database holds, for `load_image` and `restore`; raises StoreError for any other."""
+        self._require_sqlite()
         return images.image_of(self.engine)
+
+    def restore(self, image: bytes) -> None:
+        """Hold what `image` does in place of all that is there; nobody may write meanwhile.
+
+        Raises StoreError for a database that is none of SQLite's.
+        """
+        self._require_sqlite()
+        images.write_image(self.engine, image)
+
+    def _require_sqlite(self) -> None:
+        if not self._is_sqlite:
+            raise StoreError(f"database {self.display_url} cannot be kept and taken back: only SQLite's can")
 
     def load_image(self, image: bytes) -> None:
         """Give a memory database that is untouched the content of `image`; raises RuntimeError for any other.

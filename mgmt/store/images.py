@@ -13,6 +13,7 @@ from mgmt.store.models import SCHEMA_VERSION, Base, SchemaVersion
 
 _FORMAT_VERSIONS = slice(18, 20)  # in an SQLite file's header
 _WAL = b"\x02\x02"
+_NO_WAL = b"\x01\x01"
 
 
 def create_tables(connection: Connection) -> None:
@@ -40,6 +41,15 @@ def image_of(engine: Engine) -> bytes:
         content = bytearray(copy.serialize())
     content[_FORMAT_VERSIONS] = _WAL  # nothing has to be written when the file is opened
     return bytes(content)
+
+
+def write_image(engine: Engine, image: bytes) -> None:
+    """Let the SQLite database of `engine` hold what the image does, for all connections from now on."""
+    content = bytearray(image)
+    content[_FORMAT_VERSIONS] = _NO_WAL  # a database in memory has none
+    with engine.connect() as connection, closing(sqlite3.connect(":memory:")) as source:
+        source.deserialize(bytes(content))
+        source.backup(_driver_connection(connection))
 
 
 def _driver_connection(connection: Connection) -> sqlite3.Connection:

@@ -24,7 +24,7 @@ from vcenter_sim.wire.tables import (
     vmodl_type,
     wsdl_name,
 )
-from vcenter_sim.wire.values import array, checked_value, copy_of, is_data_object, is_set, managed_type, typed
+from vcenter_sim.wire.values import array, checked_value, copy_of, is_data_object, is_set, managed_type, twin_of, typed
 
 __all__ = [
     "NAMESPACE",
@@ -51,6 +51,7 @@ __all__ = [
     "render_fault",
     "render_result",
     "text_of",
+    "twin_of",
     "typed",
     "version_of",
     "vmodl_type",
