@@ -6,13 +6,14 @@ import errno
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from sqlalchemy import select
 
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
+from mgmt.api.face import Face
 from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.catalogue import KnownCommands
@@ -57,6 +58,7 @@ class ManagementServer:
     http: HttpServer
     agents: AgentManager
     forget_callers: Callable[[], None]  # for when other records are put into the store
+    faces: dict[str, Face] = field(default_factory=dict)  # what else answers on its port, such as `/mock`
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
@@ -198,7 +200,14 @@ def _wire(
     wsgi = create_wsgi(services)
     http = HttpServer(wsgi, settings.host, settings.port)
     forget_callers = wsgi.extensions["dispatcher"].forget
-    return ManagementServer(services=services, seed=world, http=http, agents=agents, forget_callers=forget_callers)
+    return ManagementServer(
+        services=services,
+        seed=world,
+        http=http,
+        agents=agents,
+        forget_callers=forget_callers,
+        faces=wsgi.extensions["faces"],
+    )
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:

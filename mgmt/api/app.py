@@ -13,6 +13,7 @@ from werkzeug.datastructures import Headers
 
 from mgmt.api import pages
 from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
+from mgmt.api.face import Face, respond
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
 from mgmt.commands.services import Services
@@ -43,13 +44,22 @@ _SECURITY_HEADERS = [
 
 
 def create_wsgi(services: Services, *, session_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S) -> Flask:
-    """The application of one server. `session_timeout_s` is how long a login lives without a request."""
+    """The application of one server. `session_timeout_s` is how long a login lives without a request.
+
+    `extensions["faces"]` are the other faces on its port, by the first part of their paths (`/mock`).
+    """
     app = Flask("mgmt.api", static_folder=None)
     app.url_map.merge_slashes = False
     dispatcher = Dispatcher(services, session_timeout_s=session_timeout_s)
     app.extensions["dispatcher"] = dispatcher
 
+    faces: dict[str, Face] = {}
+    app.extensions["faces"] = faces
+
     def view(path: str = "") -> Response:
+        prefix = "/" + path.partition("/")[0]
+        if prefix in faces:
+            return respond(faces[prefix], prefix, request)
         return _respond(dispatcher)
 
     for rule in ("/", "/<path:path>"):

@@ -1,4 +1,4 @@
-"""The command line: `cloudstack-mock serve | demo | agents | vcenter | api | leaks | doctor`."""
+"""The command line: `cloudstack-mock serve | demo | agents | vcenter | api | leaks | fault | doctor`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class _LazyGroup(click.Group):
         "vcenter": ("mgmt.cli.vcenter", "Run a vCenter stand-in."),
         "api": ("mgmt.cli.api", "Send one API command, wait for its job and print the answer."),
         "leaks": ("mgmt.cli.leaks", "Say what imports left behind; exit status 1 when something is left."),
+        "fault": ("mgmt.cli.fault", "Let things go wrong in a server that runs with --admin."),
         "doctor": ("mgmt.cli.doctor", "Say which real tools, libraries and servers this machine has."),
     }
 

@@ -42,6 +42,10 @@ def start_logging(level: str) -> None:
 @click.option(
     "--extensions", is_flag=True, default=None, help="Offer commands and parameters that CloudStack does not have."
 )
+@click.option("--admin", is_flag=True, default=None, help="Answer the admin endpoints /mock/ (docs/admin.md).")
+@click.option(
+    "--admin-token", help="What their callers must have; needed beyond loopback, better given by the environment."
+)
 @click.option("--stubs", help="Folder of YAML files with answers of commands that are not simulated.")
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")

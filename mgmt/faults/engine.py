@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import itertools
 import logging
 import random
 import string
@@ -42,6 +43,8 @@ class ArmedFault:
     probability: float
     due_s: float
     after: ArmedFault | None
+    number: int = 0
+    """Counts up in its engine."""
     is_armed: bool = True
     fired: int = 0
     _counts: dict[int, int] = field(default_factory=dict)
@@ -81,6 +84,7 @@ class FaultEngine:
         self._armed: list[ArmedFault] = []
         self._attempts: dict[object, int] = {}
         self._performers: dict[str, Performer] = {}
+        self._numbers = itertools.count(1)
         self._watches: dict[str, Callable[[], None]] = {}
         self._lock = threading.RLock()
 
@@ -145,7 +149,7 @@ class FaultEngine:
         for point in dict.fromkeys(rule.at for rule in rules):
             if point in self._watches:
                 self._watches[point]()
-        armed = ArmedFault(fault, values, matches, times, probability, due_s, after)
+        armed = ArmedFault(fault, values, matches, times, probability, due_s, after, number=next(self._numbers))
         with self._lock:
             self._armed.append(armed)
         try:
