@@ -210,6 +210,12 @@ class CommandFaults:
                     await forever()
                 case "delay":
                     await hypervisor.bench.pause(args["for_s"])
+                case "wait":
+                    await hypervisor.bench.timers.sleep(args["for_s"])
+                case "answer_json":
+                    given = _given_answer(args["text"])
+                    if given is not None:
+                        return given
                 case "cut_answer":
                     self._damages[id(command)] = Damage(cut_at_byte=args["at_byte"])
                 case "corrupt_answer":
@@ -257,6 +263,18 @@ def _subject(command: Command) -> str | None:
     source = getattr(command, "sourceInstance", None)
     name = getattr(command, "originalVMName", None) or getattr(source, "instanceName", None)
     return name if isinstance(name, str) else None
+
+
+def _given_answer(text: str) -> Answer | None:
+    """The answer that a text like `{"com.cloud.agent.api.Answer":{...}}` holds; None where it holds none."""
+    from mgmt.protocol.records import ContentError, UnknownAnswer, decode_answers
+
+    try:
+        (answer,) = decode_answers(f"[{text}]".encode())
+    except (ContentError, ValueError) as error:
+        logger.info("an answer that was asked for cannot be used: %s", error)
+        return None
+    return None if isinstance(answer, UnknownAnswer) else answer
 
 
 def _guest(command: Command) -> str | None:

@@ -64,8 +64,13 @@ class ManagementServer:
     @property
     def api_url(self) -> str:
         """Where clients send their requests, such as `http://127.0.0.1:8080/client/api`."""
+        return f"{self.root_url}/client/api"
+
+    @property
+    def root_url(self) -> str:
+        """The address of the whole port, without a path."""
         host, port = self.http.address
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/client/api"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
         """Accept agents, run jobs and answer HTTP requests."""

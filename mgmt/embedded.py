@@ -344,11 +344,7 @@ class World:
         admin = server.seed.admin
         host, port = server.agents.address
         return {
-            **(
-                {"admin": server.api_url.rpartition("/client/")[0] + self._admin.prefix}
-                if self._admin is not None
-                else {}
-            ),
+            **({} if self._admin is None else {"admin": server.root_url + self._admin.prefix}),
             "pid": os.getpid(),
             "api": server.api_url,
             "console": None,

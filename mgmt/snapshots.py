@@ -6,6 +6,7 @@ lost or a host that was changed since is made anew; everything else is exchanged
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agent_sim.saving import SavedFleet
     from mgmt.embedded import World
     from mgmt.faults import SavedFault
+    from mgmt.faults.mocks import Mock
     from mgmt.imports.leaks import SavedLeaks
     from vcenter_sim.server import SavedVcenter
 
@@ -43,6 +45,7 @@ class Snapshot:
     vcenter: SavedVcenter | None
     faults: tuple[SavedFault, ...]
     leaks: SavedLeaks
+    mocks: tuple[int, Mapping[int, Mock]]
 
 
 def take(world: World) -> Snapshot:
@@ -62,6 +65,7 @@ def take(world: World) -> Snapshot:
                 world.vcenter.save() if world.vcenter is not None else None,
                 faults,
                 world.server.services.leaks.save(),
+                world.faults.mocks.save(),
             )
         finally:
             world.faults.load_saved(faults)
@@ -94,6 +98,7 @@ def restore(snapshot: Snapshot) -> None:
         snapshot.fleet = world.fleet.links(snapshot.fleet)
     services.journal.clear()
     world.faults.load_saved(snapshot.faults)
+    world.faults.mocks.load(snapshot.mocks)
 
 
 def _come_to_rest(world: World) -> None:

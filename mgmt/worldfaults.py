@@ -11,6 +11,7 @@ from sqlalchemy import event, inspect, select
 from mgmt.faults import ArmedFault, FaultEngine, FaultRefusedError
 from mgmt.faults.definitions import Effect
 from mgmt.faults.meeting import meet
+from mgmt.faults.mocks import Place
 from mgmt.quirks import KNOWN
 from mgmt.store import models
 
@@ -42,6 +43,7 @@ def engine_of(world: World) -> FaultEngine:
         engine.performs("machine", changes.machine)
         engine.performs("vcenter_password", changes.vcenter_password)
     if world.settings.agents == "embedded":
+        engine.mocks.place_of = changes.place_of
         engine.performs("agent", changes.agent)
         engine.performs("host", changes.host)
     return engine
@@ -108,6 +110,14 @@ class _Changes:
                         setattr(row, name, value)
 
         return undo
+
+    def place_of(self, host_name: str) -> Place | None:
+        """Where the host is, in the numbers of the present server's records."""
+        with self._world.server.services.store.session() as session:
+            where = (models.Host.name == host_name, models.Host.removed.is_(None))
+            columns = (models.Host.zone_id, models.Host.pod_id, models.Host.cluster_id, models.Host.id)
+            row = session.execute(select(*columns).where(*where)).first()
+        return None if row is None else Place(*row)
 
     def watch_store(self) -> None:
         """Have the present server's database ask before each statement from now on."""

@@ -42,13 +42,12 @@ class Actions:
 
     def worlds(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
         world = self._world
-        api = world.server.api_url
         return {
             "worlds": [
                 {
                     "seed": str(world.settings.seed),
-                    "api": api,
-                    "admin": api.rpartition("/client/")[0] + self._prefix,
+                    "api": world.server.api_url,
+                    "admin": world.server.root_url + self._prefix,
                     "clock": world.clock.mode,
                     "profile": world.settings.profile,
                 }

@@ -43,6 +43,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "simulator",
 )
 
 
