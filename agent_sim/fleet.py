@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,7 @@ from agent_sim.storage import NfsServers
 from agent_sim.toolchain.interface import ProgressEvent, ProgressListener, ToolRun, ToolRunListener
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel
 from mgmt.protocol.link import client_context
+from mgmt.protocol.memory import MemoryListener
 
 __all__ = ["Fleet", "FleetError", "ProgressEvent", "ToolRun", "generated_hosts", "load_hosts"]
 
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _STOP_LIMIT_S = 2.0
+_STOP_EACH_S = 0.005
 _CALL_LIMIT_S = 10.0
 _TURNS_TO_WAKE = 3
 _WORKER_THREADS = 16
@@ -51,6 +54,8 @@ class Fleet:
     attempts; `math.inf` means no waiting. `repaired` names defects of CloudStack's agent that these do not have
     (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block. On a clock that moves from
     timer to timer, `on_pings_passed` says whether a host's pings may be left out on the way (`agent_sim.member`).
+    With `memory` they connect to a server of this process without a socket.
+    `start_after_s` says for the place of each host in the list how many seconds later its agent starts.
     """
 
     def __init__(
@@ -68,12 +73,15 @@ class Fleet:
         repaired: Iterable[str] = (),
         on_pings_passed: PingsPassed | None = None,
         faults: FaultPort | None = None,
+        memory: MemoryListener | None = None,
+        start_after_s: Callable[[int], float] | None = None,
     ) -> None:
         if not time_scale > 0:
             raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
         self.work_dir = work_dir
         self._hosts = tuple(hosts)
         self._connect = connect
+        self._memory = memory
         self._time_scale = time_scale
         self._clock: Clock = clock or RealClock()
         self._ids: Ids = ids or RandomIds()
@@ -84,6 +92,7 @@ class Fleet:
         self._exports = NfsServers(work_dir / "exports")
         self._on_pings_passed = on_pings_passed
         self._faults = faults
+        self._start_after_s = start_after_s
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -114,16 +123,20 @@ class Fleet:
             raise failure
 
     def stop(self) -> None:
-        """Stop all agents (each tells the server), tools included; sockets, tasks and threads are gone within 2 s."""
+        """Stop all agents (each tells the server), tools included; sockets, tasks and threads are gone within 2 s.
+
+        A fleet of thousands takes some seconds more.
+        """
         thread, loop = self._thread, self._loop
         if thread is None or loop is None:
             return
         ended = self._ended
         if ended is not None:
             loop.call_soon_threadsafe(ended.set)
-        thread.join(_STOP_LIMIT_S)
+        limit_s = _STOP_LIMIT_S + len(self._hosts) * _STOP_EACH_S
+        thread.join(limit_s)
         if thread.is_alive():
-            logger.error("the fleet's thread did not end in %s s", _STOP_LIMIT_S)
+            logger.error("the fleet's thread did not end in %s s", limit_s)
         self._thread = None
 
     def kill(self, name: str) -> None:
@@ -270,6 +283,20 @@ class Fleet:
         """Whether a host with that guid is in the fleet."""
         return self._find(guid) is not None
 
+    # -- many at once
+
+    def census(self) -> Counter[str]:
+        """How many agents are `ready` (welcome), `connecting`, `waiting` to connect again, `stopped` or `refused`."""
+        return Counter(member.standing for member in list(self._members.values()))
+
+    def storm(self, names: Collection[str], offline_s: float) -> None:
+        """Cut the links of these agents at once; for `offline_s` seconds they cannot reach the server."""
+        self._call(self._cut(names, offline_s))
+
+    async def _cut(self, names: Collection[str], offline_s: float) -> None:
+        for name in names:
+            self._member(name).strike("loses its link", offline_s)
+
     # -- what is there
 
     def holdings(self) -> list[Holding]:
@@ -385,9 +412,13 @@ class Fleet:
         executor = ThreadPoolExecutor(_WORKER_THREADS, thread_name_prefix="agent-tool")
         try:
             self._members = self._make_members(timers, executor)
-            for member in self._members.values():
-                if not member.hypervisor.host.spare:
+            for place, member in enumerate(self._members.values()):
+                if member.hypervisor.host.spare:
+                    continue
+                if self._start_after_s is None:
                     member.start()
+                else:
+                    timers.call_at(timers.now_s() + self._start_after_s(place), member.start)
             started.set()
             await self._ended.wait()
         finally:
@@ -429,6 +460,7 @@ class Fleet:
                 pause_scale=self._time_scale,
                 on_change=self._notify,
                 on_pings_passed=self._on_pings_passed,
+                memory=self._memory,
             )
         return members
 

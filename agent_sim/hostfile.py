@@ -227,7 +227,7 @@ def load_hosts(path: Path, variables: Mapping[str, str] | None = None) -> list[H
     try:
         loaded = _document_schema().load(_with_variables(document, variables or {}))
     except ValidationError as error:
-        faults = "; ".join(f"{where}: {reason}" for where, reason in _flatten(error.messages))
+        faults = "; ".join(f"{where}: {reason}" for where, reason in flattened_faults(error.messages))
         raise HostFileError(f"{path}: {faults}") from None
     hosts: list[HostDescription] = []
     for index, host in enumerate(loaded["hosts"]):
@@ -270,12 +270,12 @@ def _with_variables(document: Any, variables: Mapping[str, str]) -> Any:
     return document | {"hosts": [filled(host) for host in document["hosts"]]}
 
 
-def _flatten(messages: Any, where: str = "") -> list[tuple[str, str]]:
+def flattened_faults(messages: Any, where: str = "") -> list[tuple[str, str]]:
     """Every fault of marshmallow's nested messages with its dotted path."""
     if isinstance(messages, dict):
         found: list[tuple[str, str]] = []
         for key, value in messages.items():
             deeper = where if key == "_schema" else f"{where}.{key}" if where else str(key)
-            found.extend(_flatten(value, deeper))
+            found.extend(flattened_faults(value, deeper))
         return found
     return [(where or "document", " ".join(str(message) for message in messages))]

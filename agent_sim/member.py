@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
 from agent_sim.commands import answer_command
+from agent_sim.commands.base import pools_in_use
 from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.host import Domain, HostDescription
@@ -22,6 +23,7 @@ from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from agent_sim.wire import Wire
 from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry
 from mgmt.protocol.link import TlsLink
+from mgmt.protocol.memory import MemoryListener
 from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
@@ -52,11 +54,13 @@ class Member:
         pause_scale: float,
         on_change: Callable[[Phase], None],
         on_pings_passed: PingsPassed | None = None,
+        memory: MemoryListener | None = None,
     ) -> None:
         self.hypervisor = hypervisor
         self.identity = Identity()
         self.exit_reason: str | None = None
         self._connect_to = connect
+        self._memory = memory
         self._clock = clock
         self._timers = timers
         self._context = context
@@ -102,6 +106,16 @@ class Member:
     def link(self) -> object:
         """The connection to the server that it has now: another one after each loss; None without."""
         return self._wire
+
+    @property
+    def standing(self) -> str:
+        """Where the agent stands, in one word; see `Fleet.census`."""
+        if self.exit_reason is not None:
+            return "refused"
+        phase = self._agent.phase
+        if phase in (Phase.STOPPED, Phase.WAITING):
+            return str(phase.value)
+        return "ready" if self.is_ready else "connecting"
 
     @property
     def host_id(self) -> int | None:
@@ -348,7 +362,10 @@ class Member:
             return
         wire = Wire(self, TlsLink(False, self._context))
         try:
-            await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
+            if self._memory is not None:
+                await self._memory.connect(lambda: wire)
+            else:
+                await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except asyncio.CancelledError:
             wire.secured_or_lost()
             raise
@@ -490,7 +507,8 @@ class Member:
         name = simple_name(command)
         try:
             if name in ENDABLE:
-                return await self._run_endable(command, name)
+                with self.hypervisor.storage.in_use(pools_in_use(command)):
+                    return await self._run_endable(command, name)
             return await self._run_plain(command, name)
         except Exception as error:
             logger.exception("%s: %s failed", self.name, simple_name(command))

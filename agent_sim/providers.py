@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
@@ -262,11 +263,14 @@ class SteeredTimers(Timers):
         pass_over: Callable[[float], float] | None = None,
     ) -> Timer:
         """See Timers."""
-        loop, timer = asyncio.get_running_loop(), Timer(due_s, callback)
+        loop, timer, thread_id = asyncio.get_running_loop(), Timer(due_s, callback), threading.get_ident()
 
         def fire(hold: WorkInHand) -> None:
             try:
-                loop.call_soon_threadsafe(self._run, timer, hold)
+                if threading.get_ident() == thread_id:  # the loop moved the clock itself: it need not be woken
+                    loop.call_soon(self._run, timer, hold)
+                else:
+                    loop.call_soon_threadsafe(self._run, timer, hold)
             except RuntimeError:  # the loop has ended
                 hold.end()
 

@@ -42,7 +42,7 @@ class Space:
     capacity_bytes: int
     used_before_bytes: int = 0
     _count: _Count | None = field(default=None, init=False, repr=False)
-    _real_folders: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
+    _real_folders: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _own_changes: dict[str, int] = field(default_factory=dict, init=False, repr=False)  # the last one by directory
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -74,12 +74,12 @@ class Space:
     def set_allocated(self, path: Path, allocated_bytes: int) -> None:
         """Say what an image that `write_image` made holds by now."""
         with self._lock:
-            set_allocated(path, allocated_bytes)
+            status = set_allocated(path, allocated_bytes)
             name = self._real(path)[1]
             known = self._count.sizes.get(name) if self._count is not None else None
             if self._count is not None and known is not None:
                 self._count.used_bytes += allocated_bytes - known[1]
-                self._count.sizes[name] = (_stamp(path.stat()), allocated_bytes)
+                self._count.sizes[name] = (_stamp(status), allocated_bytes)
 
     def write_text(self, path: Path, text: str) -> None:
         """Write a file of text."""
@@ -117,10 +117,11 @@ class Space:
 
     def _real(self, path: Path) -> tuple[str, str]:
         """The directory of a file in this space and the file in it, by their own names: each host has links to them."""
-        folder = self._real_folders.get(path.parent)
+        parent, _, name = str(path).rpartition("/")
+        folder = self._real_folders.get(parent)
         if folder is None:
-            folder = self._real_folders[path.parent] = os.path.realpath(path.parent)
-        return folder, f"{folder}/{path.name}"
+            folder = self._real_folders[parent] = os.path.realpath(parent)
+        return folder, f"{folder}/{name}"
 
     def _fresh(self) -> _Count | None:
         count = self._count
@@ -169,6 +170,6 @@ def _stamp(status: os.stat_result) -> tuple[int, int, int]:
 
 def _changed_ns(folder: str) -> int:
     try:
-        return Path(folder).stat().st_mtime_ns
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116 - asked often, and making a Path costs more than asking
     except FileNotFoundError:
         return 0

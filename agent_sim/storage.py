@@ -7,9 +7,12 @@ has free is its capacity less what was used from the start, less what the images
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -18,6 +21,8 @@ from agent_sim.errors import AgentFailure
 from agent_sim.host import GIB, CephPool, HostDescription, NfsExport
 from agent_sim.injection import FaultPort
 from agent_sim.space import Space
+
+logger = logging.getLogger(__name__)
 
 _DEFAULT_CAPACITY_BYTES = 1024 * GIB
 
@@ -105,6 +110,10 @@ def _clean(path: str) -> str:
     return "/" + "/".join(part for part in path.split("/") if part)
 
 
+def _folder(path: str) -> str:
+    return f"{path.rstrip('/')}/"
+
+
 @dataclass
 class Pool:
     """A libvirt storage pool on one host. `target` is the directory on the host; `space` None for RBD."""
@@ -173,6 +182,7 @@ class HostStorage:
         self._pools: dict[str, Pool] = {}
         self._references: dict[str, int] = {}
         self._by_uri: set[str] = set()
+        self._in_use: Counter[str] = Counter()
         for local in host.local_pools:
             directory = files.real(local.path)
             directory.mkdir(parents=True, exist_ok=True)
@@ -222,10 +232,13 @@ class HostStorage:
         pools = (pool for pool in self._pools.values() if pool.type == "NetworkFilesystem" and pool.mounted)
         return [(pool.host, pool.path) for pool in pools]
 
-    def add(self, pool_uuid: str, pool_type: str, host: str, path: str) -> Pool:
-        """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `."""
+    def add(self, pool_uuid: str, pool_type: str, host: str, path: str, *, mounts_again: bool = False) -> Pool:
+        """Create the pool or find it; raises AgentFailure with the text behind `Failed to create storage pool: `.
+
+        A pool that was unmounted cannot be mounted again unless `mounts_again` is set.
+        """
         known = self._pools.get(pool_uuid)
-        if known is not None:
+        if known is not None and (known.mounted or not mounts_again):
             if known.type == "NetworkFilesystem" and not known.mounted:
                 raise AgentFailure(f"libvirt failed to mount storage pool {pool_uuid} at {known.target}")
             return known
@@ -244,16 +257,31 @@ class HostStorage:
         self._pools[pool_uuid] = pool
         return pool
 
-    def unmount(self, pool_uuid: str) -> None:
-        """What ModifyStoragePoolCommand with `add` false does: NFS is unmounted, the libvirt pool stays."""
+    @contextmanager
+    def in_use(self, pool_uuids: Collection[str]) -> Iterator[None]:
+        """A program works in these pools as long as the block does: they cannot be unmounted (`target is busy`)."""
+        self._in_use.update(pool_uuids)
+        try:
+            yield
+        finally:
+            self._in_use.subtract(pool_uuids)
+
+    def unmount(self, pool_uuid: str, *, forced: bool = False) -> None:
+        """What ModifyStoragePoolCommand with `add` false does: NFS is unmounted, the libvirt pool stays.
+
+        One that a program works in stays mounted unless `forced`.
+        """
         pool = self._pools.get(pool_uuid)
+        if self._in_use[pool_uuid] and not forced:
+            logger.warning("umount: pool %s of %s is busy", pool_uuid, self._host.name)
+            return
         if pool is not None and pool.type == "NetworkFilesystem" and pool.mounted:
             self._files.real(pool.target).unlink(missing_ok=True)
             pool.mounted = False
 
     def delete(self, pool_uuid: str) -> None:
         """Remove the libvirt pool, unmounting NFS; nothing happens to the files, nor for an unknown pool."""
-        self.unmount(pool_uuid)
+        self.unmount(pool_uuid, forced=True)
         self._pools.pop(pool_uuid, None)
         self._references.pop(pool_uuid, None)
         self._by_uri.discard(pool_uuid)
@@ -271,9 +299,9 @@ class HostStorage:
 
     def pool_at(self, path: str) -> Pool | None:
         """The pool whose directory is `path` or holds it, None when no pool does."""
-        wanted = PurePosixPath(path)
-        candidates = [pool for pool in self._pools.values() if wanted.is_relative_to(pool.target) and pool.space]
-        return max(candidates, key=lambda pool: len(PurePosixPath(pool.target).parts), default=None)
+        wanted = f"{PurePosixPath(path)}/"
+        candidates = [pool for pool in self._pools.values() if wanted.startswith(_folder(pool.target)) and pool.space]
+        return max(candidates, key=lambda pool: len(_folder(pool.target)), default=None)
 
     def open_by_uri(self, uri: str) -> Pool:
         """Mount `nfs://host/path` as a temporary pool, or count one more reference; raises AgentFailure."""

@@ -1,24 +1,72 @@
 """cloudstack-mock: a CloudStack management server for testing VMware-to-KVM imports.
 
-`World` runs a whole world in this process; `ApiClient` calls any CloudStack API with a key pair.
+`activate` answers this process's own `requests`, `cloud` is a world on ports, and the pytest plugin has both as
+fixtures (docs/testing.md). `World` is what they are made of; `ApiClient` calls any CloudStack API with a key pair.
 """
 
-from mgmt.cli.client import ApiCallError, ApiClient
-from mgmt.config import ConfigError, Settings, load_settings
-from mgmt.embedded import StartError, World
-from mgmt.faults import ArmedFault, FaultRefusedError
-from mgmt.snapshots import Snapshot, SnapshotError
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cloudstack_mock._client import CloudStackClient, CloudStackError
+    from cloudstack_mock._cloud import Cloud, activate, cloud
+    from cloudstack_mock._leaks import LeakedError
+    from mgmt.cli.client import ApiCallError, ApiClient
+    from mgmt.config import ConfigError, Settings, load_settings
+    from mgmt.embedded import StartError, World
+    from mgmt.faults import ArmedFault, FaultRefusedError
+    from mgmt.snapshots import Snapshot, SnapshotError
+
+# Imported when they are used: whoever has the pytest plugin installed and does not use it pays nothing.
+_PLACES = {
+    "ApiCallError": "mgmt.cli.client",
+    "ApiClient": "mgmt.cli.client",
+    "ArmedFault": "mgmt.faults",
+    "Cloud": "cloudstack_mock._cloud",
+    "CloudStackClient": "cloudstack_mock._client",
+    "CloudStackError": "cloudstack_mock._client",
+    "ConfigError": "mgmt.config",
+    "FaultRefusedError": "mgmt.faults",
+    "LeakedError": "cloudstack_mock._leaks",
+    "Settings": "mgmt.config",
+    "Snapshot": "mgmt.snapshots",
+    "SnapshotError": "mgmt.snapshots",
+    "StartError": "mgmt.embedded",
+    "World": "mgmt.embedded",
+    "activate": "cloudstack_mock._cloud",
+    "cloud": "cloudstack_mock._cloud",
+    "load_settings": "mgmt.config",
+}
 
 __all__ = [
     "ApiCallError",
     "ApiClient",
     "ArmedFault",
+    "Cloud",
+    "CloudStackClient",
+    "CloudStackError",
     "ConfigError",
     "FaultRefusedError",
+    "LeakedError",
     "Settings",
     "Snapshot",
     "SnapshotError",
     "StartError",
     "World",
+    "activate",
+    "cloud",
     "load_settings",
 ]
+
+
+def __getattr__(name: str) -> object:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(place), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

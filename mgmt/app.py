@@ -14,6 +14,7 @@ from sqlalchemy import select
 from mgmt.agents.manager import AgentManager
 from mgmt.api.app import create_wsgi
 from mgmt.api.face import Face
+from mgmt.api.inprocess import InProcessServer
 from mgmt.api.server import HttpServer
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.catalogue import KnownCommands
@@ -31,10 +32,13 @@ from mgmt.jobs.runner import JobRunner
 from mgmt.life.hostlife import host_went_down
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.maintenance import HostMaintenance
+from mgmt.life.pool_maintenance import interrupted
+from mgmt.life.pool_mounts import PoolMounts
 from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
 from mgmt.profiles import PROFILES
+from mgmt.protocol.memory import MemoryListener
 from mgmt.providers import Providers
 from mgmt.quirks import Quirks
 from mgmt.store.database import Store
@@ -55,8 +59,9 @@ class ManagementServer:
 
     services: Services
     seed: Seed
-    http: HttpServer
+    http: HttpServer | InProcessServer
     agents: AgentManager
+    pool_mounts: PoolMounts
     forget_callers: Callable[[], None]  # for when other records are put into the store
     faces: dict[str, Face] = field(default_factory=dict)  # what else answers on its port, such as `/mock`
     left_since: object = None  # the mark of the surroundings, where they outlive servers
@@ -76,6 +81,7 @@ class ManagementServer:
         """Accept agents, run jobs and answer HTTP requests."""
         with self.services.store.session() as session:
             release_all(session)  # what a killed server's imports had claimed of resource limits
+            interrupted(session)
             for user_info in session.scalars(select(StoragePool.user_info).where(StoragePool.user_info.is_not(None))):
                 self.services.redactor.register(user_info)
                 self.services.redactor.register((user_info or "").partition(":")[2])
@@ -97,6 +103,7 @@ class ManagementServer:
         self.agents.stop()
         self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
+        self.pool_mounts.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 
@@ -108,13 +115,15 @@ def create_server(
     staging: StagingArea | None = None,
     host_setup: HostSetup | None = None,
     host_control: HostControl | None = None,
+    memory: MemoryListener | None = None,
 ) -> ManagementServer:
     """A management server that holds its ports but does not answer yet.
 
     `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one; `staging` is where the
     server reaches NFS storage, by default what the setting `nfs_root` says; `host_control` is what it can do with hosts
-    beside the agent wire, by default nothing. Raises PortTakenError,
-    mgmt.commands.stubs.StubError, mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
+    beside the agent wire, by default nothing. With `memory` there are no ports: agents of this process connect there,
+    and `http` is an InProcessServer. Raises PortTakenError, mgmt.commands.stubs.StubError,
+    mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
     """
     providers = providers or Providers()
     redactor = Redactor()
@@ -125,7 +134,7 @@ def create_server(
         staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
         store.claim()
-        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup)
+        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup, memory)
     except BaseException:
         store.close()
         raise
@@ -143,6 +152,7 @@ def _wire(
     vcenter_address: str | None,
     staging: StagingArea,
     host_setup: HostSetup | None,
+    memory: MemoryListener | None,
 ) -> ManagementServer:
     profile = PROFILES[settings.profile]
     declarations = all_declarations()
@@ -154,8 +164,9 @@ def _wire(
     global_settings = GlobalSettings(store, extensions=settings.extensions)
     import_queue = ImportQueue(import_limits(global_settings))
     global_settings.on_change.append(import_queue.refresh)
-    _require_free(settings.host, settings.port, "port", "the HTTP API")
-    _require_free(settings.host, settings.agent_port, "agent-port", "agents")
+    if memory is None:
+        _require_free(settings.host, settings.port, "port", "the HTTP API")
+        _require_free(settings.host, settings.agent_port, "agent-port", "agents")
     agents = AgentManager(
         store,
         providers,
@@ -166,6 +177,7 @@ def _wire(
         host=settings.host,
         port=settings.agent_port,
         stores_vddk_facts=profile.has_vddk,
+        memory=memory,
     )
     jobs = JobRunner(
         store,
@@ -201,9 +213,15 @@ def _wire(
     agents.on_host_down = partial(host_went_down, life)
     power = PowerSync(store, providers, global_settings, journal, services.vm_work.is_pending)
     agents.on_power_report = power.report
-    agents.on_host_up = services.cleanups.host_up
+    pool_mounts = PoolMounts(life)
+
+    def host_up(host_id: int) -> None:
+        services.cleanups.host_up(host_id)
+        pool_mounts.host_up(host_id)
+
+    agents.on_host_up = host_up
     wsgi = create_wsgi(services)
-    http = HttpServer(wsgi, settings.host, settings.port)
+    http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
     forget_callers = wsgi.extensions["dispatcher"].forget
     return ManagementServer(
         services=services,
@@ -212,6 +230,7 @@ def _wire(
         agents=agents,
         forget_callers=forget_callers,
         faces=wsgi.extensions["faces"],
+        pool_mounts=pool_mounts,
     )
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from mgmt.faults.meeting import meet
 from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
 from mgmt.life.hostsetup import Place
+from mgmt.protocol import inprocess
+from mgmt.protocol.memory import MemoryListener
 from mgmt.providers import Providers
 from mgmt.snapshots import Snapshot, SnapshotError
 from mgmt.store.seeding import read_seed
@@ -103,7 +106,8 @@ class World:
     """A server with the embedded parts that its settings ask for.
 
     Use as a context manager, or call `start()` and `stop()`. `on_progress` gets each step of a simulated conversion.
-    A `resettable` world keeps what it is after the start, for `reset`.
+    A `resettable` world keeps what it is after the start, for `reset`. One that is `in_memory` opens no ports: its
+    hosts and its vCenter are reached without sockets, by the same bytes, and `server.http.call` takes requests.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class World:
         *,
         on_progress: Callable[[ProgressEvent], None] | None = None,
         resettable: bool = False,
+        in_memory: bool = False,
     ) -> None:
         self.settings = settings
         self.providers = providers or Providers(clock=clock_of(settings))
@@ -127,6 +132,8 @@ class World:
         self._is_resettable = resettable or (settings.admin and settings.database.startswith("sqlite"))
         self._admin = self._admin_face() if settings.admin else None
         self._at_start: Snapshot | None = None
+        self._memory = MemoryListener((settings.host, settings.agent_port)) if in_memory else None
+        self._reachable = ExitStack()
 
     def _admin_face(self) -> AdminFace:
         from mgmt.admin import AdminFace
@@ -189,6 +196,7 @@ class World:
             staging=_FleetStaging(self) if has_hosts else None,
             host_setup=_FleetSetup(self) if has_hosts else None,
             host_control=_FleetControl(self) if has_hosts else None,
+            memory=self._memory,
         )
         server.services.faults = self.faults
         server.services.leaks.surroundings = self._surroundings()
@@ -212,12 +220,17 @@ class World:
         try:
             self.vcenter = VcenterSim(
                 inventory_file,
-                host=self.settings.host,
-                port=self.settings.vcenter_port,
+                host=self.settings.host if self._memory is None else inprocess.new_address(),
+                port=self.settings.vcenter_port if self._memory is None else inprocess.PORT,
                 clock=self.clock.virtual,
+                ids=self.providers.ids,
                 injector=self.faults,
+                listens=self._memory is None,
             )
             self.vcenter.start()
+            if self._memory is not None:
+                peer = inprocess.InProcessPeer(self.vcenter.exchange, self.vcenter.certificate_der)
+                self._reachable.enter_context(inprocess.reachable(self.vcenter.address[0], peer))
         except InventoryError as error:
             raise StartError(str(error)) from error
         except OSError as error:
@@ -232,9 +245,11 @@ class World:
         # Hosts outlive servers: whoever is told of something is looked up when it happens.
 
         def record_tool_run(run: ToolRun) -> None:
-            self.server.services.journal.record(
+            journal = self.server.services.journal
+            journal.record(
                 "tool",
                 run.argv[0],
+                correlation_id=journal.correlation_of(run.log_id),
                 host=run.host,
                 argv=list(run.argv),
                 exit_status=run.exit_status,
@@ -261,11 +276,13 @@ class World:
             work_dir=self._work_dir(),
             time_scale=self.settings.time_scale,
             clock=self.clock.virtual,
+            ids=self.providers.ids,
             on_pings_passed=lambda guid, states, last_s: self.server.agents.pings_passed(guid, states, last_s),
             on_progress=follow,
             on_tool_run=record_tool_run,
             repaired=self.server.services.quirks.absent,
             faults=self.faults,
+            memory=self._memory,
         )
         self.fleet.start()
         expected = [host.full_guid for host in hosts if not host.spare]
@@ -333,6 +350,7 @@ class World:
             self.fleet.stop()
         if self.vcenter is not None:
             self.vcenter.stop()
+        self._reachable.close()
         self.fleet = self._server = self.vcenter = None
         if self._own_work_dir is not None:
             shutil.rmtree(self._own_work_dir, ignore_errors=True)

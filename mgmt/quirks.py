@@ -36,6 +36,7 @@ TEMPORARY_MOUNT_LEFT = "temporary-mount-left"
 DOMAIN_XML_LEFT = "domain-xml-left"
 REMOTE_COPY_LEFT = "remote-copy-left"
 LOST_ANSWER_FILES_LEFT = "lost-answer-files-left"
+POOL_STAYS_UNMOUNTED = "pool-stays-unmounted"
 STOP_LEAVES_IMPORT = "stop-leaves-import"
 
 
@@ -183,6 +184,12 @@ KNOWN: Mapping[str, Defect] = {
     LOST_ANSWER_FILES_LEFT: Defect(
         "a host that loses its link during a conversion or a copy goes on, and nobody ever knows its files",
         "the host deletes what an answer that it cannot deliver tells of",
+        "-",
+    ),
+    POOL_STAYS_UNMOUNTED: Defect(
+        "a pool on NFS that its maintenance unmounted cannot be mounted again when that ends: the host forgets it only "
+        "after DeleteStoragePoolCommand, and cannot connect again",
+        "the host mounts it again",
         "-",
     ),
     STOP_LEAVES_IMPORT: Defect(

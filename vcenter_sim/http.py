@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
 import ssl
@@ -27,6 +28,7 @@ MAX_HEADER_BYTES = 65536
 HANDSHAKE_TIMEOUT_S = 10.0
 TRANSFER_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 1000.0  # longer than pyvmomi keeps pooled connections (900 s), so that it never meets a closed one
+MEMORY_PEER = ("127.0.0.1", 0)
 SOAP_PATHS = ("/sdk", "/sdk/", "/sdk/vimService")
 
 
@@ -328,3 +330,49 @@ class SoapServer(HTTPServer):
         deadline_s = clock.monotonic() + timeout_s
         for _, thread in connections:
             thread.join(max(0.0, deadline_s - clock.monotonic()))
+
+
+class _MemoryStream:
+    """As much of a socket as a connection asks for: it reads the requests, and keeps what is written."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = io.BytesIO(request)
+        self._written = _Kept()
+
+    def makefile(self, mode: str, buffering: int = -1) -> io.BytesIO:
+        return self._request if "r" in mode else self._written
+
+    def settimeout(self, timeout_s: float | None) -> None:
+        """Nothing is waited for."""
+
+    def setsockopt(self, level: int, option: int, value: object) -> None:
+        """There is nothing to tune."""
+
+    def do_handshake(self) -> None:
+        """There is no TLS."""
+
+    @property
+    def answer(self) -> bytes:
+        return self._written.content
+
+
+class _Kept(io.BytesIO):
+    content = b""
+
+    def close(self) -> None:
+        self.content = self.getvalue()
+        super().close()
+
+
+class _MemoryServer:
+    """What a connection knows of its server."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+
+def answer_in_memory(service: Service, request: bytes) -> bytes:
+    """The bytes that a connection answers those of requests with."""
+    stream = _MemoryStream(request)
+    _Handler(stream, MEMORY_PEER, _MemoryServer(service))  # type: ignore[arg-type]  # it asks no more of them
+    return stream.answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from vcenter_sim import building, certificate, hosts, saving
 from vcenter_sim.document import ExportFaults
 from vcenter_sim.exports import Exports
-from vcenter_sim.http import SoapServer
+from vcenter_sim.http import SoapServer, answer_in_memory
 from vcenter_sim.injection import FaultPort, Injection
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.methods import method_table
@@ -43,6 +44,7 @@ class VcenterSim:
     `username` and `password` replace those of the file. `certificate_dir` keeps the certificate over restarts.
     Raises InventoryError (file, place, reason) for a file that cannot be used. Objects live as long as this one:
     after `stop` a `start` serves the same inventory again, with all sessions gone, as a restarted vCenter would.
+    With `listens` False there is no port: see `exchange`.
     """
 
     def __init__(
@@ -59,9 +61,12 @@ class VcenterSim:
         session_idle_timeout_s: float = 1800.0,
         timings: Timings | None = None,
         injector: FaultPort | None = None,
+        listens: bool = True,
     ) -> None:
         self._host = host
         self._port = port
+        self._listens = listens
+        self._is_running = False
         self._clock = clock or RealClock()
         self._inventory, document = building.load(inventory_file, self._clock, ids or RandomIds())
         self._credentials = Credentials(username or document.username, password or document.password)
@@ -99,33 +104,48 @@ class VcenterSim:
 
     def start(self) -> None:
         """Listen and serve in daemon threads; raises OSError when the port is taken."""
-        if self._server is not None:
+        if self._is_running:
             raise RuntimeError("the vCenter stand-in runs already")
-        server = SoapServer((self._host, self._port), self._certificate.context, self._service)
+        server = None
+        if self._listens:
+            server = SoapServer((self._host, self._port), self._certificate.context, self._service)
         self._stopped.clear()
         self._scheduler.start()
-        self._server = server
-        self._port = server.server_address[1]
+        self._is_running = True
+        if server is not None:
+            self._server = server
+            self._port = server.server_address[1]
+            self._thread = threading.Thread(
+                target=server.serve_forever, args=(0.05,), name="vcenter-sim-accept", daemon=True
+            )
+            self._thread.start()
         self._exports.port = self._port
         self._exports.thumbprint = self._certificate.thumbprint_sha1
         hosts.publish_management_address(self._inventory, self._host)
-        self._thread = threading.Thread(
-            target=server.serve_forever, args=(0.05,), name="vcenter-sim-accept", daemon=True
-        )
-        self._thread.start()
-        log.info("vCenter stand-in listens on %s:%d", *self.address)
+        log.info("vCenter stand-in is at %s:%d", *self.address)
+
+    def exchange(self, request: bytes) -> bytes:
+        """The answer to the bytes of HTTP requests, as a client without a socket gets it; b"" for a hang-up.
+
+        Raises ConnectionRefusedError while it does not run.
+        """
+        if not self._is_running:
+            raise ConnectionRefusedError("the vCenter stand-in does not run")
+        return answer_in_memory(self._service, request)
 
     def stop(self) -> None:
         """End all sessions, connections and threads, within 2 seconds. Does nothing when it does not run."""
-        server, thread = self._server, self._thread
-        if server is None or thread is None:
+        if not self._is_running:
             return
+        server, thread = self._server, self._thread
+        self._is_running = False
         self._stopped.set()
         self._sessions.end_all()
         self._inventory.changed()
         self._scheduler.stop()
-        server.stop(STOP_TIMEOUT_S)
-        thread.join(STOP_TIMEOUT_S)
+        if server is not None and thread is not None:
+            server.stop(STOP_TIMEOUT_S)
+            thread.join(STOP_TIMEOUT_S)
         self._server = self._thread = None
 
     def __enter__(self) -> VcenterSim:
@@ -143,7 +163,7 @@ class VcenterSim:
     @property
     def running(self) -> bool:
         """Whether it serves."""
-        return self._server is not None
+        return self._is_running
 
     @property
     def username(self) -> str:
@@ -175,6 +195,11 @@ class VcenterSim:
     def certificate_pem(self) -> str:
         """The certificate, for clients that verify."""
         return self._certificate.pem
+
+    @property
+    def certificate_der(self) -> bytes:
+        """The certificate as TLS shows it."""
+        return ssl.PEM_cert_to_DER_cert(self._certificate.pem)
 
     @property
     def inventory(self) -> Inventory:

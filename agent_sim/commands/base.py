@@ -11,7 +11,16 @@ from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import Pool
 from agent_sim.toolchain.domain import disk_suffix
-from mgmt.protocol.commands import Answer, NfsTO, PrimaryDataStoreTO, VolumeObjectTO
+from mgmt.protocol.commands import (
+    Answer,
+    Command,
+    ConvertInstanceCommand,
+    CopyRemoteVolumeCommand,
+    ImportConvertedInstanceCommand,
+    NfsTO,
+    PrimaryDataStoreTO,
+    VolumeObjectTO,
+)
 from mgmt.protocol.records import DataStoreTO
 
 # Handlers take their own command class, which a common type cannot say
@@ -31,11 +40,27 @@ def open_temporary_pool(hypervisor: Hypervisor, location: DataStoreTO | None) ->
     if isinstance(location, NfsTO):
         return hypervisor.storage.open_by_uri(location._url or "")
     if isinstance(location, PrimaryDataStoreTO):
-        return hypervisor.storage.find(location.uuid or "")
+        pool = hypervisor.storage.find(location.uuid or "")
+        if not pool.mounted:
+            raise AgentFailure(f"Storage pool {pool.uuid} is not mounted at {pool.target}")
+        return pool
     raise AgentFailure(
         'Cannot invoke "com.cloud.agent.api.to.DataStoreTO.getUuid()" because "conversionTemporaryLocation" is null',
         java_class="java.lang.NullPointerException",
     )
+
+
+def pools_in_use(command: Command) -> list[str]:
+    """The pools by uuid that the copying programs of a command work in."""
+    if isinstance(command, CopyRemoteVolumeCommand):
+        return [command.storageFilerTO.uuid or ""] if command.storageFilerTO is not None else []
+    if not isinstance(command, ConvertInstanceCommand | ImportConvertedInstanceCommand):
+        return []
+    location = command.conversionTemporaryLocation
+    found = [location.uuid or ""] if isinstance(location, PrimaryDataStoreTO) else []
+    if isinstance(command, ImportConvertedInstanceCommand):
+        found += command.destinationStoragePools or []
+    return found
 
 
 def remove_converted(pool: Pool, convert_uuid: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent_sim.commands.base import API, HandlerTable
+from agent_sim.defects import POOL_STAYS_UNMOUNTED
 from agent_sim.errors import AgentFailure
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.storage import Pool
@@ -25,7 +26,13 @@ def _add(hypervisor: Hypervisor, filer: StorageFilerTO | None) -> Pool:
             'Cannot invoke "com.cloud.agent.api.to.StorageFilerTO.getUuid()" because the pool is null',
             java_class="java.lang.NullPointerException",
         )
-    return hypervisor.storage.add(filer.uuid or "", filer.type or "", filer.host or "", filer.path or "")
+    return hypervisor.storage.add(
+        filer.uuid or "",
+        filer.type or "",
+        filer.host or "",
+        filer.path or "",
+        mounts_again=POOL_STAYS_UNMOUNTED in hypervisor.repaired,
+    )
 
 
 async def modify_pool(hypervisor: Hypervisor, command: ModifyStoragePoolCommand) -> Answer:

@@ -36,6 +36,7 @@ class Invocation:
     limit_s: float | None = None
     disk: tuple[int, int] = (1, 1)
     password_file_mode: int | None = None
+    log_id: str = ""
 
     @classmethod
     def of(
@@ -65,7 +66,8 @@ class ToolRun:
 
     `duration_s` is in seconds of the time model. `shell_splice` tells that a shell would have read more than one
     command, or other words, out of an unquoted value. `password_file_mode` is the mode that CloudStack's agent would
-    have given the password file of the run (the one here is 0600); None without one.
+    have given the password file of the run (the one here is 0600); None without one. `log_id` is what the server wrote
+    into the context of the command that the tool ran for.
     """
 
     host: str
@@ -77,6 +79,7 @@ class ToolRun:
     output: tuple[str, ...]
     shell_splice: bool = False
     password_file_mode: int | None = None
+    log_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,7 @@ class Run:
                     tuple(self.lines[-_KEPT_LINES:]),
                     self.shell_splice,
                     self.invocation.password_file_mode,
+                    self._log_id,
                 )
             )
 

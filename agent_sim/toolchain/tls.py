@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from agent_sim.toolchain.vsphere import VcenterUnreachableError, split_address
+from mgmt.protocol import inprocess
 from mgmt.protocol.https import unverified_context
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -17,6 +18,9 @@ async def certificate_der(address: str) -> bytes:
     cancelled at any time, so it goes first.
     """
     host, port = split_address(address)
+    peer = inprocess.find(host.strip("[]"), port)
+    if peer is not None:
+        return peer.certificate_der
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             _, writer = await asyncio.open_connection(host.strip("[]"), port, ssl=unverified_context())

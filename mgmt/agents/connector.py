@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
@@ -33,6 +34,13 @@ class Connector:
     def __init__(self, core: Core, ssh_keys: tuple[str, str]) -> None:
         self._core = core
         self._ssh_keys = ssh_keys
+        self._admissions = 0
+        self._maintenance_news: dict[int, bool] = {}
+
+    def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
+        """A host's maintenance begins or ends: an agent that is being admitted may have read otherwise before."""
+        if self._admissions:
+            self._maintenance_news[host_id] = is_in_maintenance
 
     def startup_received(self, link: AgentLink, request: Request) -> None:
         """Answer a Startup request at once and begin to connect its host."""
@@ -48,14 +56,8 @@ class Connector:
         async with self._core.locks.held(host_key(startup.guid)):
             if link.closed:
                 return
-            try:
-                admitted = await self._core.db(admit, self._core.providers, commands, self._core.node_id)
-            except (Refusal, NoTransitionError) as refusal:
-                self._refuse(link, str(refusal))
-                return
-            except Exception:
-                logger.exception("admitting the agent at %s failed", link.peer)
-                self._refuse(link, "com.cloud.utils.exception.CloudRuntimeException: Unable to update on DB")
+            admitted = await self._admit(link, commands)
+            if admitted is None:
                 return
             before = admitted.previous_status
             self._core.trace.move(
@@ -77,6 +79,24 @@ class Connector:
             except Exception:
                 logger.exception("welcoming host %s failed", admitted.name)
                 await self._core.detach(attachment, Event.AGENT_DISCONNECTED, "the server failed")
+
+    async def _admit(self, link: AgentLink, commands: Sequence[Command]) -> Admitted | None:
+        """The host that the agent stands for; None when it was refused."""
+        self._admissions += 1
+        try:
+            admitted = await self._core.db(admit, self._core.providers, commands, self._core.node_id)
+            is_in_maintenance = self._maintenance_news.get(admitted.host_id, admitted.is_in_maintenance)
+            return replace(admitted, is_in_maintenance=is_in_maintenance)
+        except (Refusal, NoTransitionError) as refusal:
+            self._refuse(link, str(refusal))
+        except Exception:
+            logger.exception("admitting the agent at %s failed", link.peer)
+            self._refuse(link, "com.cloud.utils.exception.CloudRuntimeException: Unable to update on DB")
+        finally:
+            self._admissions -= 1
+            if not self._admissions:
+                self._maintenance_news.clear()
+        return None
 
     def _refuse(self, link: AgentLink, text: str) -> None:
         logger.warning("the agent at %s is refused: %s", link.peer, text)

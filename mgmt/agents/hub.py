@@ -100,6 +100,7 @@ class Hub:
 
     def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
         """Let an attached host have the few commands of maintenance only, or all again, as one that comes Up."""
+        self._connector.set_maintenance(host_id, is_in_maintenance)
         attachment = self.core.attached.get(host_id)
         if attachment is None:
             return

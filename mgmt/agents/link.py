@@ -55,7 +55,9 @@ class AgentLink(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.peer = f"{peer[0]}:{peer[1]}" if peer else "?"
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        wire = transport.get_extra_info("socket")
+        if wire is not None:  # a link in memory has none
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._line = self._timers.line(transport)
         self._handshake_timer = self._timers.call_later(
             self._handshake_timeout_s, self._handshake_too_slow, drives=False

@@ -28,6 +28,7 @@ from mgmt.clock import Hold, current_hold, hold
 from mgmt.errors import AgentUnavailableError, CommandAbandonedError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.journal import Journal
+from mgmt.protocol.memory import MemoryListener
 from mgmt.protocol.records import Answer, Command
 from mgmt.providers import Providers
 from mgmt.store.database import Store
@@ -53,7 +54,7 @@ class AgentManager:
     One thread with one event loop serves all links. `port` 0 lets the system choose, see `address`. `timer_poll_s` is
     how often (in real seconds) an injected clock is looked at. Set `on_power_report` to follow the VMs' power states,
     `on_host_up` to learn in the agents' thread, without waiting there, of each host that comes Up or leaves
-    maintenance.
+    maintenance. With `memory` no port is listened on: agents of this process connect there.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class AgentManager:
         ssl_dir: Path | None = None,
         timer_poll_s: float = 0.25,
         stores_vddk_facts: bool = True,
+        memory: MemoryListener | None = None,
     ) -> None:
         self.management_server_uuid = management_server_uuid
         self.on_power_report: PowerReport | None = None
@@ -82,6 +84,7 @@ class AgentManager:
         self._journal = journal
         self._node_id = node_id
         self._listen_on = (host, port)
+        self._memory = memory
         self._ssl_dir = ssl_dir
         self._timer_poll_s = timer_poll_s
         self._stores_vddk_facts = stores_vddk_facts
@@ -109,7 +112,7 @@ class AgentManager:
         if self._thread is not None:
             raise RuntimeError("the agent manager is started already")
         self._is_stopping = False
-        listener = self._open()
+        listener = self._open() if self._memory is None else None
         try:
             self._release_hosts()
             core = Core(
@@ -127,9 +130,13 @@ class AgentManager:
             )
             self._hub = Hub(core, tls_context(self._ssl_dir, self._providers.utcnow()), ssh_key_pair(), self.host_loads)
         except BaseException:
-            listener.close()
+            if listener is not None:
+                listener.close()
             raise
-        self._address = (str(listener.getsockname()[0]), int(listener.getsockname()[1]))
+        if self._memory is not None:
+            self._address = self._memory.address
+        elif listener is not None:
+            self._address = (str(listener.getsockname()[0]), int(listener.getsockname()[1]))
         listening = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(listener, listening), name="agents", daemon=True)
         self._thread.start()
@@ -409,27 +416,40 @@ class AgentManager:
             raise
         return listener
 
-    def _run(self, listener: socket.socket, listening: threading.Event) -> None:
+    def _run(self, listener: socket.socket | None, listening: threading.Event) -> None:
         try:
             with asyncio.Runner() as runner:
                 runner.run(self._serve(listener, listening))
         except Exception as failure:
             logger.exception("the agents' thread failed")
-            listener.close()
+            if listener is not None:
+                listener.close()
             self._start_failure = failure  # of use only while `start` still waits
         finally:
             self._loop = None
             listening.set()
 
-    async def _serve(self, listener: socket.socket, listening: threading.Event) -> None:
+    async def _serve(self, listener: socket.socket | None, listening: threading.Event) -> None:
         assert self._hub is not None
         self._loop = asyncio.get_running_loop()
         self._stop_wanted = asyncio.Event()
-        server = await self._loop.create_server(self._hub.new_link, sock=listener, backlog=BACKLOG)
+        close = await self._listen(listener, self._hub.new_link)
         try:
             self._hub.start()
             listening.set()
             await self._stop_wanted.wait()
         finally:
-            server.close()
+            close()
             await self._hub.stop()
+
+    async def _listen(
+        self, listener: socket.socket | None, new_link: Callable[[], asyncio.Protocol]
+    ) -> Callable[[], None]:
+        """Accept agents from now on; gives back what ends that."""
+        loop = asyncio.get_running_loop()
+        if listener is not None:
+            server = await loop.create_server(new_link, sock=listener, backlog=BACKLOG)
+            return server.close
+        assert self._memory is not None
+        self._memory.open(loop, new_link)
+        return self._memory.close

@@ -9,7 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from mgmt.protocol.commands import StartupRoutingCommand
@@ -22,8 +22,30 @@ DEFAULT_PLACE = "default"
 
 _ZONES, _PODS, _CLUSTERS, _HOSTS = Zone.__table__, Pod.__table__, Cluster.__table__, Host.__table__
 _DETAILS = HostDetail.__table__
-# Built once, and asked in one go: this is what agents send as a rule, hundreds of them at a time.
-_BY_NAMES = (
+# Built once, and asked in one go, for hundreds of agents come at a time: a name goes before a number.
+_ZONE = func.coalesce(
+    select(_ZONES.c.id)
+    .where(_ZONES.c.name == bindparam("zone_name"), _ZONES.c.removed.is_(None))
+    .order_by(_ZONES.c.id)
+    .limit(1)
+    .scalar_subquery(),
+    bindparam("zone_number"),
+)
+_OTHER_PODS = _PODS.alias()
+_POD = func.coalesce(
+    select(_OTHER_PODS.c.id)
+    .where(
+        _OTHER_PODS.c.name == bindparam("pod_name"),
+        _OTHER_PODS.c.zone_id == _ZONES.c.id,
+        _OTHER_PODS.c.removed.is_(None),
+    )
+    .order_by(_OTHER_PODS.c.id)
+    .limit(1)
+    .correlate(_ZONES)
+    .scalar_subquery(),
+    bindparam("pod_number"),
+)
+_PLACES = (
     select(
         _ZONES.c.id.label("zone_id"),
         _ZONES.c.local_storage_enabled,
@@ -35,18 +57,19 @@ _BY_NAMES = (
         _CLUSTERS.c.arch,
     )
     .where(
-        _ZONES.c.name == bindparam("zone_name"),
+        _ZONES.c.id == _ZONE,
         _ZONES.c.removed.is_(None),
         _PODS.c.zone_id == _ZONES.c.id,
-        _PODS.c.name == bindparam("pod_name"),
+        _PODS.c.id == _POD,
         _PODS.c.removed.is_(None),
-        _CLUSTERS.c.pod_id == _PODS.c.id,
-        _CLUSTERS.c.name == bindparam("cluster_name"),
         _CLUSTERS.c.removed.is_(None),
     )
-    .order_by(_ZONES.c.id, _PODS.c.id, _CLUSTERS.c.id)
+    .order_by(_CLUSTERS.c.id)
     .limit(1)
 )
+_IN_NAMED_CLUSTER = _PLACES.where(_CLUSTERS.c.name == bindparam("cluster_name"), _CLUSTERS.c.pod_id == _PODS.c.id)
+_IN_NUMBERED_CLUSTER = _PLACES.where(_CLUSTERS.c.id == bindparam("cluster_number"), _CLUSTERS.c.zone_id == _ZONES.c.id)
+_NO_NUMBER = -1
 _OTHER_OS = (
     select(_DETAILS.c.value)
     .join(_HOSTS, _HOSTS.c.id == _DETAILS.c.host_id)
@@ -82,18 +105,34 @@ def place_of(session: Session, providers: Providers, startup: StartupRoutingComm
 
     A cluster name that the pod does not have makes an empty cluster, which stays.
     """
-    place = _named(session, startup) or _searched(session, providers, startup)
+    place = _known(session, startup) or _searched(session, providers, startup)
     _check_cluster(session, startup, place)
     return place
 
 
-def _named(session: Session, startup: StartupRoutingCommand) -> Place | None:
-    """The place whose zone, pod and cluster have the very names that the agent sends."""
-    if startup.dataCenter == startup.pod == DEFAULT_PLACE or (startup.cluster or "").isdecimal():
+def _known(session: Session, startup: StartupRoutingCommand) -> Place | None:
+    """The place that an agent names, when all three are there by name or number."""
+    if startup.dataCenter == startup.pod == DEFAULT_PLACE:
         return None
-    names = {"zone_name": startup.dataCenter, "pod_name": startup.pod, "cluster_name": startup.cluster}
-    row = session.connection().execute(_BY_NAMES, names).first()
+    wanted: dict[str, str | int | None] = {
+        "zone_name": startup.dataCenter,
+        "zone_number": _number(startup.dataCenter),
+        "pod_name": startup.pod,
+        "pod_number": _number(startup.pod),
+    }
+    cluster_number = _number(startup.cluster)
+    if cluster_number == _NO_NUMBER:
+        statement = _IN_NAMED_CLUSTER
+        wanted["cluster_name"] = startup.cluster
+    else:
+        statement = _IN_NUMBERED_CLUSTER
+        wanted["cluster_number"] = cluster_number
+    row = session.connection().execute(statement, wanted).first()
     return None if row is None else Place(*row)
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else _NO_NUMBER
 
 
 def _searched(session: Session, providers: Providers, startup: StartupRoutingCommand) -> Place:

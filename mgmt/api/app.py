@@ -5,7 +5,9 @@ Upstream: client/.../ServerDaemon.java and Jetty (paths, methods, compression), 
 
 from __future__ import annotations
 
+import json
 import zlib
+from functools import partial
 from http import HTTPStatus
 
 from flask import Flask, Response, request
@@ -16,6 +18,7 @@ from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
 from mgmt.api.face import Face, respond
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
+from mgmt.commands import openapi
 from mgmt.commands.services import Services
 
 MIN_COMPRESSED_BYTES = 32
@@ -62,9 +65,16 @@ def create_wsgi(services: Services, *, session_timeout_s: float = DEFAULT_IDLE_T
             return respond(faces[prefix], prefix, request)
         return _respond(dispatcher)
 
+    if services.has_extensions:
+        app.add_url_rule(openapi.PATH, "openapi", partial(_openapi, services), methods=["GET"])
     for rule in ("/", "/<path:path>"):
         app.add_url_rule(rule, view_func=view, methods=_METHODS, provide_automatic_options=False)
     return app
+
+
+def _openapi(services: Services) -> Response:
+    document = openapi.openapi_document(services.commands.values(), release=services.cloudstack_version)
+    return Response(json.dumps(document), 200, [("Content-Type", "application/json")])
 
 
 def _respond(dispatcher: Dispatcher) -> Response:

@@ -13,8 +13,10 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, event, select
+from sqlalchemy.orm import Session
 
 from mgmt.commands.declaration import Caller
+from mgmt.inventory.permissions import Rules, rules_of
 from mgmt.providers import Clock
 from mgmt.store.database import Store
 from mgmt.store.models import Account, Domain, Role, User
@@ -22,18 +24,24 @@ from mgmt.store.rows import run, table_of
 
 MAX_AGE_S = 5.0
 _CHANGES_WATCHED_TABLE = re.compile(
-    r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+[`"]?(?:user|account|domain|roles)[`"]?\s', re.IGNORECASE
+    r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+[`"]?(?:user|account|domain|roles|role_permissions)[`"]?\s', re.IGNORECASE
 )
 _CHANGED = "mgmt.api.credentials.changed"
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user as the edge needs it. `is_enabled` is False when the user or its account is disabled or locked."""
+    """A user as the edge needs it. `is_enabled` is False when the user or its account is disabled or locked.
+
+    `rules` are those of a role that is no default one; `key_access` is what user or account say of API keys, None when
+    they leave it to the setting.
+    """
 
     caller: Caller
     secret_key: str | None
     is_enabled: bool
+    rules: Rules = ()
+    key_access: bool | None = None
 
     def __repr__(self) -> str:
         return f"Credentials(user={self.caller.username!r})"
@@ -57,6 +65,8 @@ def _credentials(column: str) -> Select[Any]:
         domain.c.uuid,
         domain.c.path,
         role.c.role_type,
+        role.c.id,
+        role.c.is_default,
     )
     more = (
         user.c.api_key,
@@ -64,18 +74,24 @@ def _credentials(column: str) -> Select[Any]:
         user.c.state,
         account.c.state,
         account.c.removed,
+        role.c.state,
+        user.c.api_key_access,
+        account.c.api_key_access,
     )
     wanted = (user.c[column] == bindparam("wanted"), user.c.removed.is_(None))
     return select(*caller, *more).select_from(joined).where(*wanted)
 
 
-def _made(row: Row[Any]) -> tuple[str | None, Credentials]:
+def _made(row: Row[Any], session: Session) -> tuple[str | None, Credentials]:
     """The user's API key as it is spelt, and the credentials."""
-    *caller, api_key, secret_key, state, account_state, account_removed = tuple(row)
+    *fields, api_key, secret_key, state, account_state, account_removed, role_state, of_user, of_account = tuple(row)
+    caller = Caller(*fields)
     return api_key, Credentials(
-        caller=Caller(*caller),
+        caller=caller,
         secret_key=secret_key,
-        is_enabled=state == "enabled" and account_state == "enabled" and account_removed is None,
+        is_enabled=(state, account_state, role_state, account_removed) == ("enabled", "enabled", "enabled", None),
+        rules=() if caller.has_default_role else rules_of(session, caller.role_id),
+        key_access=of_account if of_user is None else of_user,
     )
 
 
@@ -113,9 +129,9 @@ class CredentialCache:
         with self._store.session() as session:
             statement = _credentials("api_key" if key[0] == "key" else "id")
             user = run(session, statement, {"wanted": key[1]}).first()
-        if user is None:
-            return None
-        api_key, credentials = _made(user)
+            if user is None:
+                return None
+            api_key, credentials = _made(user, session)
         if key[0] == "key" and api_key != key[1]:
             return None  # a database may compare without case; an API key has one spelling
         with self._lock:

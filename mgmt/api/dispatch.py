@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from mgmt.api import errors
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
-from mgmt.api.credentials import CredentialCache
+from mgmt.api.credentials import CredentialCache, Credentials
 from mgmt.api.faultpoints import meet
 from mgmt.api.jobs import submit_job
 from mgmt.api.parameters import first_unprintable
@@ -24,6 +24,7 @@ from mgmt.api.sessions import COOKIE_AND_PARAMETER, SessionTable, session_key_is
 from mgmt.api.signature import expires_at, is_right
 from mgmt.api.web_session import KEY_COOKIE, CallSession
 from mgmt.clock import working
+from mgmt.commands.access import may_call
 from mgmt.commands.catalogue import AbsentCommand
 from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result, at_once
 from mgmt.commands.services import Services
@@ -46,7 +47,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_JSON_CONTENT_TYPE = "application/json; charset=UTF-8"
 JSON_CONTENT_TYPE = "application/json;charset=utf-8"
 XML_CONTENT_TYPE = "text/xml;charset=utf-8"
-ROOT_ADMIN_ROLE = "Admin"
 LOGIN = "login"
 LOGOUT = "logout"
 AUTHENTICATION_COMMANDS = frozenset({LOGIN, LOGOUT})
@@ -158,9 +158,10 @@ class Dispatcher:
             if command is None:
                 # upstream swallows the failure; the session lives on
                 return ApiAnswer(200, XML_CONTENT_TYPE, b"")
-            work.caller = self._session_caller(work)
+            credentials = self._session_credentials(work)
+            work.caller = credentials.caller
             work.session.refresh_cookie()
-            self._check_role(command, work.caller, shown_user_uuid=work.caller.user_uuid)
+            self._check_role(command, credentials, shown_user_uuid=work.caller.user_uuid)
         elif command in OPEN_COMMANDS and command in self._commands and not self._is_signed(work):
             return self._run(work, self._commands[command], NOBODY)
         else:
@@ -180,7 +181,7 @@ class Dispatcher:
             raise ServerApiError(UNSUPPORTED_ACTION_ERROR, text)
         return self._run(work, declaration, work.caller)
 
-    def _session_caller(self, work: _Work) -> Caller:
+    def _session_credentials(self, work: _Work) -> Credentials:
         session = work.session.current
         assert session is not None
         parameter = work.request.parameters.get(KEY_COOKIE)
@@ -192,7 +193,7 @@ class Dispatcher:
         if credentials is None or not credentials.is_enabled:
             work.session.drop()
             raise errors.unauthorized(errors.UNVERIFIED_SESSION)
-        return credentials.caller
+        return credentials
 
     def _is_signed(self, work: _Work) -> bool:
         return any(name.lower() == "signature" for name in work.request.parameters)
@@ -213,19 +214,24 @@ class Dispatcher:
             if expires is None or expires < self._services.providers.clock.now():
                 raise refused
         credentials = self._credentials.by_api_key(api_key)
-        if credentials is None or not credentials.is_enabled:
+        if credentials is None or not credentials.is_enabled or not self._may_use_keys(credentials):
             raise refused
         # A denied command is told even with a wrong signature; the user id in the text is a random one (a defect).
-        self._check_role(command, credentials.caller, shown_user_uuid=None)
+        self._check_role(command, credentials, shown_user_uuid=None)
         if not credentials.secret_key or not is_right(parameters, credentials.secret_key, signature):
             raise refused
         return credentials.caller
 
-    def _check_role(self, command: str, caller: Caller, *, shown_user_uuid: str | None) -> None:
-        if caller.role_type == ROOT_ADMIN_ROLE:
-            return
+    def _may_use_keys(self, credentials: Credentials) -> bool:
+        access = credentials.key_access
+        if access is None:
+            domain_id = credentials.caller.domain_id
+            return self._services.settings.get_bool("api.key.access", scope="Domain", scope_id=domain_id)
+        return access
+
+    def _check_role(self, command: str, credentials: Credentials, *, shown_user_uuid: str | None) -> None:
         known = self._known(command)
-        if known is None or caller.role_type not in known.roles:
+        if not may_call(credentials.caller, credentials.rules, command, () if known is None else known.roles):
             shown = shown_user_uuid or self._services.providers.ids.uuid()
             raise ServerApiError(
                 UNSUPPORTED_ACTION_ERROR,

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import tempfile
+import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
+from rich.console import Console
 
-from agent_sim.fleet import Fleet, generated_hosts, load_hosts
-from agent_sim.host import HostFileError
+from agent_sim.crowd import Crowd
+from agent_sim.fleet import Fleet, load_hosts
+from agent_sim.fleetprofile import FleetProfile, load_profile
+from agent_sim.host import HostDescription, HostFileError
+from mgmt.cli.fleet_run import FleetRun
+from mgmt.cli.openfiles import allow_open_files
 from mgmt.cli.serve import start_logging
 from mgmt.cli.signals import stop_signals
+from mgmt.providers import RealClock
 
 READY_TIMEOUT_S = 5.0
 
@@ -27,9 +36,12 @@ def _endpoint(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--connect", required=True, callback=_endpoint, help="HOST:PORT of the management server's agent port.")
 @click.option("--hosts", "hosts_file", type=click.Path(path_type=Path), help="YAML file that describes the hosts.")
 @click.option("--count", type=click.IntRange(1, 10_000), help="Connect that many generated hosts instead.")
-@click.option("--zone", default="1", show_default=True, help="Zone, by name or number, of generated hosts.")
-@click.option("--pod", default="1", show_default=True, help="Pod, by name or number, of generated hosts.")
-@click.option("--cluster", default="1", show_default=True, help="Cluster, by name or number, of generated hosts.")
+@click.option("--profile", "profile_file", type=click.Path(path_type=Path), help="YAML: what generated hosts are like.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Run the generated hosts in that many processes.")
+@click.option("--summary", "summary_file", type=click.Path(path_type=Path), help="Write the JSON summary here.")
+@click.option("--zone", help="Zone, by name or number, of generated hosts [1].")
+@click.option("--pod", help="Pod, by name or number, of generated hosts [1].")
+@click.option("--cluster", help="Cluster, by name or number, of generated hosts [1].")
 @click.option("--time-scale", default=1.0, show_default=True, help="How many times faster than real conversions run.")
 @click.option("--work-dir", type=click.Path(path_type=Path), help="Folder for the hosts' files [temporary].")
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -37,35 +49,76 @@ def agents(
     connect: tuple[str, int],
     hosts_file: Path | None,
     count: int | None,
-    zone: str,
-    pod: str,
-    cluster: str,
+    profile_file: Path | None,
+    workers: int | None,
+    summary_file: Path | None,
+    zone: str | None,
+    pod: str | None,
+    cluster: str | None,
     time_scale: float,
     work_dir: Path | None,
     log_level: str,
 ) -> None:
-    """Connect simulated KVM hosts to a management server, until SIGINT or SIGTERM."""
+    """Connect simulated KVM hosts to a management server, until SIGINT or SIGTERM.
+
+    With --profile or --workers a table of the hosts' states is shown meanwhile, and a JSON summary at the end
+    (docs/agents.md).
+    """
     if (hosts_file is None) == (count is None):
         raise click.UsageError("give either --hosts FILE or --count N")
+    if hosts_file is not None and (profile_file or workers or summary_file):
+        raise click.UsageError("--profile, --workers and --summary go with --count N")
     if time_scale <= 0:
         raise click.UsageError(f"--time-scale {time_scale}: expected a number greater than 0")
     start_logging(log_level)
     try:
-        hosts = (
-            load_hosts(hosts_file) if hosts_file else generated_hosts(count or 0, zone=zone, pod=pod, cluster=cluster)
+        profile = load_profile(profile_file) if profile_file else FleetProfile()
+        profile = replace(
+            profile, zone=zone or profile.zone, pod=pod or profile.pod, cluster=cluster or profile.cluster
         )
+        hosts = load_hosts(hosts_file) if hosts_file else profile.hosts(count or 0)
     except HostFileError as error:
         raise click.ClickException(str(error)) from error
+    allow_open_files()
     with ExitStack() as stack:
         folder = work_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cloudstack-mock-agents-")))
         folder.mkdir(parents=True, exist_ok=True)
         stopped = stack.enter_context(stop_signals())
-        fleet = Fleet(hosts, connect=connect, work_dir=folder, time_scale=time_scale)
-        stack.callback(fleet.stop)
-        fleet.start()
+        if profile_file or workers or summary_file:
+            crowd = Crowd(hosts, connect, folder, profile, workers=workers or 1, time_scale=time_scale)
+            _follow(crowd, hosts, profile, connect, stopped, summary_file)
+        else:
+            _serve(Fleet(hosts, connect=connect, work_dir=folder, time_scale=time_scale), hosts, connect, stopped)
+
+
+def _serve(fleet: Fleet, hosts: Sequence[HostDescription], connect: tuple[str, int], stopped: threading.Event) -> None:
+    fleet.start()
+    try:
         click.echo("{} hosts connect to {}:{}; stop with Ctrl-C".format(len(hosts), *connect))
         if fleet.wait_until_ready(READY_TIMEOUT_S):
             click.echo(f"all {len(hosts)} hosts are welcome")
         elif not stopped.is_set():
             click.echo(f"not all hosts were welcome within {READY_TIMEOUT_S:g} s; they go on trying", err=True)
         stopped.wait()
+    finally:
+        fleet.stop()
+
+
+def _follow(
+    crowd: Crowd,
+    hosts: Sequence[HostDescription],
+    profile: FleetProfile,
+    connect: tuple[str, int],
+    stopped: threading.Event,
+    summary_file: Path | None,
+) -> None:
+    run = FleetRun(crowd, profile, [host.name for host in hosts], RealClock(), Console())
+    crowd.start()
+    try:
+        click.echo("{} hosts connect to {}:{}; stop with Ctrl-C".format(len(hosts), *connect))
+        run.follow(stopped, lambda took_s: click.echo(f"all {len(hosts)} hosts are welcome after {took_s:.1f} s"))
+    except ChildProcessError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        crowd.stop()
+    run.tell(summary_file)

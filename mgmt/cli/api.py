@@ -6,14 +6,19 @@ import json
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import click
+import requests
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mgmt.cli.client import ApiCallError, ApiClient
+from mgmt.cli.completion import complete_command, complete_parameter
+from mgmt.cli.exchanges import Recorder
 from mgmt.cli.import_bars import ImportBars
+from mgmt.cli.output import print_answer
 from mgmt.cli.profiles import server_options
 from mgmt.fixtures import fixtures_dir
 
@@ -22,24 +27,47 @@ NAME_REFUSED = (401, 432)  # what signed callers and sessions get for a name tha
 
 
 @click.command()
-@click.argument("command")
-@click.argument("parameters", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("command", shell_complete=complete_command)
+@click.argument("parameters", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_parameter)
 @server_options
+@click.option(
+    "--output",
+    "-o",
+    "form",
+    type=click.Choice(["json", "table", "csv", "xml"]),
+    default="json",
+    show_default=True,
+    help="How to print the answer; xml is the server's own, and waits for no job.",
+)
+@click.option("--columns", metavar="NAME,...", help="The fields that a table or CSV shows.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append each exchange to this file as a line of JSON, without secrets.",
+)
 @click.option("--no-wait", is_flag=True, help="Print the job id of an asynchronous command instead of its result.")
 def api(
     command: str,
     parameters: tuple[str, ...],
     connect: Callable[[], ApiClient],
+    form: str,
+    columns: str | None,
+    record: Path | None,
     no_wait: bool,
 ) -> None:
-    """Send COMMAND with KEY=VALUE parameters, wait for its job and print the answer as JSON.
+    """Send COMMAND with KEY=VALUE parameters, wait for its job and print the answer.
 
     On a terminal an import shows its step and, from a server with --extensions, each disk's progress; an interrupt
     leaves it running and tells how to cancel it. An error answer goes to standard error, with exit status 1.
     """
     sent = _parameters(parameters)
     client = connect()
+    if record is not None:
+        client.on_exchange = Recorder(record, client.secret_key).record
     try:
+        if form == "xml":
+            _print_xml(client.exchange(command, sent, form="xml"))
+            return
         if no_wait:
             answer = client.send(command, sent)
         elif sys.stderr.isatty():
@@ -55,10 +83,13 @@ def api(
         raise SystemExit(1) from error
     finally:
         client.close()
-    if sys.stdout.isatty():
-        Console().print_json(data=answer)
-    else:
-        click.echo(json.dumps(answer, ensure_ascii=False))
+    print_answer(answer, form, columns.split(",") if columns else ())
+
+
+def _print_xml(answer: requests.Response) -> None:
+    click.echo(answer.text, err=not answer.ok)
+    if not answer.ok:
+        raise SystemExit(1)
 
 
 def _hint_at_name(command: str) -> None:

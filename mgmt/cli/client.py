@@ -46,6 +46,7 @@ class ApiClient:
     api_key: str
     secret_key: str = field(repr=False)
     clock: Clock = field(default_factory=RealClock)
+    on_exchange: Callable[[Mapping[str, str], requests.Response], None] | None = None
 
     def __post_init__(self) -> None:
         self._http = requests.Session()
@@ -60,14 +61,7 @@ class ApiClient:
 
     def send(self, command: str, parameters: Mapping[str, object]) -> Any:
         """The content of the answer's single key; raises ApiCallError for an error answer or none."""
-        sent = {name: _text(value) for name, value in parameters.items() if value is not None}
-        sent |= {"command": command, "apiKey": self.api_key, "response": "json"}
-        sent["signature"] = sign(sent, self.secret_key)
-        try:
-            answer = self._http.post(self.url, data=sent, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
-        except requests.RequestException as error:
-            # the request's parameters, which may hold a password, are in no part of this text
-            raise ApiCallError(f"no answer from {self.url}: {type(error).__name__}") from None
+        answer = self.exchange(command, parameters)
         try:
             body = answer.json()
             (content,) = body.values()
@@ -76,6 +70,20 @@ class ApiClient:
         if answer.status_code != 200 or "errorcode" in content:
             raise ApiCallError(f"{content.get('errorcode')}: {content.get('errortext')}", content)
         return content
+
+    def exchange(self, command: str, parameters: Mapping[str, object], *, form: str = "json") -> requests.Response:
+        """The answer as it came, an error too; `form` is json or xml. Raises ApiCallError when there is none."""
+        sent = {name: _text(value) for name, value in parameters.items() if value is not None}
+        sent |= {"command": command, "apiKey": self.api_key, "response": form}
+        sent["signature"] = sign(sent, self.secret_key)
+        try:
+            answer = self._http.post(self.url, data=sent, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+        except requests.RequestException as error:
+            # the request's parameters, which may hold a password, are in no part of this text
+            raise ApiCallError(f"no answer from {self.url}: {type(error).__name__}") from None
+        if self.on_exchange is not None:
+            self.on_exchange(sent, answer)
+        return answer
 
     def run(
         self,

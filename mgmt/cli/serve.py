@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mgmt.cli.collector import paused_collector
+from mgmt.cli.openfiles import allow_open_files
 from mgmt.cli.signals import stop_signals
 from mgmt.commands.stubs import StubError
 from mgmt.config import ConfigError, Settings, load_settings
@@ -81,6 +82,7 @@ def run(settings: Settings) -> None:
         world = World(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
+    allow_open_files()
     with stop_signals() as stopped:
         try:
             if settings.ready_file is not None:

@@ -28,6 +28,9 @@ MODULES: tuple[str, ...] = (
     "networks",
     "accounts",
     "users",
+    "account_admin",
+    "user_admin",
+    "roles",
     "installation",
     "vms",
     "volumes",
@@ -44,6 +47,7 @@ MODULES: tuple[str, ...] = (
     "unmanaged",
     "import_leaks",
     "simulator",
+    "journal",
 )
 
 

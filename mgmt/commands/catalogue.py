@@ -24,7 +24,9 @@ from mgmt.commands.declaration import (
     DOMAIN_ADMIN,
     RESOURCE_ADMIN,
     USER,
+    Create,
     Declaration,
+    EventSpec,
     Handler,
     Precheck,
 )
@@ -121,6 +123,21 @@ class Catalogue:
         if RESOURCE_ADMIN in (annotated or seen) or (annotated is None and DOMAIN_ADMIN in seen):
             allowed.add(RESOURCE_ADMIN)
         return tuple(role for role in (ADMIN, RESOURCE_ADMIN, DOMAIN_ADMIN, USER) if role in allowed)
+
+    def annotated_roles(self, command: str) -> tuple[str, ...] | None:
+        """The role types that a command's annotation names: what a role without a fitting rule may do.
+
+        None for a command that is not CloudStack's; no role type where the annotation names none.
+        """
+        entry = self.commands.get(command)
+        return None if entry is None else tuple(entry.get("roles") or ())
+
+    def default_rules(self) -> Mapping[str, tuple[str, ...]]:
+        """The rules of the default roles by their type: commands that they may call, `*` for the root admin."""
+        rules: dict[str, tuple[str, ...]] = {ADMIN: ("*",)}
+        for role in (RESOURCE_ADMIN, DOMAIN_ADMIN, USER):
+            rules[role] = tuple(name for name in sorted(self.commands) if role in self.roles(name))
+        return rules
 
     def params(self, command: str) -> type[Params]:
         """The parameter schema of a command, in the catalogue's order."""
@@ -245,6 +262,10 @@ class CatalogueDeclaration(Declaration):
         since: str | None = None,
         is_known: IsKnown | None = None,
         precheck: Precheck | None = None,
+        event: EventSpec | None = None,
+        job_instance_type: str | None = None,
+        job_instance_param: str | None = None,
+        create: Create | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "name": name,
@@ -255,6 +276,10 @@ class CatalogueDeclaration(Declaration):
             "since": since,
             "is_known": is_known,
             "precheck": precheck,
+            "event": event,
+            "job_instance_type": job_instance_type,
+            "job_instance_param": job_instance_param,
+            "create": create,
         }
         self.__dict__.update(given)
 
@@ -294,4 +319,8 @@ class CatalogueDeclaration(Declaration):
             since=self.since,
             is_known=is_known,
             precheck=self.precheck,
+            event=self.event,
+            job_instance_type=self.job_instance_type,
+            job_instance_param=self.job_instance_param,
+            create=self.create,
         )

@@ -40,6 +40,8 @@ class Caller:
     domain_uuid: str
     domain_path: str
     role_type: str
+    role_id: int = 0
+    has_default_role: bool = True
 
     @property
     def is_root_admin(self) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mgmt.commands.access import may_call
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Declaration, Listing, command
 from mgmt.commands.fields import ListOf, Out, Param, Params, Response, Str, Uuid
 from mgmt.errors import INTERNAL_ERROR, ServerApiError
+from mgmt.inventory.permissions import rules_of
 
-ROOT_ADMIN_ROLE = "Admin"
 NOT_FOUND_TEXT = "Api Discovery plugin was unable to find an api by that name or process any apis"
 
 JOB_ID = "id of the latest job that acts on the object"
@@ -82,7 +83,8 @@ class ApiDiscoveryResponse(Response):
 def list_apis(call: Call, bound: Bound) -> Listing:
     """All commands open to the caller, or the one that is named; there is no paging."""
     commands = call.services.commands
-    allowed = {name: each for name, each in commands.items() if _may_use(call.caller.role_type, each)}
+    rules = () if call.caller.has_default_role else rules_of(call.db, call.caller.role_id)
+    allowed = {name: each for name, each in commands.items() if may_call(call.caller, rules, name, each.roles)}
     name = bound["name"]
     if name is not None:
         allowed = {name: allowed[name]} if name in allowed else {}
@@ -91,10 +93,6 @@ def list_apis(call: Call, bound: Bound) -> Listing:
     relations = Relations(commands.values())
     items = [api_view(declaration, relations) for declaration in allowed.values()]
     return Listing(items, len(items))
-
-
-def _may_use(role_type: str, declaration: Declaration) -> bool:
-    return role_type == ROOT_ADMIN_ROLE or role_type in declaration.roles
 
 
 class Relations:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
-
 from sqlalchemy import select
 
-from mgmt.commands.catalogue import CatalogueDeclaration
-from mgmt.commands.declaration import Bound, Call, Handler, Item, Listing
+from mgmt.commands.catalogued import listed as catalogued
+from mgmt.commands.declaration import Bound, Call, Item, Listing
 from mgmt.commands.owned import DOMAIN_DETAILS, checked_details
 from mgmt.inventory import installation
-from mgmt.inventory.accounts import find_user_with_keys
 from mgmt.inventory.capacity import capacities
 from mgmt.inventory.domains import domain_views, find_children, find_domains
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.network_offerings import find_network_offerings, network_offering_view
+from mgmt.inventory.roles import role_view
 from mgmt.store.models import Cluster, Pod, Zone
 
-KEY_BYTES = 64
 CLOUDIAN_URL = "https://cmc.cloudian.com:8443/Cloudian/"
 REGION = {
     "id": 1,
@@ -27,17 +23,6 @@ REGION = {
     "gslbserviceenabled": True,
     "portableipserviceenabled": False,
 }
-
-
-def catalogued(
-    name: str, object_name: str, *, is_list: bool = True, since: str | None = None
-) -> Callable[[Handler], CatalogueDeclaration]:
-    """Declare a handler as API command `name`, with what the catalogue says of that."""
-
-    def declare(handler: Handler) -> CatalogueDeclaration:
-        return CatalogueDeclaration(name, handler, object_name=object_name, is_list=is_list, since=since)
-
-    return declare
 
 
 @catalogued("listDomains", "domain")
@@ -56,7 +41,7 @@ def list_domain_children(call: Call, bound: Bound) -> Listing:
 @catalogued("listRoles", "role", since="4.9.0")
 def list_roles(call: Call, bound: Bound) -> Listing:
     found, count = installation.find_roles(call.db, call.caller, bound, bound.paging)
-    return Listing([installation.role_view(role) for role in found], count)
+    return Listing([role_view(role) for role in found], count)
 
 
 @catalogued("listOsCategories", "oscategory")
@@ -142,19 +127,6 @@ def quota_is_enabled(call: Call, bound: Bound) -> Item:
     return Item({"isenabled": False})
 
 
-@catalogued("registerUserKeys", "userkeys", is_list=False)
-def register_user_keys(call: Call, bound: Bound) -> Item:
-    """New keys for a user; the old ones are gone at once."""
-    user = find_user_with_keys(call.db, call.caller, bound["id"])
-    user.api_key, user.secret_key = _new_key(call), _new_key(call)
-    call.services.redactor.register(user.secret_key)
-    return Item({"apikey": user.api_key, "secretkey": user.secret_key})
-
-
-def _new_key(call: Call) -> str:
-    return base64.urlsafe_b64encode(call.services.providers.random.randbytes(KEY_BYTES)).rstrip(b"=").decode("ascii")
-
-
 COMMANDS = (
     list_domains,
     list_domain_children,
@@ -169,5 +141,4 @@ COMMANDS = (
     list_network_offerings,
     cloudian_is_enabled,
     quota_is_enabled,
-    register_user_keys,
 )

@@ -29,6 +29,7 @@ def life_services_of(services: Services) -> LifeServices:
         redactor=services.redactor,
         agents=services.agents,
         work=services.vm_work,
+        quirks=services.quirks,
     )
 
 

@@ -77,6 +77,7 @@ class Services:
         self.imports.clear()
         self.import_traces.clear()
         self.vm_work.stopped_for_pool.clear()
+        self.vm_work.remounted_pools.clear()
         self.cleanups.reload()
 
     @property

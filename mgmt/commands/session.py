@@ -20,6 +20,7 @@ from mgmt.errors import ACCOUNT_ERROR, PARAM_ERROR, UNAUTHORIZED, ServerApiError
 from mgmt.inventory.lookup import find_internal_id
 from mgmt.inventory.passwords import verify_password
 from mgmt.inventory.scope import domain_text
+from mgmt.inventory.user_admin import note_wrong_password
 from mgmt.store.models import Account, Domain, User
 
 ROOT_PATH = "/"
@@ -76,14 +77,18 @@ def login(call: Call, bound: Bound) -> Fields:
     domain = _find_domain(call.db, bound)
     user = _find_user(call.db, str(bound["username"]), domain)
     if user is None or not verify_password(str(bound.get("password") or ""), user.password_hash):
+        if user is not None:
+            note_wrong_password(call.db, user, call.services.settings.get_int("incorrect.login.attempts.allowed"))
+            call.db.commit()  # the refusal must not take the count back
         raise _refused(
             f"Failed to authenticate user {bound['username']} in domain {domain.id}; please provide valid credentials"
         )
-    if user.state != "enabled" or user.account.state != "enabled":
+    if user.state != "enabled" or user.account.state != "enabled" or user.account.role.state != "enabled":
         raise _refused(
             f"User {_user_account_text(user)}. (or their account) in domain {domain_text(domain)} is disabled/locked. "
             "Please contact the administrator."
         )
+    user.login_attempts = 0
     assert call.web is not None, "login comes over HTTP only"
     return Fields(_login_fields(call, user, call.web.begin(user.id)))
 

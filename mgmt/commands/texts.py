@@ -46,7 +46,11 @@ def _noun(parts: list[str]) -> str:
 def command(name: str) -> str:
     """What an API command does, in a sentence: `Lists vpn gateways.`"""
     verb, *rest = words(name)
-    return f"{_VERBS.get(verb, verb.capitalize())} {_noun(rest)}".rstrip() + "."
+    return f"{_VERBS.get(verb, _third_person(verb))} {_noun(rest)}".rstrip() + "."
+
+
+def _third_person(verb: str) -> str:
+    return verb.capitalize() + ("es" if verb.endswith(("s", "x", "ch", "sh")) else "s")
 
 
 def parameter(name: str, of_command: str) -> str:

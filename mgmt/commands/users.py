@@ -7,6 +7,7 @@ from mgmt.commands.fields import Boolean, Integer, Params, Str, Uuid
 from mgmt.commands.owned import AccountListParams
 from mgmt.commands.responses.account import RegisterResponse, UserResponse
 from mgmt.inventory.accounts import find_user_with_keys, find_users, user_view
+from mgmt.store.models import User
 
 
 class ListUsersParams(AccountListParams):
@@ -55,7 +56,16 @@ def list_users(call: Call, bound: Bound) -> Listing:
 def get_user_keys(call: Call, bound: Bound) -> Item:
     user = find_user_with_keys(call.db, call.caller, bound["id"])
     call.services.redactor.register(user.secret_key)
-    return Item({"apikey": user.api_key, "secretkey": user.secret_key, "apikeyaccess": True})
+    return Item({"apikey": user.api_key, "secretkey": user.secret_key, "apikeyaccess": key_access(call, user)})
+
+
+def key_access(call: Call, user: User) -> bool:
+    """Whether a user may sign with his keys: what he, his account or the setting of his domain says."""
+    for said in (user.api_key_access, user.account.api_key_access):
+        if said is not None:
+            return said
+    domain_id = user.account.domain_id
+    return call.services.settings.get_bool("api.key.access", scope="Domain", scope_id=domain_id)
 
 
 COMMANDS = (list_users, get_user_keys)

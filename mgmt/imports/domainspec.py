@@ -15,13 +15,12 @@ from mgmt.store.models import VmInstance, Volume
 VNC_PASSWORD_DETAIL = "kvm.vnc.password"
 
 
-def vm_spec(session: Session, vm_id: int) -> VirtualMachineTO:
+def vm_spec(session: Session, vm: VmInstance) -> VirtualMachineTO:
     """The VM with its disks and NICs; memory in bytes, speeds in MHz."""
-    vm = session.get_one(VmInstance, vm_id)
     machine = machine_to(vm, is_start=False)
     machine.vncPassword = machine.details.get(VNC_PASSWORD_DETAIL) if machine.details else None
     volumes = session.scalars(
-        select(Volume).where(Volume.vm_id == vm_id, Volume.removed.is_(None)).order_by(Volume.device_id)
+        select(Volume).where(Volume.vm_id == vm.id, Volume.removed.is_(None)).order_by(Volume.device_id)
     )
     machine.disks = [
         DiskTO(

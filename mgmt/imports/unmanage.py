@@ -141,8 +141,7 @@ def _unmanage(
     with services.store.session() as session:
         host = session.get(Host, keeper) if keeper is not None else None
         host_uuid = host.uuid if host else None
-        name = session.get_one(VmInstance, vm_id).display_name
-        _forget(services, session, vm_id)
+        name = _forget(services, session, _live_vm(session, vm_id))
     if host_uuid is not None:
         text = f"Successfully unmanaged Instance: {name} (ID: {vm.uuid}) on host ID: {host_uuid}"
         _event(services, requester, "Completed", "INFO", text, vm.uuid)
@@ -151,10 +150,16 @@ def _unmanage(
     return Unmanaged(host_uuid)
 
 
-def _candidate(session: Session, vm_id: int, host_id: int | None, forced: bool) -> Candidate:
+def _live_vm(session: Session, vm_id: int) -> VmInstance:
+    """The VM; it may go while its host is asked: a failing import takes its records back."""
     vm = get_live(session, VmInstance, vm_id)
     if vm is None:
         raise CloudRuntimeError("Could not find VM to unmanage, it is either removed or not existing VM", row="1.5-1")
+    return vm
+
+
+def _candidate(session: Session, vm_id: int, host_id: int | None, forced: bool) -> Candidate:
+    vm = _live_vm(session, vm_id)
     return Candidate(
         id=vm.id,
         uuid=vm.uuid,
@@ -184,7 +189,7 @@ def _persist(services: ImportServices, vm: Candidate) -> int:
     spec: VirtualMachineTO | None = None
     if vm.is_stopped_on_kvm:
         with services.store.session() as session:
-            spec = vm_spec(session, vm.id)
+            spec = vm_spec(session, _live_vm(session, vm.id))
     command = UnmanageInstanceCommand(instanceName=vm.instance_name, vm=spec, isConfigDriveAttached=vm.has_config_drive)
     answer = _send(services, host_id, command)
     if host_id is None or not isinstance(answer, UnmanageInstanceAnswer) or not answer.result:
@@ -209,18 +214,19 @@ def _send(services: ImportServices, host_id: int | None, command: Command) -> An
         return Answer(result=False, details=error.text)
 
 
-def _forget(services: ImportServices, session: Session, vm_id: int) -> None:
-    vm = session.get_one(VmInstance, vm_id)
+def _forget(services: ImportServices, session: Session, vm: VmInstance) -> str | None:
+    """Remove the VM's records; its display name."""
     now = services.providers.utcnow()
     keep_nics = services.settings.get_bool(PRESERVE_NICS_SETTING, scope="Zone", scope_id=vm.zone_id)
     for nic in vm.nics:
         if not keep_nics:
             nic.removed = nic.removed or now
-    for volume in session.scalars(select(Volume).where(Volume.vm_id == vm_id, Volume.removed.is_(None))):
+    for volume in session.scalars(select(Volume).where(Volume.vm_id == vm.id, Volume.removed.is_(None))):
         volume.state, volume.removed = "Expunged", now
         session.add(_usage(vm, "VOLUME.DELETE", volume.id, volume.name, services))
     vm.state, vm.removed = "Expunging", now
     session.add(_usage(vm, "VM.DESTROY", vm.id, vm.name, services))
+    return vm.display_name
 
 
 def _usage(vm: VmInstance, type_: str, resource_id: int, name: str, services: ImportServices) -> UsageEvent:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, cast, false, func, not_, select
-from sqlalchemy.orm import Session, contains_eager, joinedload
+from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, joinedload
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory.limits import GIB, STORAGE_TYPES, UNLIMITED, account_counts, account_limit
@@ -34,8 +34,9 @@ from mgmt.store.models import Account, Domain, User, VmInstance
 # The account and user that the server itself acts as; lists never show them.
 SYSTEM = "system"
 
-# Whether API keys are allowed: no account or user of this world says anything else than its parent.
+# Whether API keys are allowed, where an account or user leaves it to its parent.
 API_KEY_ACCESS = "INHERIT"
+_KEY_ACCESS = {None: API_KEY_ACCESS, True: "ENABLED", False: "DISABLED"}
 
 # The resource types of an account answer, with the start of their field names, in the order of recorded answers. None
 # stands for the two counts of VMs by state, which come among them.
@@ -84,8 +85,9 @@ def find_accounts(
             conditions.append(equals_ignoring_case(column, params[name]))
     if params.get("keyword") is not None:
         conditions.append(any_like_keyword((Account.name, Account.state), params["keyword"]))
-    if params.get("iscleanuprequired") or not _has_api_key_access(params):
+    if params.get("iscleanuprequired"):
         conditions.append(false())
+    conditions += _with_key_access(Account.api_key_access, params)
     statement = (
         select(Account)
         .where(*conditions)
@@ -141,8 +143,13 @@ def _in_subtree(domain: Domain) -> ColumnElement[bool]:
     return Account.domain_id.in_(select(Domain.id).where(Domain.path.startswith(domain.path, autoescape=True)))
 
 
-def _has_api_key_access(params: Mapping[str, Any]) -> bool:
-    return (params.get("apikeyaccess") or API_KEY_ACCESS).upper() == API_KEY_ACCESS
+def _with_key_access(
+    column: InstrumentedAttribute[bool | None], params: Mapping[str, Any]
+) -> list[ColumnElement[bool]]:
+    wanted = params.get("apikeyaccess")
+    if not wanted:
+        return []
+    return [column.is_(value) for value, word in _KEY_ACCESS.items() if word == wanted.upper()] or [false()]
 
 
 def find_users(
@@ -187,10 +194,9 @@ def _user_filters(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     if params.get("keyword") is not None:
         columns = (User.username, User.firstname, User.lastname, User.email, User.state, Account.name)
         conditions.append(any_like_keyword((*columns, cast(Account.type, String)), params["keyword"]))
-    is_native = (params.get("usersource") or "native").lower() == "native"
-    if not (is_native and _has_api_key_access(params)):
+    if (params.get("usersource") or "native").lower() != "native":
         conditions.append(false())
-    return conditions
+    return conditions + _with_key_access(User.api_key_access, params)
 
 
 def find_user_with_keys(session: Session, caller: CallerLike, user_id: int) -> User:
@@ -235,7 +241,7 @@ def user_view(user: User, caller: CallerLike, *, in_list: bool) -> dict[str, Any
         "is2famandated": False,
     }
     if in_list and caller.account_type == ROOT_ADMIN:
-        view["apikeyaccess"] = API_KEY_ACCESS
+        view["apikeyaccess"] = _KEY_ACCESS[user.api_key_access]
     return view
 
 
@@ -259,7 +265,7 @@ def account_views(
             "user": [user_view(user, caller, in_list=False) for user in users[account.id]],
             "isdefault": account.is_default,
             "groups": [],
-            "apikeyaccess": API_KEY_ACCESS if caller.account_type == ROOT_ADMIN else None,
+            "apikeyaccess": _KEY_ACCESS[account.api_key_access] if caller.account_type == ROOT_ADMIN else None,
         }
         for account in accounts
     ]
@@ -276,6 +282,8 @@ def _account_identity(account: Account) -> dict[str, Any]:
         "domainid": account.domain.uuid,
         "domain": account.domain.name,
         "domainpath": shown_domain_path(account.domain.path),
+        "networkdomain": account.network_domain,
+        "accountdetails": account.details or None,
     }
 
 

@@ -62,16 +62,27 @@ def _conditions(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _reachable(session: Session, caller: CallerLike, domain_id: int) -> Domain:
+def live_domain(session: Session, domain_id: int, missing: str) -> Domain:
+    """The domain with this number; InvalidParameterValueError with the text `missing` when it is gone."""
     domain = session.get(Domain, domain_id)
     if domain is None or domain.removed is not None:
-        raise InvalidParameterValueError(f"Domain id={domain_id} doesn't exist")
+        raise InvalidParameterValueError(missing)
+    return domain
+
+
+def _reachable(session: Session, caller: CallerLike, domain_id: int) -> Domain:
+    domain = live_domain(session, domain_id, f"Domain id={domain_id} doesn't exist")
     check_domain_access(caller, domain)
     return domain
 
 
-def domain_views(session: Session, domains: Sequence[Domain], *, with_resources: bool) -> list[dict[str, Any]]:
-    """Domains as lists show them; what a domain uses is what its accounts and those of its sub-domains use."""
+def domain_views(
+    session: Session, domains: Sequence[Domain], *, with_resources: bool, in_list: bool = True
+) -> list[dict[str, Any]]:
+    """Domains as lists show them, or (not `in_list`) as the answers about one do.
+
+    What a domain uses is what its accounts and those of its sub-domains use.
+    """
     parents = {each.id: each for each in session.scalars(select(Domain).where(Domain.removed.is_(None)))}
     with_children = {each.parent_id for each in parents.values()}
     views = []
@@ -86,6 +97,8 @@ def domain_views(session: Session, domains: Sequence[Domain], *, with_resources:
             "parentdomainname": parent.name if parent else None,
             "haschild": domain.id in with_children,
             "path": shown_domain_path(domain.path),
+            "networkdomain": domain.network_domain,
+            "created": domain.created if in_list else None,
         }
         if with_resources:
             view["state"] = domain.state

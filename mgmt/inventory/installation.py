@@ -48,27 +48,14 @@ def find_roles(
     session: Session, caller: CallerLike, params: Mapping[str, Any], paging: Window
 ) -> tuple[list[Role], int]:
     """The page of roles; only a root admin sees those of root admins."""
-    conditions = _matching(Role, params)
+    conditions = [*_matching(Role, params), Role.removed.is_(None)]
     if caller.account_type != ROOT_ADMIN:
-        conditions.append(Role.role_type != "Admin")
+        conditions += [Role.role_type != "Admin", Role.is_public.is_(True)]
     if params["type"] is not None:
         conditions.append(equals_ignoring_case(Role.role_type, params["type"]))
-    if params["state"] is not None and params["state"].lower() != "enabled":
-        return [], 0
+    if params["state"] is not None:
+        conditions.append(equals_ignoring_case(Role.state, params["state"]))
     return page(session, select(Role).where(*conditions).order_by(Role.id), paging)
-
-
-def role_view(role: Role) -> dict[str, Any]:
-    """A role as listRoles shows it."""
-    return {
-        "type": role.role_type,
-        "isdefault": role.is_default,
-        "state": "enabled",
-        "id": role.uuid,
-        "name": role.name,
-        "description": role.description,
-        "ispublic": True,
-    }
 
 
 def find_os_categories(

@@ -39,6 +39,7 @@ ENTITIES: Mapping[str, type[Entity]] = {
     "physicalnetwork": models.PhysicalNetwork,
     "pod": models.Pod,
     "role": models.Role,
+    "rolepermission": models.RolePermission,
     "serviceoffering": models.ServiceOffering,
     "storagepool": models.StoragePool,
     "template": models.Template,

@@ -20,6 +20,7 @@ from mgmt.life.ports import LifeServices
 from mgmt.life.start import Place, start_locked
 from mgmt.life.stop import stop_locked
 from mgmt.protocol.commands import ModifyStoragePoolCommand
+from mgmt.quirks import POOL_STAYS_UNMOUNTED
 from mgmt.store.models import StoragePool, VmInstance, Volume
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,16 @@ def enable_maintenance(services: LifeServices, pool_id: int) -> None:
         raise CloudRuntimeError(error.text) from error
     with services.store.session() as session:
         session.get_one(StoragePool, pool_id).status = "Maintenance"
+
+
+def interrupted(session: Session) -> None:
+    """A server that went away while it emptied pools: they are in ErrorInMaintenance, from where both ways are open.
+
+    Upstream: StorageManagerImpl.onManagementNodeLeft.
+    """
+    statement = select(StoragePool).where(StoragePool.status == "PrepareForMaintenance", StoragePool.removed.is_(None))
+    for pool in session.scalars(statement):
+        pool.status = "ErrorInMaintenance"
 
 
 def _empty(services: LifeServices, pool_id: int) -> None:
@@ -123,6 +134,12 @@ def cancel_maintenance(services: LifeServices, pool_id: int) -> None:
                 f"Resource [StoragePool:{pool_id}] is unreachable: Primary storage with id {pool_id} is not ready to "
                 f"complete migration, as the status is:{pool.status}"
             )
+        if not services.quirks.is_faithful(POOL_STAYS_UNMOUNTED):
+            # Before hosts are looked for: one that comes Up from now on is seen to by PoolMounts.
+            pool.status = "Up"
+            services.work.remounted_pools.add(pool_id)
+    with services.store.session() as session:
+        pool = session.get_one(StoragePool, pool_id)
         host_ids = [host.id for host in hosts_of_pool(session, pool, only_enabled=pool.scope == "ZONE")]
         mount = _command(pool, is_mount=True)
     for host_id in host_ids:

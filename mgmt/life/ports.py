@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mgmt.inventory.settings import GlobalSettings
@@ -10,6 +10,7 @@ from mgmt.life.work import VmWork
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol.records import Answer, Command
 from mgmt.providers import Providers
+from mgmt.quirks import Quirks
 from mgmt.store.database import Store
 
 
@@ -43,3 +44,4 @@ class LifeServices:
     redactor: Redactor
     agents: Agents
     work: VmWork
+    quirks: Quirks = field(default_factory=lambda: Quirks([]))

@@ -19,6 +19,7 @@ class VmWork:
         self._guard = threading.Lock()
         self._queues: dict[int, deque[threading.Event]] = {}
         self.stopped_for_pool: dict[int, list[int]] = {}  # VMs to start when a pool's maintenance ends
+        self.remounted_pools: set[int] = set()  # pools that a host may have missed the end of the maintenance of
 
     @contextmanager
     def on(self, vm_id: int) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 Kinds: `api` (an HTTP call), `job` (a job's change of state), `agent` (a command or answer on the agent wire),
 `vcenter` (a vCenter call), `tool` (a tool run reported by an embedded agent), `host` (a host's change of state),
-`import` (a step of an import).
+`import` (a step of an import), `fault` (a fault that a test armed).
 """
 
 from __future__ import annotations
@@ -91,6 +91,14 @@ class Journal:
         with self._lock:
             self._entries.clear()
             self._count = 0
+
+    def correlation_of(self, log_id: str) -> str | None:
+        """The newest correlation id that begins with `log_id`, which is all of it that agents get to see."""
+        if not log_id:
+            return None
+        with self._lock:
+            newest_first = (entry.correlation_id or "" for entry in reversed(self._entries))
+            return next((found for found in newest_first if found.startswith(log_id)), None)
 
     def listen(self, listener: Callable[[Entry], None]) -> Callable[[], None]:
         """Call `listener` for each new entry; returns the function that ends it."""

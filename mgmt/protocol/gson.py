@@ -95,6 +95,7 @@ def _write(value: object, parts: list[str]) -> None:
 def _writer_of(value: object) -> Callable[[Any, list[str]], None]:
     """The writer of a value whose very class has none: a record, a subclass, another mapping or sequence."""
     if isinstance(value, msgspec.Struct):
+        _WRITERS[type(value)] = _write_record  # classes of records are few, and live as long as the process
         return _write_record
     if isinstance(value, Mapping):
         return _write_mapping
@@ -134,12 +135,28 @@ def _write_record(record: msgspec.Struct, parts: list[str]) -> None:
     separator = ""
     for attribute, key, is_double in field_plan(type(record)):
         item = getattr(record, attribute)
-        if item is not None:
+        if item is None:
+            continue
+        # most fields are plain: these are written right here, for a call each costs more than all the rest
+        kind = type(item)
+        if kind is bool:
+            parts.append(f"{separator}{key}{'true' if item else 'false'}")
+        elif is_double:
+            parts.append(f"{separator}{key}{double_literal(float(item))}")
+        elif kind is int:
+            parts.append(f"{separator}{key}{item}")
+        elif kind is str:
+            parts.append(f"{separator}{key}{text_literal(item)}")
+        elif not item and kind in _EMPTY:
+            parts.append(f"{separator}{key}{_EMPTY[kind]}")
+        else:
             parts.append(separator + key)
-            _write(float(item) if is_double else item, parts)
-            separator = ","
+            _write(item, parts)
+        separator = ","
     parts.append("}" if wrapper is None else "}}")
 
+
+_EMPTY: dict[type, str] = {dict: "{}", list: "[]", tuple: "[]"}
 
 _WRITERS: dict[type, Callable[[Any, list[str]], None]] = {
     type(None): lambda _, parts: parts.append("null"),

@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from mgmt.providers import Providers
 from mgmt.store import images
@@ -27,6 +27,7 @@ from mgmt.store.claim import Claim, ClaimedError
 from mgmt.store.encryption import SecretBox, SecretError, install
 from mgmt.store.engines import open_engine, open_memory_engine
 from mgmt.store.models import SCHEMA_VERSION, SchemaVersion, VmwareDatacenter
+from mgmt.store.sessions import StoreSession
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,6 @@ class Store:
             self._make_private(self._file)
         self._shares_key = is_memory and encryption_key is None
         self._engine = self._open(parsed, is_durable=not is_memory)
-        self._new_session = sessionmaker(self._engine, expire_on_commit=False)
         self._is_untouched = is_memory
         key_file = None if is_memory or not self._is_sqlite else Path(f"{parsed.database}.key")
         try:
@@ -125,7 +125,7 @@ class Store:
         writer from the start: what it reads cannot be changed by another session before it writes.
         """
         self._is_untouched = False
-        with self._new_session() as session:
+        with StoreSession(self._engine) as session:
             try:
                 if exclusive and self._is_sqlite:
                     session.execute(text("BEGIN IMMEDIATE"))

@@ -30,4 +30,5 @@ def verify_password(password: str, password_hash: str) -> bool:
 
 
 def _digest(password: str, salt: bytes, rounds: int) -> bytes:
-    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    # HMAC fills a short key up with zeros: without a hash of its own, a password would pass with zeros behind it too
+    return hashlib.pbkdf2_hmac("sha256", hashlib.sha256(password.encode()).digest(), salt, rounds)

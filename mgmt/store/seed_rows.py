@@ -57,7 +57,7 @@ Entry = dict[str, Any]
 _NOT_YET = datetime(1970, 1, 1)
 _DATED_TABLES = tuple(
     Base.metadata.tables[model.__tablename__]
-    for model in (Account, User, Host, StoragePool, DiskOffering, ServiceOffering, Network, Template)
+    for model in (Domain, Account, User, Host, StoragePool, DiskOffering, ServiceOffering, Network, Template)
 )
 
 

@@ -76,10 +76,15 @@ class SettingDefinition:
 # These act at once.
 _DYNAMIC = """
 [Access / Account / AccountManager]
+api.key.access | true | boolean
+    Whether users may sign their calls with API keys, where user and account do not say
 enable.user.2fa | false | boolean
     Whether users may set up a second factor
 mandate.user.2fa | false | boolean
     Whether users must set up a second factor
+[Access / Account / ManagementServer]
+incorrect.login.attempts.allowed | 5 | integer
+    Wrong passwords in a row that disable a user, unless it is a root admin's; 0 or less: any number
 [Access / Account / QueryService]
 allow.user.view.all.domain.accounts | false | boolean
     Whether users see every account of their domain
@@ -302,6 +307,7 @@ _SCOPES: dict[str, tuple[str, ...]] = {
     "storage.overprovisioning.factor": ("StoragePool", "Zone"),
     "enable.kvm.host.auto.enable.disable": ("Cluster",),
     "indirect.agent.lb.check.interval": ("Cluster",),
+    "api.key.access": ("Domain",),
     "enable.user.2fa": ("Domain",),
     "mandate.user.2fa": ("Domain",),
     "allow.user.view.destroyed.vm": ("Account", "Domain"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
+from mgmt.protocol import inprocess
 from mgmt.protocol.https import unverified_context
 from mgmt.vmware.errors import VcenterError, transport_error
 from mgmt.vmware.link import DEFAULT_PORT, VcenterLink
@@ -36,9 +37,7 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: OnBytes) -> int:
     if parts.scheme != "https" or not parts.hostname:
         raise DownloadError(f"no HTTPS address: {url}")
     started, outcome = link.recorder.start(), "ok"
-    connection = http.client.HTTPSConnection(
-        parts.hostname, parts.port or DEFAULT_PORT, timeout=link.timeout_s, context=unverified_context()
-    )
+    connection = _connection(parts.hostname, parts.port or DEFAULT_PORT, link.timeout_s)
     try:
         target = quote(parts.path, safe="/%") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers={"Cookie": link.cookie, "Connection": "close"})
@@ -59,8 +58,15 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: OnBytes) -> int:
         link.recorder.end("GET", started, outcome)
 
 
+def _connection(host: str, port: int, timeout_s: float) -> http.client.HTTPConnection:
+    peer = inprocess.find(host, port)
+    if peer is not None:
+        return inprocess.InProcessConnection(host, port, peer)
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=unverified_context())
+
+
 def _cut(wire: socket.socket | None) -> None:
-    if wire is not None:
+    if isinstance(wire, socket.socket):  # a server of this process has answered whole
         with contextlib.suppress(OSError):  # it has ended by itself
             # not the TLS socket's own method: it would have the reader go on with what is encrypted
             socket.socket.shutdown(wire, socket.SHUT_RDWR)

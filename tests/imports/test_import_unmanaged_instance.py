@@ -442,6 +442,30 @@ def test_unmanage_stopped_vm(host_world: Any) -> None:
     assert kept(host_world, 999).row == "1.5-1"
 
 
+@pytest.mark.parametrize(
+    ("vm", "asked"), [("PowerOff", UnmanageInstanceCommand), ("PowerOn", PrepareUnmanageVMInstanceCommand)]
+)
+def test_1p5i1_removed_while_its_host_is_asked(host_world: Any, vm: str, asked: type) -> None:
+    """A VM whose records go while it is unmanaged, as those of a failing import, is one that was removed."""
+    vm_id = adopt(host_world, guest(powerState=vm))
+    answers = {
+        UnmanageInstanceCommand: UnmanageInstanceAnswer,
+        PrepareUnmanageVMInstanceCommand: (PrepareUnmanageVMInstanceAnswer),
+    }
+
+    def answer(_: Any) -> Any:
+        with host_world.services.store.session() as session:
+            session.delete(session.get_one(models.VmInstance, vm_id))
+        return answers[asked](result=True)
+
+    host_world.agents.script(asked, answer)
+    error = kept(host_world, vm_id)
+    assert (error.row, error.text) == (
+        "1.5-1",
+        "Could not find VM to unmanage, it is either removed or not existing VM",
+    )
+
+
 def test_unmanage_vm_without_host(host_world: Any) -> None:
     """A VM that never was on a host goes to the first usable one of its zone."""
     vm_id = host_world.run()

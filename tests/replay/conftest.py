@@ -46,6 +46,30 @@ class BareWorld:
         ((key, fields),) = json.loads(response.get_data()).items()
         return response.status_code, key, fields
 
+    def ok(self, name: str, /, *, who: str = "admin", **parameters: str) -> dict[str, Any]:
+        """The fields of an answer that is no error; of a job its result, once it is there."""
+        status, _, fields = self.answer(name, who=who, **parameters)
+        assert status == 200, fields
+        if "jobid" not in fields:
+            return fields
+        assert self.server.services.jobs.wait(fields["jobid"], 20)
+        _, _, job = self.answer("queryAsyncJobResult", who=who, jobid=fields["jobid"])
+        assert job["jobstatus"] == 1, job
+        return cast(dict[str, Any], job["jobresult"])
+
+    def refused(self, name: str, /, *, who: str = "admin", **parameters: str) -> tuple[int, str]:
+        """Code and text of an error; of a job the ones that it ended with."""
+        _, _, fields = self.answer(name, who=who, **parameters)
+        if "jobid" in fields:
+            assert self.server.services.jobs.wait(fields["jobid"], 20)
+            fields = self.answer("queryAsyncJobResult", who=who, jobid=fields["jobid"])[2]["jobresult"]
+        return fields["errorcode"], fields["errortext"]
+
+    def login(self, username: str, password: str, domain: str = "/") -> TestResponse:
+        """The answer to a login."""
+        given = {"command": "login", "username": username, "password": password, "domain": domain}
+        return self.client().post("/client/api?response=json", data=given)
+
 
 def open_world(settings: Settings, providers: Providers | None = None) -> Iterator[BareWorld]:
     """A bare world; its users all have keys."""
@@ -66,6 +90,14 @@ def open_world(settings: Settings, providers: Providers | None = None) -> Iterat
 def bare_world() -> Iterator[BareWorld]:
     """The lab as it starts; tests leave it as they found it."""
     yield from open_world(Settings(port=0, agent_port=0, agents="none", vcenter="none"))
+
+
+@pytest.fixture(scope="module")
+def own_world() -> Iterator[BareWorld]:
+    """A lab of one test module, which its tests may change; its jobs run."""
+    for world in open_world(Settings(port=0, agent_port=0, agents="none", vcenter="none")):
+        world.server.services.jobs.start()
+        yield world
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -129,13 +130,13 @@ class Operators(RuleBasedStateMachine):
     def enable_host(self, host: str, enabled: bool) -> None:
         self._step().enable_host(host, enabled)
 
-    @rule(host=hosts, maintained=st.booleans())
-    def maintain_host(self, host: str, maintained: bool) -> None:
-        self._step().maintain_host(host, maintained)
+    @rule(host=hosts, maintained=st.booleans(), wait=st.booleans())
+    def maintain_host(self, host: str, maintained: bool, wait: bool) -> None:
+        self._step().maintain_host(host, maintained, wait=wait)
 
-    @rule(pool=pools, maintained=st.booleans())
-    def maintain_pool(self, pool: str, maintained: bool) -> None:
-        self._step().maintain_pool(pool, maintained)
+    @rule(pool=pools, maintained=st.booleans(), wait=st.booleans())
+    def maintain_pool(self, pool: str, maintained: bool, wait: bool) -> None:
+        self._step().maintain_pool(pool, maintained, wait=wait)
 
     @rule(name=st.sampled_from(tuple(SETTINGS)), number=numbers)
     def configure(self, name: str, number: int) -> None:
@@ -165,14 +166,35 @@ def run_steps(
     Without `is_random` it is the same choices each time; how fast threads are differs all the same.
     """
 
+    found: list[BaseException] = []
+
     class Bound(Operators):
         def teardown(self) -> None:
-            super().teardown()
-            after_run()
+            error = sys.exc_info()[1]  # of the step before; hypothesis ends a run with errors of its own
+            if error is None or type(error).__module__.startswith("hypothesis"):
+                error = None
+                try:
+                    super().teardown()
+                    after_run()
+                except Exception as problem:
+                    error = problem
+            if error is not None:
+                found.append(error)
+                raise error
 
     Bound.soak = soak
+    try:
+        _run(Bound, steps, is_random=is_random)
+    except Exception as error:
+        # Hypothesis takes the same choices with another end for a mistake of the test, and does not tell the end.
+        raise (found[0] if found else error) from None
+    soak.come_to_rest()
+    soak.clear()
+
+
+def _run(machine: type[Operators], steps: int, *, is_random: bool) -> None:
     run_state_machine_as_test(
-        Bound,
+        machine,
         settings=settings(
             max_examples=max(1, steps // STEPS_A_RUN),
             stateful_step_count=STEPS_A_RUN,
@@ -183,5 +205,3 @@ def run_steps(
             suppress_health_check=list(HealthCheck),
         ),
     )
-    soak.come_to_rest()
-    soak.clear()

@@ -114,6 +114,7 @@ class SoakWorld:
         self._number = 0
         self._pending: list[tuple[str, str]] = []
         self._own_files: set[str] = set()
+        self._unmanaged: set[str] = set()
         self._tracebacks = _Tracebacks()
         logging.getLogger().addHandler(self._tracebacks)
         settings = Settings(
@@ -379,9 +380,8 @@ class SoakWorld:
         if not vms:
             return
         vm = vms[number % len(vms)]["id"]
-        volumes = self.call("listVolumes", listall=True, virtualmachineid=vm) or {}  # its import may just fail
         if self.run("unmanageVirtualMachine", id=vm) is not None:
-            self._own_files.update(volume["path"] for volume in volumes.get("volume", []) if volume.get("path"))
+            self._unmanaged.add(vm)
 
     def migrate(self, number: int, host: str) -> None:
         self.life(number, "migrateVirtualMachine", hostid=self._hosts[host])
@@ -434,22 +434,15 @@ class SoakWorld:
     def enable_host(self, name: str, enabled: bool) -> None:
         self.call("updateHost", id=self._hosts[name], allocationstate="Enable" if enabled else "Disable")
 
-    def maintain_host(self, name: str, maintained: bool) -> None:
-        """Change the record, as if no VM had to move; a host that connects in maintenance keeps to it."""
-        number = self._change(models.Host, self._hosts[name], resource_state="Maintenance" if maintained else "Enabled")
-        if not maintained:
-            self.world.server.agents.set_maintenance(number, False)
+    def maintain_host(self, name: str, maintained: bool, *, wait: bool = True) -> None:
+        """Prepare a host for maintenance, whose VMs then go in the background, or end its maintenance."""
+        command = "prepareHostForMaintenance" if maintained else "cancelHostMaintenance"
+        self.run(command, wait=wait, id=self._hosts[name])
 
-    def maintain_pool(self, name: str, maintained: bool) -> None:
-        """Change the record: there is no command for it."""
-        self._change(models.StoragePool, self._pools[name], status="Maintenance" if maintained else "Up")
-
-    def _change(self, model: Any, uuid: str, **values: Any) -> int:
-        with self.world.server.services.store.session() as session:
-            row = session.scalars(select(model).where(model.uuid == uuid)).one()
-            for name, value in values.items():
-                setattr(row, name, value)
-            return int(row.id)
+    def maintain_pool(self, name: str, maintained: bool, *, wait: bool = True) -> None:
+        """Put a pool into maintenance, which stops its VMs, or end that."""
+        command = "enableStorageMaintenance" if maintained else "cancelStorageMaintenance"
+        self.run(command, wait=wait, id=self._pools[name])
 
     def configure(self, name: str, number: int) -> None:
         values = SETTINGS[name]
@@ -471,22 +464,34 @@ class SoakWorld:
         self._slow_down(False)
         for host in HOSTS:
             self.fleet.revive(host)
-        for pool in POOLS:
-            self.maintain_pool(pool, False)
         for setting in SETTINGS:
             self.configure(setting, 0)
         members = [self.fleet.agent(host).hypervisor.host.full_guid for host in HOSTS]
         if not self.world.server.agents.wait_for_hosts_up(members, timeout_s=JOB_LIMIT_S):
             raise self.recent.failure("not all hosts come Up again")
-        for host in HOSTS:
-            self.maintain_host(host, False)
-            self.enable_host(host, True)
         for command, job_id in self._pending:
             self._result(command, job_id)
         self._pending.clear()
+        self._end_maintenance()
         self._until(lambda: not any(member.running_commands for member in self.fleet.agents), "hosts go on working")
         self._until(lambda: not self.world.server.services.cleanups.is_waiting(), "clean-ups do not end")
         self.check()
+
+    def _end_maintenance(self) -> None:
+        for host in self.get("listHosts", "host", type="Routing"):
+            if host["name"] in HOSTS and host["resourcestate"] not in ("Enabled", "Disabled"):
+                self.maintain_host(host["name"], False)
+        for pool in self.get("listStoragePools", "storagepool"):
+            if pool["state"] != "Up":
+                self.maintain_pool(pool["name"], False)
+        for name in HOSTS:
+            self.enable_host(name, True)
+        hosts = [host for host in self.get("listHosts", "host", type="Routing") if host["name"] in HOSTS]
+        stuck = [f"{host['name']} is {host['resourcestate']}" for host in hosts if host["resourcestate"] != "Enabled"]
+        pools = self.get("listStoragePools", "storagepool")
+        stuck += [f"{pool['name']} is {pool['state']}" for pool in pools if pool["state"] != "Up"]
+        if stuck:
+            raise self.recent.failure(f"maintenance does not end: {', '.join(stuck)}")
 
     def _until(self, holds: Callable[[], bool], otherwise: str) -> None:
         deadline = time.monotonic() + JOB_LIMIT_S
@@ -509,6 +514,7 @@ class SoakWorld:
     def check(self) -> None:
         """What must hold at rest."""
         self.look()
+        self._disown()
         problems = [f"leak: {leak}" for leak in self.leaks()]
         running = self.get("listImportVmTasks", "importvmtask", zoneid=self._zone, tasksfilter="running")
         problems += [f"task of {task['displayname']} stays Running" for task in running]
@@ -527,6 +533,14 @@ class SoakWorld:
             roots += [member.root / "tmp", member.root / "var/lib/libvirt/images"]
         roots.append(self.fleet.work_dir / "remote" / "192.0.2.60" / "tmp")
         return {entry.name for root in roots if root.is_dir() for entry in root.iterdir()}
+
+    def _disown(self) -> None:
+        """The files of VMs that were let go; an import that was under way then wrote its last ones afterwards."""
+        of_them = select(models.Volume.path).join(models.VmInstance, models.VmInstance.id == models.Volume.vm_id)
+        with self.world.server.services.store.session() as session:
+            paths = session.scalars(of_them.where(models.VmInstance.uuid.in_(self._unmanaged)))
+            self._own_files.update(path for path in paths if path)
+        self._unmanaged.clear()
 
     def _wrong_records(self) -> list[str]:
         problems = []

@@ -459,3 +459,28 @@ def test_a_link_lost_while_its_host_is_admitted_is_noticed(edge: Any, monkeypatc
     edge.wait_for_status("Alert")
     edge.agent().attach()
     edge.wait_for_status("Up")
+
+
+def test_maintenance_that_ends_while_its_host_is_admitted_does_not_stay(edge: Any, monkeypatch: Any) -> None:
+    """A link whose host was read in maintenance knows that it ended before the link was attached."""
+    edge.agent().attach()
+    edge.wait_for_status("Up")
+    edge.set_resource_state("Maintenance")
+    read, ended = threading.Event(), threading.Event()
+
+    def slow_admit(*arguments: Any) -> Any:
+        admitted = admit(*arguments)
+        read.set()
+        assert ended.wait(20)
+        return admitted
+
+    monkeypatch.setattr(connector, "admit", slow_admit)
+    agent = edge.agent()
+    agent.request(edge.startup())
+    assert read.wait(20)
+    edge.manager.set_maintenance(edge.host_id(), False)
+    ended.set()
+    agent.serve_until_ready()
+    edge.wait_for_status("Up")
+    assert SetHostParamsCommand in [type(command) for command in sent_commands(agent)]
+    assert not edge.manager._hub.core.attached[edge.host_id()].maintenance

@@ -6,7 +6,7 @@ Every entity has an internal number `id` and a public `uuid`; the API shows UUID
 
 from __future__ import annotations
 
-from mgmt.store.models.accounts import Account, Domain, ResourceReservation, Role, User
+from mgmt.store.models.accounts import Account, Domain, ResourceReservation, Role, RolePermission, User
 from mgmt.store.models.base import SCHEMA_VERSION, Base, Entity, Id, SchemaVersion
 from mgmt.store.models.configuration import Configuration, ScopedConfiguration
 from mgmt.store.models.infrastructure import (
@@ -54,6 +54,7 @@ __all__ = [
     "Pod",
     "ResourceReservation",
     "Role",
+    "RolePermission",
     "SchemaVersion",
     "ScopedConfiguration",
     "ServiceOffering",

@@ -17,6 +17,9 @@ class Domain(Entity, Base):
     level: Mapped[int] = mapped_column(default=0)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("domain.id"))
     state: Mapped[str] = mapped_column(default="Active")
+    network_domain: Mapped[str | None]
+    limits: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)  # what differs from the settings max.domain.*
+    created: Mapped[datetime | None]
     removed: Mapped[datetime | None]
 
 
@@ -26,6 +29,20 @@ class Role(Entity, Base):
     role_type: Mapped[str]  # Admin, ResourceAdmin, DomainAdmin, User
     description: Mapped[str | None]
     is_default: Mapped[bool] = mapped_column(default=True)
+    is_public: Mapped[bool] = mapped_column(default=True)
+    state: Mapped[str] = mapped_column(default="enabled")
+    removed: Mapped[datetime | None]
+
+
+class RolePermission(Entity, Base):
+    """One rule of a role that is no default one: the first whose `rule` fits a command decides."""
+
+    __tablename__ = "role_permissions"
+    role_id: Mapped[int] = mapped_column(ForeignKey("roles.id"), index=True)
+    rule: Mapped[str]  # a command's name, with `*` for any text
+    permission: Mapped[str]  # ALLOW or DENY
+    description: Mapped[str | None]
+    sort_order: Mapped[int] = mapped_column(default=0)
 
 
 class Account(Entity, Base):
@@ -39,6 +56,9 @@ class Account(Entity, Base):
     limits: Mapped[dict[str, int]] = mapped_column(
         JSON, default=dict
     )  # user_vm, cpu, memory, volume, primary_storage; -1 none
+    network_domain: Mapped[str | None]
+    api_key_access: Mapped[bool | None]  # None: what the setting says
+    details: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     created: Mapped[datetime]
     removed: Mapped[datetime | None]
     domain: Mapped[Domain] = relationship()
@@ -58,6 +78,8 @@ class User(Entity, Base):
     api_key: Mapped[str | None] = mapped_column(unique=True, index=True)
     secret_key: Mapped[str | None]
     is_default: Mapped[bool] = mapped_column(default=False)
+    api_key_access: Mapped[bool | None]  # None: what the account says
+    login_attempts: Mapped[int] = mapped_column(default=0)  # wrong passwords in a row
     created: Mapped[datetime]
     removed: Mapped[datetime | None]
     account: Mapped[Account] = relationship()

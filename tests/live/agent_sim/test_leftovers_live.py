@@ -15,6 +15,7 @@ from mgmt.protocol.commands import (
     CleanupConvertedInstanceDisksCommand,
     ConvertInstanceAnswer,
     CopyRemoteVolumeCommand,
+    ModifyStoragePoolCommand,
     StorageFilerTO,
 )
 
@@ -68,6 +69,38 @@ def test_temporary_mount_left(lab_with, is_repaired) -> None:
         assert lab.convert(vm, location=lab.secondary()).result is result
         assert kinds(lab).count(MOUNT) == (0 if is_repaired else 1)
     assert len(lab.hypervisor.storage.mounts()) == (1 if is_repaired else 2)
+
+
+@both_ways
+def test_pool_stays_unmounted(lab_with, is_repaired) -> None:
+    """A pool that was unmounted cannot be mounted again, or can, with its files."""
+    lab = lab_with(defects.POOL_STAYS_UNMOUNTED, is_repaired)
+    pool = StorageFilerTO(uuid=lab.primary().uuid, type="NetworkFilesystem", host="192.0.2.20", path="/export/primary")
+    assert lab.agent.ask(ModifyStoragePoolCommand(add=False, pool=pool))[0].result
+    again = lab.agent.ask(ModifyStoragePoolCommand(add=True, pool=pool))[0]
+    assert again.result is is_repaired
+    assert len(lab.hypervisor.storage.mounts()) == (1 if is_repaired else 0)
+
+
+def test_pool_in_use_stays_mounted(lab_with) -> None:
+    """A pool that virt-v2v writes into cannot be unmounted; one that is unmounted takes no conversion."""
+    lab = lab_with("", is_repaired=False)
+    pool = StorageFilerTO(uuid=lab.primary().uuid, type="NetworkFilesystem")
+    asked: list[str] = []
+
+    def unmount(event) -> None:
+        if not asked:
+            asked.append(event.vm)
+            lab.hypervisor.storage.unmount(pool.uuid)
+
+    lab.on_event = unmount
+    assert lab.convert("web01").result
+    assert asked
+    assert len(lab.hypervisor.storage.mounts()) == 1
+    assert lab.agent.ask(ModifyStoragePoolCommand(add=False, pool=pool))[0].result
+    assert lab.hypervisor.storage.mounts() == []
+    answer = lab.convert("web01")
+    assert f"Storage pool {pool.uuid} is not mounted at /mnt/{pool.uuid}" in answer.details
 
 
 @both_ways

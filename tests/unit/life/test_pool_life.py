@@ -8,18 +8,24 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from mgmt.commands.life_calls import life_services_of
 from mgmt.errors import (
     AgentUnavailableError,
     CloudRuntimeError,
     InvalidParameterValueError,
     ServerApiError,
+    ServerStoppingError,
 )
+from mgmt.life.pool_maintenance import interrupted
+from mgmt.life.pool_mounts import PoolMounts
 from mgmt.protocol import commands as wire
 from mgmt.protocol.records import Answer
+from mgmt.quirks import POOL_STAYS_UNMOUNTED
 from mgmt.store import models
 
 WORDS = re.compile(r"\w+")
 FAILED = "Failed to add data store: "
+YES = Answer(result=True)
 NO = Answer(result=False, details="no")
 SECRET = "AQBsecretOfTheCephUser=="
 
@@ -253,6 +259,37 @@ def test_maintenance_of_a_pool_stops_its_vms(life: Any) -> None:
     assert life.run("cancelStorageMaintenance", id=id_).fields["state"] == "Up"
     assert [command.add for command in life.agents.of(wire.ModifyStoragePoolCommand)[2:]] == [True, True]
     assert life.vm.state == "Running"
+
+
+def test_a_server_that_went_away_while_it_emptied_a_pool(life: Any) -> None:
+    """The pool is in ErrorInMaintenance then, and its maintenance can be ended."""
+    id_ = life.ids["pool"]
+    life.change(models.StoragePool, id_, status="PrepareForMaintenance")
+    with life.store.session() as session:
+        interrupted(session)
+    assert status(life) == "ErrorInMaintenance"
+    assert life.run("cancelStorageMaintenance", id=id_).fields["state"] == "Up"
+
+
+@pytest.mark.parametrize("is_repaired", [False, True], ids=["faithful", "repaired"])
+def test_a_host_that_misses_the_end_of_a_pools_maintenance(life: Any, is_repaired: bool) -> None:
+    """A host that is not Up just then never mounts the pool, or does when it comes Up."""
+    life.services.quirks.switch(POOL_STAYS_UNMOUNTED, is_faithful=not is_repaired)
+    id_ = life.ids["pool"]
+    life.run("enableStorageMaintenance", id=id_)
+    life.change(models.Host, life.ids["h2"], status="Connecting")
+    life.agents.sent.clear()
+    life.run("cancelStorageMaintenance", id=id_)
+    assert [host for host, _ in life.agents.sent] == [life.ids["h1"]]
+    mounts = PoolMounts(life_services_of(life.services))
+    for answer in (NO, AgentUnavailableError("gone"), ServerStoppingError("it stops"), YES):
+        life.agents.script(wire.ModifyStoragePoolCommand, answer)
+        life.agents.sent.clear()
+        mounts.host_up(life.ids["h2"])
+        mounts.join(10)
+        assert [host for host, _ in life.agents.sent] == ([life.ids["h2"]] if is_repaired else [])
+    mounts.host_up(999)
+    mounts.join(10)
 
 
 def test_maintenance_of_a_pool_that_fails(life: Any, refused: Any) -> None:

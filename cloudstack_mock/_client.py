@@ -1,0 +1,120 @@
+"""A caller of the API on `requests` for tests: any command as a method, jobs awaited, errors with their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import requests
+
+from mgmt.cli.client import sign
+
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 120.0
+_PENDING, _SUCCEEDED = 0, 1
+
+
+class CloudStackError(Exception):
+    """An error answer, or the failure of a job (`job_id` tells which)."""
+
+    def __init__(self, command: str, body: Mapping[str, Any], *, job_id: str | None = None) -> None:
+        self.command = command
+        self.errorcode: int | None = body.get("errorcode")
+        self.cserrorcode: int | None = body.get("cserrorcode")
+        self.errortext = str(body.get("errortext", ""))
+        self.body = dict(body)
+        self.job_id = job_id
+        number = "" if self.cserrorcode is None else f" (cserrorcode {self.cserrorcode})"
+        super().__init__(f"{command}: {self.errorcode}{number}: {self.errortext}")
+
+
+class CloudStackClient:
+    """Calls the API at `url` with a key pair.
+
+    `client.listHosts(type="Routing")` sends that command and returns what is in the answer; a command that is a job is
+    awaited, and its result returned. Truth values, lists and dicts are written as CloudStack reads them:
+    `nicnetworklist=[{"nic": ..., "network": ...}]`, `ids=[...]`, `details=[{"cpuNumber": 2}]`. `session` is the
+    `requests.Session` that is used. Raises CloudStackError, and requests' own exceptions where no answer comes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        secret_key: str,
+        *,
+        await_job: Callable[[str], None],
+        session: requests.Session | None = None,
+    ) -> None:
+        self.url = url
+        self.api_key = api_key
+        self.session = session or requests.Session()
+        self._secret_key = secret_key
+        self._await_job = await_job
+
+    def __repr__(self) -> str:
+        return f"CloudStackClient({self.url!r})"
+
+    def __getattr__(self, command: str) -> Callable[..., Any]:
+        if command.startswith("_"):
+            raise AttributeError(command)
+        return lambda **parameters: self.call(command, **parameters)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self.session.close()
+
+    def call(self, command: str, /, **parameters: Any) -> Any:
+        """What the answer to the command holds, that of its job where it is one."""
+        content = self._send(command, parameters)
+        if not (isinstance(content, dict) and "jobid" in content and set(content) <= {"jobid", "id"}):
+            return content
+        return self.result(str(content["jobid"]))
+
+    def start(self, command: str, /, **parameters: Any) -> str:
+        """Begin an asynchronous command and return the id of its job without waiting for it."""
+        return str(self._send(command, parameters)["jobid"])
+
+    def result(self, job_id: str) -> Any:
+        """The result of a job, awaited; raises CloudStackError when it failed."""
+        self._await_job(job_id)
+        job = self._send("queryAsyncJobResult", {"jobid": job_id})
+        if job["jobstatus"] == _SUCCEEDED:
+            return job["jobresult"]
+        if job["jobstatus"] == _PENDING:
+            raise RuntimeError(f"job {job_id} was to be ended and is not")
+        raise CloudStackError(str(job.get("cmd", "job")).rpartition(".")[2], job["jobresult"], job_id=job_id)
+
+    def _send(self, command: str, parameters: Mapping[str, Any]) -> Any:
+        sent = dict(written(parameters))
+        sent |= {"command": command, "apiKey": self.api_key, "response": "json"}
+        sent["signature"] = sign(sent, self._secret_key)
+        with self.session.post(self.url, data=sent, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer:
+            try:
+                (content,) = answer.json().values()
+            except (ValueError, AttributeError):
+                answer.raise_for_status()
+                raise
+        if answer.status_code != requests.codes.ok or (isinstance(content, dict) and "errorcode" in content):
+            raise CloudStackError(command, content)
+        return content
+
+
+def written(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The parameters as they travel; None is left out."""
+    for name, value in parameters.items():
+        if value is None:
+            continue
+        if isinstance(value, Mapping):
+            value = [value]
+        if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+            for index, item in enumerate(value):
+                yield from ((f"{name}[{index}].{key}", _text(entry)) for key, entry in item.items())
+        elif isinstance(value, list | tuple | set | frozenset):
+            yield name, ",".join(_text(item) for item in value)
+        else:
+            yield name, _text(value)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
