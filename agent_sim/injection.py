@@ -89,6 +89,16 @@ class ToolFaults:
         await self._wait()
         return duration_s * self._factor
 
+    @property
+    def hangs(self) -> bool:
+        """Whether the program does not go on any more: `passing` then never returns."""
+        return self._hangs
+
+    def stretched(self, duration_s: float) -> float:
+        """How long a piece of work really takes with what delays it, for a program that does not hang."""
+        delay_s, self._delay_s = self._delay_s, 0.0
+        return delay_s + duration_s * self._factor
+
     def printed(self, line: str) -> None:
         """A line was printed; a stage line is known without its time."""
         if not self._is_speaking:

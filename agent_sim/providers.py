@@ -201,6 +201,14 @@ class Timers:
         finally:
             timer.cancel()
 
+    async def follow(self, pauses: Iterator[float]) -> None:
+        """Wait as often and as long, in seconds, as `pauses` says; return at its end, and raise what it raises.
+
+        What `pauses` does between two of them happens in the loop's thread and must not wait.
+        """
+        for pause_s in pauses:
+            await self.sleep(pause_s)
+
     def spawn(self, label: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task that is work in hand until it ends."""
         return asyncio.get_running_loop().create_task(work)
@@ -276,6 +284,57 @@ class SteeredTimers(Timers):
 
         timer.clock_timer = self._steered.call_at(due_s, fire, drives=drives, pass_over=pass_over)
         return timer
+
+    async def follow(self, pauses: Iterator[float]) -> None:
+        """See Timers. When the loop's thread moves the clock, the next piece comes without a turn of the loop.
+
+        A copy stops dozens of times to tell how far it is: to wake its task for each would take longer than all else.
+        """
+        loop, thread_id, context = asyncio.get_running_loop(), threading.get_ident(), copy_context()
+        done: asyncio.Future[None] = loop.create_future()
+        timer: ClockTimer | None = None
+
+        def go_on() -> None:
+            nonlocal timer
+            try:
+                pause_s = context.run(next, pauses, None)
+            except Exception as error:
+                done.set_exception(error)
+                return
+            if pause_s is None:
+                done.set_result(None)
+            else:
+                timer = self._steered.call_at(self._steered.monotonic() + max(0.0, pause_s), fire)
+
+        def resume(hold: WorkInHand) -> None:
+            if done.done() or self._is_closed:
+                hold.end()
+                return
+            go_on()
+            if done.done():  # behind the task that this has woken
+                loop.call_soon(hold.end)
+            else:
+                hold.end()
+
+        def fire(hold: WorkInHand) -> None:
+            if threading.get_ident() == thread_id:
+                resume(hold)
+                return
+            try:
+                loop.call_soon_threadsafe(resume, hold)
+            except RuntimeError:  # the loop has ended
+                hold.end()
+
+        go_on()
+        try:
+            if done.done():
+                await done
+                return
+            with parked():
+                await done
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def spawn(self, label: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """See Timers."""

@@ -16,6 +16,7 @@ from mgmt.api.app import create_wsgi
 from mgmt.api.face import Face
 from mgmt.api.inprocess import InProcessServer
 from mgmt.api.server import HttpServer
+from mgmt.api.web_ui import WebUi
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.catalogue import KnownCommands
 from mgmt.commands.life_calls import life_services_of
@@ -220,7 +221,8 @@ def _wire(
         pool_mounts.host_up(host_id)
 
     agents.on_host_up = host_up
-    wsgi = create_wsgi(services)
+    ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
+    wsgi = create_wsgi(services, ui=ui, origins=settings.cors_origin)
     http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
     forget_callers = wsgi.extensions["dispatcher"].forget
     return ManagementServer(

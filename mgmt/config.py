@@ -23,7 +23,7 @@ ENVIRONMENT_PREFIX = "CLOUDSTACK_MOCK_"
 MIN_KEY_LENGTH = 16
 CLOCKS = ("real", "scaled", "manual", "automatic")
 _URL_PASSWORD = re.compile(r"(//[^:/]*:).*@")  # up to the last @: a password that is not encoded may hold one
-_OTHER_VARIABLES = frozenset({"config", "url", "api_key", "secret_key", "vcsim", "venv"})
+_OTHER_VARIABLES = frozenset({"config", "url", "api_key", "secret_key", "vcsim", "schemathesis", "venv"})
 
 
 class ConfigError(ValueError):
@@ -121,6 +121,13 @@ def _lines(value: object) -> tuple[str, ...]:
     return tuple(str(line).strip() for line in lines if str(line).strip())
 
 
+def _origins(value: object) -> tuple[str, ...]:
+    origins = _lines(value)
+    if not all(re.fullmatch(r"https?://[^/\s]+", origin) for origin in origins):
+        raise ValueError
+    return origins
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -131,6 +138,13 @@ def _switch(value: object) -> bool:
 
 def _path(value: object) -> Path:
     return Path(_text(value)) if not isinstance(value, Path) else value
+
+
+def _ui_folder(value: object) -> Path:
+    folder = _path(value)
+    if not (folder / "index.html").is_file():
+        raise ValueError
+    return folder
 
 
 def _key(value: object) -> str:
@@ -160,6 +174,18 @@ OPTIONS: tuple[Option, ...] = (
     Option("fault", "faults as NAME[,argument=value...]", _lines, "what goes wrong from the start: see docs/faults.md"),
     Option("fault_seed", "a whole number", _integer, "what decides about faults that have a probability"),
     Option("stubs", "the path of a folder", _path, "YAML files with answers of commands that are not simulated"),
+    Option(
+        "ui_dir",
+        "the folder of a built web UI, with an index.html in it",
+        _ui_folder,
+        "a built web UI, served at /client/ beside the API",
+    ),
+    Option(
+        "cors_origin",
+        "origins such as http://localhost:5050",
+        _origins,
+        "origins whose pages may call the API, for a UI on another port",
+    ),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
     Option("nfs_root", "the path of a folder", _path, "where NFS exports are mounted, as HOST/PATH, for OVF exports"),
@@ -202,6 +228,8 @@ class Settings:
     fault: tuple[str, ...] = field(default=())
     fault_seed: int = 0
     stubs: Path | None = None
+    ui_dir: Path | None = None
+    cors_origin: tuple[str, ...] = field(default=())
     ready_file: Path | None = None
     work_dir: Path | None = None
     nfs_root: Path | None = None

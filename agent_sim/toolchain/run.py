@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -106,7 +106,11 @@ class Bench:
 
     async def pause(self, duration_s: float) -> None:
         """Wait for the scaled part of `duration_s` seconds of the time model."""
-        await self.timers.sleep(0.0 if math.isinf(self.time_scale) else duration_s / self.time_scale)
+        await self.timers.sleep(self.scaled(duration_s))
+
+    def scaled(self, duration_s: float) -> float:
+        """The scaled part of `duration_s` seconds of the time model."""
+        return 0.0 if math.isinf(self.time_scale) else duration_s / self.time_scale
 
 
 class Run:
@@ -130,6 +134,21 @@ class Run:
             duration_s = await self.faults.passing(duration_s)
         self.elapsed_s += duration_s
         await self.bench.pause(duration_s)
+
+    async def follow(self, durations: Iterator[float]) -> None:
+        """Let model time pass again and again, as `durations` says; what it does in between must not wait."""
+        await self.bench.timers.follow(self._pauses(durations))
+        if self.faults is not None and self.faults.hangs:
+            await self.advance(0.0)
+
+    def _pauses(self, durations: Iterator[float]) -> Iterator[float]:
+        for duration_s in durations:
+            if self.faults is not None:
+                if self.faults.hangs:
+                    return
+                duration_s = self.faults.stretched(duration_s)
+            self.elapsed_s += duration_s
+            yield self.bench.scaled(duration_s)
 
     def knows(self, **facts: object) -> None:
         """Tell what the run works on, for faults that ask for it."""

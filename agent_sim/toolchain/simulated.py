@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from agent_sim.ledger import FILE
+from agent_sim.storage import Pool
 from agent_sim.toolchain.export import run_ovftool
-from agent_sim.toolchain.images import ImageError, read_image
+from agent_sim.toolchain.images import ImageError, ImageInfo, read_image
 from agent_sim.toolchain.interface import Invocation, Outcome, ToolNotFoundError
 from agent_sim.toolchain.options import UsageError, V2vOptions, password_options, read_options, read_shell_line
 from agent_sim.toolchain.run import Bench, Run, ToolFailure
@@ -109,6 +110,12 @@ class SimulatedToolchain:
             raise ToolFailure(f"qemu-img: Could not open '{source}': No such file or directory") from None
         pool = bench.storage.pool_at(destination)
         room = await bench.room(pool) if pool is not None else image.allocated_bytes
+        await run.follow(self._copying(run, image, pool, room))
+
+    def _copying(self, run: Run, image: ImageInfo, pool: Pool | None, room: int) -> Iterator[float]:
+        """The copy, part by part: how long each takes."""
+        bench = self._bench
+        source, destination = run.invocation.argv[-2:]
         path = bench.files.real(destination)
         phase = f"Copying {source.rpartition('/')[2]}"
         disk, disks = run.invocation.disk
@@ -116,7 +123,7 @@ class SimulatedToolchain:
         before = 0
         for part, (percent, done) in enumerate(run.parts(_COPY_STEPS, image.allocated_bytes, disk=disk)):
             if percent > 0:
-                await run.advance((done - before) / bench.model.copy_rate())
+                yield (done - before) / bench.model.copy_rate()
                 bench.grow_image(pool, path, image.virtual_size_bytes, min(done, room), is_first=part == 1)
                 if part == 1:
                     bench.note_file(path, FILE, destination)

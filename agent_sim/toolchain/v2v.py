@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from agent_sim.ledger import FILE
 from agent_sim.toolchain.domain import disk_suffix, write_domain_xml
@@ -263,18 +263,18 @@ def _announce(run: Run, machine: SourceMachine) -> None:
 async def _copy(
     run: Run, machine: SourceMachine, index: int, disk: SourceDisk, options: V2vOptions, *, from_ova: bool
 ) -> None:
-    bench, count = run.bench, len(machine.disks)
+    bench = run.bench
     output_dir, name = options.values["-os"], options.values.get("-on", machine.name)
     run.knows(vmdk=disk.file, disk_gib=disk.capacity_bytes / 1024**3)
     shown = f"{output_dir}/{name}-sd{disk_suffix(index)}"
     path = bench.files.real(shown)
     pool = bench.storage.pool_at(output_dir)
     room = await bench.room(pool) if pool is not None else disk.allocated_bytes
-    run.stage(f"Copying disk {index + 1}/{count}")
-    rest = list(run.parts(_COPY_STEPS, disk.allocated_bytes, disk=index + 1))
-    for part, (percent, done) in enumerate(rest):
-        bench.grow_image(pool, path, disk.capacity_bytes, min(done, room), is_first=part == 0)
-        if part == 0:
+    run.stage(f"Copying disk {index + 1}/{len(machine.disks)}")
+
+    def write(done: int, *, is_first: bool) -> None:
+        bench.grow_image(pool, path, disk.capacity_bytes, min(done, room), is_first=is_first)
+        if is_first:
             bench.note_file(path, FILE, shown)
         if done > room:
             raise failure(
@@ -282,6 +282,18 @@ async def _copy(
                 "qemu-nbd: Disconnect client, due to: Failed to send reply: Unable to write to socket: Broken pipe",
                 f"nbdcopy: write at offset {room}: No space left on device",
             )
+
+    await run.follow(_copying(run, machine, index, disk, write, from_ova=from_ova))
+
+
+def _copying(
+    run: Run, machine: SourceMachine, index: int, disk: SourceDisk, write: Callable[..., None], *, from_ova: bool
+) -> Iterator[float]:
+    """The copy of one disk, part by part: how long each takes."""
+    bench, count = run.bench, len(machine.disks)
+    rest = list(run.parts(_COPY_STEPS, disk.allocated_bytes, disk=index + 1))
+    for part, (percent, done) in enumerate(rest):
+        write(done, is_first=part == 0)
         run.progress(
             f"Copying disk {index + 1}/{count}",
             disk=index + 1,
@@ -295,7 +307,7 @@ async def _copy(
             # the OVF path reads the VMDK and writes the image: twice the data at the copy rate
             share = rest[part + 1][1] - done
             rate = bench.model.vddk_rate(bench.streams.count(machine.esxi_host))
-            await run.advance(2 * share / bench.model.copy_rate() if from_ova else share / rate)
+            yield 2 * share / bench.model.copy_rate() if from_ova else share / rate
 
 
 async def _finish(run: Run, machine: SourceMachine, options: V2vOptions) -> None:

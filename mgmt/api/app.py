@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -18,6 +19,7 @@ from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
 from mgmt.api.face import Face, respond
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
+from mgmt.api.web_ui import Origins, WebUi
 from mgmt.commands import openapi
 from mgmt.commands.services import Services
 
@@ -46,10 +48,18 @@ _SECURITY_HEADERS = [
 ]
 
 
-def create_wsgi(services: Services, *, session_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S) -> Flask:
-    """The application of one server. `session_timeout_s` is how long a login lives without a request.
+def create_wsgi(
+    services: Services,
+    *,
+    session_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
+    ui: WebUi | None = None,
+    origins: Sequence[str] = (),
+) -> Flask:
+    """The application of one server.
 
-    `extensions["faces"]` are the other faces on its port, by the first part of their paths (`/mock`).
+    `session_timeout_s` is how long a login lives without a request, `ui` what stands at `/client/`, `origins` the
+    origins whose pages may call the API. `extensions["faces"]` are the other faces on its port, by the
+    first part of their paths (`/mock`).
     """
     app = Flask("mgmt.api", static_folder=None)
     app.url_map.merge_slashes = False
@@ -63,8 +73,10 @@ def create_wsgi(services: Services, *, session_timeout_s: float = DEFAULT_IDLE_T
         prefix = "/" + path.partition("/")[0]
         if prefix in faces:
             return respond(faces[prefix], prefix, request)
-        return _respond(dispatcher)
+        return _respond(dispatcher, ui)
 
+    if origins:
+        app.after_request(Origins(origins).open)
     if services.has_extensions:
         app.add_url_rule(openapi.PATH, "openapi", partial(_openapi, services), methods=["GET"])
     for rule in ("/", "/<path:path>"):
@@ -77,7 +89,7 @@ def _openapi(services: Services) -> Response:
     return Response(json.dumps(document), 200, [("Content-Type", "application/json")])
 
 
-def _respond(dispatcher: Dispatcher) -> Response:
+def _respond(dispatcher: Dispatcher, ui: WebUi | None) -> Response:
     environ = request.environ
     method: str = environ["REQUEST_METHOD"]
     path: str = environ["PATH_INFO"]
@@ -87,6 +99,8 @@ def _respond(dispatcher: Dispatcher) -> Response:
         return _api(dispatcher, method, path)
     if path == CONTEXT:
         return _redirect(302, CONTEXT + "/")
+    if ui is not None and path.startswith(CONTEXT + "/"):
+        return ui.file(path.removeprefix(CONTEXT + "/")) or _html_error(404, path)
     if path == CONTEXT + "/":
         return Response(pages.START_PAGE, 200, [("Content-Type", "text/html"), _VARY])
     if path.startswith(CONTEXT + "/"):

@@ -78,7 +78,7 @@ def api(
         click.echo(json.dumps(error.body, indent=2, ensure_ascii=False) if error.body else str(error), err=True)
         if (error.body or {}).get("errorcode") in NAME_REFUSED:
             _hint_at_name(command)
-        if command == "importVm" and error.job_id is not None:
+        if command in ("importVm", "importUnmanagedInstance") and error.job_id is not None:
             _show_trace(client, error.job_id)
         raise SystemExit(1) from error
     finally:

@@ -73,6 +73,11 @@ _TOOLS: tuple[tuple[str, Callable[[], str | None], str], ...] = (
     ("go", lambda: _version_of("go", "version"), "building vcsim, the second vCenter of the tests"),
     ("cmk", lambda: _version_of("cmk", "version"), "CloudMonkey, CloudStack's command line"),
     ("vcsim", lambda: os.environ.get("CLOUDSTACK_MOCK_VCSIM"), "tests against govmomi (CLOUDSTACK_MOCK_VCSIM)"),
+    (
+        "schemathesis",
+        lambda: os.environ.get("CLOUDSTACK_MOCK_SCHEMATHESIS"),
+        "tests against the OpenAPI document (CLOUDSTACK_MOCK_SCHEMATHESIS)",
+    ),
 )
 _PACKAGES: tuple[tuple[str, str], ...] = (
     ("flask", "needed"),

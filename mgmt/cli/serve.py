@@ -48,21 +48,24 @@ def start_logging(level: str) -> None:
     "--admin-token", help="What their callers must have; needed beyond loopback, better given by the environment."
 )
 @click.option("--stubs", help="Folder of YAML files with answers of commands that are not simulated.")
+@click.option("--ui-dir", help="Folder of a built web UI, served at /client/.")
+@click.option(
+    "--cors-origin", multiple=True, help="Origin whose pages may call the API, for a UI elsewhere. Repeatable."
+)
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
 @click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")
 @click.option("--encryption-key", help="Encrypts vCenter passwords in the database; better given by the environment.")
 @click.option("--log-level", help="debug, info, warning or error [warning].")
-def serve(config_file: Path | None, fix: tuple[str, ...], fault: tuple[str, ...], **options: str | bool | None) -> None:
+def serve(config_file: Path | None, **options: str | bool | tuple[str, ...] | None) -> None:
     """Run a management server, by default with hosts and a vCenter of its own.
 
     Settings: defaults, then the TOML file, then CLOUDSTACK_MOCK_* variables, then options.
     """
     file = config_file or (Path(path) if (path := os.environ.get("CLOUDSTACK_MOCK_CONFIG")) else None)
     try:
-        settings = load_settings(
-            file=file, environment=os.environ, options={**options, "fix": fix or None, "fault": fault or None}
-        )
+        given = {name: None if value == () else value for name, value in options.items()}
+        settings = load_settings(file=file, environment=os.environ, options=given)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     start_logging(settings.log_level)

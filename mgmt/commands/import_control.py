@@ -12,7 +12,7 @@ from mgmt.imports.progress import Measure
 from mgmt.jobs.states import JobState
 from mgmt.store.models import AsyncJob, Host, ImportVmTask
 
-IMPORT_COMMAND = "importVm"
+IMPORT_COMMANDS = ("importVm", "importUnmanagedInstance")
 
 
 class CancelImportVmParams(Params):
@@ -116,7 +116,7 @@ def _cancel(control: ImportControl, by: str) -> dict[str, object]:
 
 def _check_pending(call: Call, uuid: str) -> None:
     """Raise InvalidParameterValueError unless `uuid` is the job of an import that has not begun."""
-    job = call.db.scalar(select(AsyncJob).where(AsyncJob.uuid == uuid, AsyncJob.command == IMPORT_COMMAND))
+    job = call.db.scalar(select(AsyncJob).where(AsyncJob.uuid == uuid, AsyncJob.command.in_(IMPORT_COMMANDS)))
     if job is None:
         task = call.db.scalar(select(ImportVmTask).where(ImportVmTask.uuid == uuid))
         if task is None:

@@ -49,6 +49,7 @@ class ImportUnmanagedInstanceParams(Params):
     details = MapParam("values of a custom offering and overrides of VDDK settings, all under index 0")
     migrateallowed = Boolean("whether VM and volumes may be migrated to fit their offerings")
     forced = Boolean("whether to import a NIC whose MAC address is in use, with a new one")
+    dryrun = Boolean("whether only to tell what the import would do", extension=True)
 
 
 class ImportVmParams(ImportUnmanagedInstanceParams):
@@ -78,7 +79,6 @@ class ImportVmParams(ImportUnmanagedInstanceParams):
     forceconverttopool = Boolean("whether virt-v2v writes straight to the given pool", since="4.22")
     osid = Uuid("guest system of the imported VM", entity="ostype", since="4.22.1")
     usevddk = Boolean("whether the conversion host reads the disks with VDDK", since="4.22.1", default=True)
-    dryrun = Boolean("whether only to tell what the import would do", extension=True)
 
 
 class GetImportTraceParams(Params):
@@ -196,24 +196,35 @@ def import_vm(call: Call, bound: Bound) -> Result | Work[Result]:
     return begun(_import(call, bound))
 
 
-def _import(call: Call, bound: Bound) -> Work[Result]:
-    services, request, trace = import_services(call), _request(bound), Trace()
+def begin_import(call: Call, request: ImportRequest, trace: Trace) -> ImportControl:
+    """Let the import be seen, cancelled and explained by its job; returns what it is told by."""
     control = ImportControl(
         request.name,
         call.job_uuid or "",
         log_id=log_id_of(call.correlation_id),
         order=call.received_s,
-        clock=services.providers.clock,
+        clock=call.services.providers.clock,
     )
     if call.job_uuid is not None:
         call.services.import_traces.keep(call.job_uuid, trace)
         call.services.imports.begin(control)
+    return control
+
+
+def looked(dry_run: DryRun, control: ImportControl) -> Item:
+    """The plan of an import that is not run."""
+    try:
+        control.commit()
+        return Item(dry_run.run(), object_name="importplan")
+    finally:
+        control.end(Phase.COMPLETED)
+
+
+def _import(call: Call, bound: Bound) -> Work[Result]:
+    services, request, trace = import_services(call), _request(bound), Trace()
+    control = begin_import(call, request, trace)
     if bound["dryrun"]:
-        try:
-            control.commit()
-            return Item(DryRun(services, request, call.caller, trace).run(), object_name="importplan")
-        finally:
-            control.end(Phase.COMPLETED)
+        return looked(DryRun(services, request, call.caller, trace), control)
     pipeline = ImportPipeline(services, request, call.caller, trace, control)
     with call.services.leaks.watching(call.job_uuid or "", request.name) as watched:
         try:

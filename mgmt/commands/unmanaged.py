@@ -5,18 +5,32 @@ Upstream: api/.../command/admin/vm/{ImportUnmanagedInstanceCmd,ListVmsForImportC
 
 from __future__ import annotations
 
+from functools import partial
+
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, command
 from mgmt.commands.fields import Boolean, ListParams, Out, Params, Response, Str, Uuid
-from mgmt.commands.imports import JAVA_PACKAGE, ImportUnmanagedInstanceParams, check_owner, import_services
+from mgmt.commands.imports import (
+    JAVA_PACKAGE,
+    ImportUnmanagedInstanceParams,
+    begin_import,
+    check_owner,
+    import_services,
+    looked,
+)
+from mgmt.commands.life_calls import life_services
 from mgmt.commands.responses.user_vm import UserVmResponse
 from mgmt.commands.unmanaged_view import UnmanagedInstanceResponse, unmanaged_instance_view
+from mgmt.errors import CloudError
 from mgmt.imports.adopted import EVENT_TYPE, AdoptedImport, event_description
 from mgmt.imports.diskimages import RemoteHost
+from mgmt.imports.dryrun import AdoptedDryRun
 from mgmt.imports.external import list_remote_vms
 from mgmt.imports.request import ImportRequest
+from mgmt.imports.trace import Trace
 from mgmt.imports.unmanage import EVENT_TYPE as UNMANAGE_EVENT_TYPE
 from mgmt.imports.unmanage import unmanage
 from mgmt.inventory.vm_rows import vm_result
+from mgmt.life.migrate import move_imported
 
 
 class ListVmsForImportParams(ListParams):
@@ -67,13 +81,22 @@ class UnmanageVMInstanceResponse(Response):
     precheck=check_owner,
 )
 def import_unmanaged_instance(call: Call, bound: Bound) -> Item:
-    """Run the import and show the VM."""
+    """Run the import and show the VM; a dry run shows an `importplan` instead."""
     request = ImportRequest.from_bound({**bound, "importsource": "unmanaged", "hypervisor": ""})
-    adopted = AdoptedImport(import_services(call), request, call.caller)
+    services, trace = import_services(call), Trace()
+    control = begin_import(call, request, trace)
+    if bound.get("dryrun"):
+        return looked(AdoptedDryRun(services, request, call.caller, trace), control)
+    move = partial(move_imported, life_services(call))
+    adopted = AdoptedImport(services, request, call.caller, trace, control, move)
     with call.services.leaks.watching(call.job_uuid or "", request.name) as watched:
         try:
             vm_id = watched.vm_id = adopted.run()
+        except CloudError as error:
+            trace.ended(error)
+            raise
         finally:
+            trace.forget_secrets()
             watched.not_undone = adopted.undo.not_undone
     with call.services.store.session() as session:
         return Item(vm_result(session, vm_id, call.caller))

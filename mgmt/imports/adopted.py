@@ -1,103 +1,157 @@
 """importUnmanagedInstance: a VM of a cluster's host becomes CloudStack's, in place (import-vm 5.5).
 
-Upstream: UnmanagedVMsManagerImpl.importUnmanagedInstance, importUnmanagedInstanceFromHypervisor,
-importVirtualMachineInternal.
+Upstream: UnmanagedVMsManagerImpl.importUnmanagedInstance, importUnmanagedInstanceFromHypervisor, migrateImportedVM.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import (
     INTERNAL_ERROR,
     CloudError,
-    InvalidParameterValueError,
-    JavaError,
+    CloudRuntimeError,
     ResourceAllocationError,
     ServerApiError,
     ServerStoppingError,
 )
+from mgmt.imports.adoptedrecords import POWER_OFF, AdoptedRegistration
 from mgmt.imports.checks import Plan, offerings_of, resolve
-from mgmt.imports.disks import PlacedDisk
-from mgmt.imports.facts import NetworkFacts
-from mgmt.imports.kvmsource import as_internal
-from mgmt.imports.networks import check_host_name, place_nics
-from mgmt.imports.offerings import Size, check_numbers, fit
+from mgmt.imports.control import ImportCancelledError, ImportControl, Phase
+from mgmt.imports.controlled import controlled
+from mgmt.imports.kvmsource import reading
 from mgmt.imports.ports import ImportServices
-from mgmt.imports.registration import PlacedNic, Registration
 from mgmt.imports.request import ImportRequest, Requester
 from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
 from mgmt.imports.unmanaged import find_unmanaged
 from mgmt.inventory.events import record_event
 from mgmt.inventory.limits import CPU, MEMORY, USER_VM, release, reserve
-from mgmt.inventory.lookup import get_live
 from mgmt.observe.redaction import Redactor
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import STOP_LEAVES_IMPORT
-from mgmt.store.models import Host, Network, Nic, ServiceOffering, Template, VmInstance
+from mgmt.store.models import Host, VmInstance
 
 EVENT_TYPE = "VM.IMPORT"
-STRICT_HOST_TAGS_SETTING = "vm.strict.host.tags"
-POWER_ON = "PowerOn"
-POWER_OFF = "PowerOff"
-GIB = 1024**3
+
+
+def _cannot_move(vm_id: int) -> None:
+    raise CloudRuntimeError(f"nothing here moves VM {vm_id}")
 
 
 @dataclass
 class AdoptedImport:
-    """One run of importUnmanagedInstance. `run` returns the VM's internal number; it may be called once."""
+    """One run of importUnmanagedInstance. `run` returns the VM's internal number; it may be called once.
+
+    `move` takes an imported VM to a host that its offering fits (`mgmt.life.migrate.move_imported`).
+    """
 
     services: ImportServices
     request: ImportRequest
     requester: Requester
     trace: Trace = field(default_factory=Trace)
+    control: ImportControl = field(default_factory=ImportControl)
+    move: Callable[[int], None] = _cannot_move
     undo: UndoList = field(init=False)
 
     def __post_init__(self) -> None:
         self.undo = UndoList(self.services.journal, Redactor())
+        self.services = controlled(self.services, self.control)
 
     def run(self) -> int:
         """Import the VM; raises a CloudError with CloudStack's text and row."""
+        ended = Phase.FAILED
+        claims: list[tuple[int, ...]] = []
+        failed = True
+        try:
+            vm_id = self._run(claims)
+            failed, ended = False, Phase.COMPLETED
+            return vm_id
+        except ServerStoppingError:
+            if self.services.quirks.is_faithful(STOP_LEAVES_IMPORT):
+                self.undo.forget()
+            raise
+        except CloudError as error:
+            if self.control.fail():
+                ended = Phase.CANCELLED
+                raise self._cancelled() from error
+            raise
+        finally:
+            self.control.fail()
+            self.undo.run(failed=failed)
+            with self.services.store.session() as session:
+                for claim in claims:
+                    release(session, claim)
+            self.control.end(ended)
+
+    def preview(self) -> dict[str, object]:
+        """What `run` would do, as an importplan; hosts are asked, nothing is written."""
+        with reading(self.services) as session:
+            plan = resolve(session, self.request, self.requester, self.services, self.trace)
+        instance, host_id = self._find(plan)
+        with reading(self.services) as session:
+            self._claim(session, plan, instance)
+        checked = self._registration(plan, instance, host_id, []).check(partial(reading, self.services))
+        with self.services.store.session() as session:
+            host = session.get_one(Host, host_id).name
+        pools = [placed.pool.name for placed in checked.disks]
+        moves = ["PrepareForMigrationCommand", "MigrateCommand"] if instance.powerState != POWER_OFF else []
+        return {
+            "importhost": host,
+            "pools": ",".join(dict.fromkeys(pools)),
+            "diskpools": ",".join(pools),
+            "commands": ",".join(moves if checked.must_move else []),
+            "predictedseconds": 0,
+        }
+
+    def _run(self, claims: list[tuple[int, ...]]) -> int:
+        self.control.begin("resolve")
         with self.services.store.session() as session:
             plan = resolve(session, self.request, self.requester, self.services, self.trace)
         self._event(plan, "Started", "INFO")
+        self.control.begin("find unmanaged VM")
+        try:
+            instance, host_id = self._find(plan)
+        except ServerApiError:
+            self._event(plan, "Completed", "ERROR")
+            raise
+        self.control.begin("reserve limits")
+        with self.services.store.session() as session:
+            claims.append(self._claim(session, plan, instance))
+        self.control.begin("register")
+        registration = self._registration(plan, instance, host_id, claims)
+        checked = registration.check(self.services.store.session)
+        self.control.check()
+        vm_id = registration.record(checked, self.undo)
+        if checked.must_move:
+            with self.trace.rule("5.5-4", vm=vm_id, host=host_id):
+                self.move(vm_id)
+        with self.services.store.session() as session:
+            registration.charge(session, vm_id, checked.size)
+        self._event(plan, "Completed", "INFO", vm_id)
+        return vm_id
+
+    def _find(self, plan: Plan) -> tuple[UnmanagedInstanceTO, int]:
         with self.services.store.session() as session:
             found = find_unmanaged(session, self.services.agents, plan.cluster.id, self.request.name)
         with self.trace.rule("5.5-1", name=self.request.name, host=found[1] if found else None):
             if found is None:
-                self._event(plan, "Completed", "ERROR")
                 raise ServerApiError(
                     INTERNAL_ERROR,
                     f"Failed to find unmanaged vm with name: {self.request.name} in cluster: {plan.cluster.uuid}",
                     row="5.5-1",
                 )
-        instance, host_id = found
-        claims: list[tuple[int, ...]] = []
-        undo = self.undo
-        failed = True
-        try:
-            claims.append(self._claim(plan, instance))
-            vm_id = self._register(plan, instance, host_id, claims, undo)
-            failed = False
-        except ServerStoppingError:
-            if self.services.quirks.is_faithful(STOP_LEAVES_IMPORT):
-                undo.forget()
-            raise
-        finally:
-            undo.run(failed=failed)
-            with self.services.store.session() as session:
-                for claim in claims:
-                    release(session, claim)
-        self._event(plan, "Completed", "INFO", vm_id)
-        return vm_id
+        return found
 
-    def _claim(self, plan: Plan, instance: UnmanagedInstanceTO) -> tuple[int, ...]:
+    def _cancelled(self) -> ImportCancelledError:
+        left = self.undo.run(failed=True, cancelled=True)
+        return ImportCancelledError(". ".join((self.control.cancelled_text, *self.control.notes, *left)))
+
+    def _claim(self, session: Session, plan: Plan, instance: UnmanagedInstanceTO) -> tuple[int, ...]:
         offering = plan.offering
         numbers = (offering.cpu_number, offering.memory_mb)
         if offering.is_dynamic or instance.powerState != POWER_OFF:
@@ -108,8 +162,7 @@ class AdoptedImport:
         amounts = {USER_VM: 1, CPU: cpus or 0, MEMORY: memory_mb or 0}
         with self.trace.rule("5.5-12", account=owner.account_uuid, amounts=amounts):
             try:
-                with self.services.store.session() as session:
-                    return reserve(session, owner.account_id, amounts)
+                return reserve(session, owner.account_id, amounts)
             except ResourceAllocationError as error:
                 raise ServerApiError(
                     INTERNAL_ERROR,
@@ -117,9 +170,9 @@ class AdoptedImport:
                     row="5.5-12",
                 ) from error
 
-    def _register(
-        self, plan: Plan, instance: UnmanagedInstanceTO, host_id: int, claims: list[tuple[int, ...]], undo: UndoList
-    ) -> int:
+    def _registration(
+        self, plan: Plan, instance: UnmanagedInstanceTO, host_id: int, claims: list[tuple[int, ...]]
+    ) -> AdoptedRegistration:
         rules = plan.nic_rules(self.trace, forced=self.request.forced)
         with self.services.store.session() as session:
             offerings = offerings_of(session, plan)
@@ -130,9 +183,10 @@ class AdoptedImport:
             rules,
             instance,
             claims,
+            self.control.commit,
             host_id=host_id,
             migrate_allowed=self.request.migrateallowed,
-        ).register(undo)
+        )
 
     def _event(self, plan: Plan, state: str, level: str, vm_id: int | None = None) -> None:
         with self.services.store.session() as session:
@@ -155,184 +209,9 @@ def event_description(name: str) -> str:
     return f"Importing unmanaged VM: {name}"
 
 
-@dataclass(frozen=True)
-class AdoptedRegistration(Registration):
-    """The records of a VM that stays on its host."""
-
-    host_id: int = 0
-    migrate_allowed: bool = False
-
-    def register(self, undo: UndoList) -> int:
-        """Check and write everything, in the order of import-vm 5.5; returns the VM's internal number."""
-        instance = self.instance
-        with self.trace.rule("5.5-2", cpus=instance.cpuCores, memory_mb=instance.memory, power=instance.powerState):
-            size = self._size()
-        with self.trace.rule("5.5-3", host=self.host_id, migrateallowed=self.migrate_allowed):
-            self._check_tags()
-        try:
-            disks = self._place_disks()
-        except InvalidParameterValueError as error:
-            raise as_internal(error) from error
-        nics = self._placed_nics()
-        self._check_template(disks[0].size_bytes)
-        with self.services.store.session() as session:
-            vm_id = self.add_vm(session, size, disks, nics)
-            self._keep_on_host(session, vm_id)
-            self.add_parts(session, vm_id, size, disks, nics)
-            if self.instance.powerState == POWER_ON:
-                self.add_vm_usage(session, vm_id, size, "VM.START")
-        undo.add(f"remove the records of VM {vm_id}", lambda: self._remove(vm_id))
-        return vm_id
-
-    # Checks -----------------------------------------------------------------------------------------------------------
-
-    def _size(self) -> Size:
-        offering, instance = self.plan.offering, self.instance
-        try:
-            size = fit(
-                offering,
-                self.plan.details,
-                instance.cpuCores,
-                instance.cpuSpeed,
-                instance.memory,
-                instance.name or "",
-            )
-            if not offering.is_dynamic and instance.powerState != POWER_OFF:
-                self._check_running(size)
-        except CloudError as error:
-            offering_shown = json.dumps(
-                {"id": offering.id, "name": offering.name, "uuid": offering.uuid}, separators=(",", ":")
-            )
-            shown = json.dumps(
-                {
-                    "clusterName": instance.clusterName,
-                    "hostName": instance.hostName,
-                    "internalCSName": instance.internalCSName,
-                    "name": instance.name,
-                },
-                separators=(",", ":"),
-            )
-            raise ServerApiError(
-                INTERNAL_ERROR,
-                f"Failed to import Unmanaged VM [UnmanagedInstanceTO {shown}] because the service offering "
-                f"[Service offering {offering_shown}.] is not compatible due to [{error.text}].",
-                row="5.5-2",
-            ) from error
-        return size
-
-    def _check_running(self, size: Size) -> None:
-        # CPU speed is compared for VMware only.
-        offering, instance = self.plan.offering, self.instance
-        cpus, memory_mb = check_numbers(instance.cpuCores, instance.memory, instance.name or "")
-        state = f"and VM is not in powered off state (Power state: {instance.powerState})"
-        if cpus != size.cpu_number:
-            raise InvalidParameterValueError(
-                f"Service offering ({offering.uuid}) {size.cpu_number} CPU cores do not match VM CPU cores {cpus} "
-                f"{state}"
-            )
-        if memory_mb != size.memory_mb:
-            raise InvalidParameterValueError(
-                f"Service offering ({offering.uuid}) {size.memory_mb}MB memory does not match VM memory {memory_mb}MB "
-                f"{state}"
-            )
-
-    def _check_tags(self) -> None:
-        with self.services.store.session() as session:
-            offering = session.get_one(ServiceOffering, self.plan.offering.id)
-            host = session.get_one(Host, self.host_id)
-            strict = _tags(self.services.settings.get_text(STRICT_HOST_TAGS_SETTING))
-            missing = (_tags(offering.host_tag) & strict) - _tags(host.host_tags)
-            template = session.get(Template, self.plan.template_id)
-            if not missing:
-                return
-            if not self.migrate_allowed:
-                raise InvalidParameterValueError(
-                    f"Service offering: {offering.uuid} or template: {template.uuid if template else None} is not "
-                    f"compatible with host: {host.uuid} of unmanaged VM: {self.plan.display_name}",
-                    row="5.5-3",
-                )
-        raise ServerApiError(
-            INTERNAL_ERROR,
-            "The migration of an imported VM to a host with its offering's tags is not simulated yet: import it with "
-            "an offering that fits its host",
-            row="5.5-3",
-        )
-
-    def _placed_nics(self) -> list[PlacedNic]:
-        try:
-            with self.services.store.session() as session:
-                self._check_host_name(session)
-                return place_nics(session, self._guest_nics(), self.nic_rules)
-        except InvalidParameterValueError as error:
-            if error.row == "2.7-6":
-                raise
-            raise as_internal(error) from error
-
-    def _check_host_name(self, session: Session) -> None:
-        for network_id in self.nic_rules.networks.values():
-            row = get_live(session, Network, network_id)
-            if row is not None:
-                with self.trace.rule("2.7-6", network=row.name, host_name=self.nic_rules.host_name):
-                    check_host_name(session, NetworkFacts.of(row), self.nic_rules.host_name)
-
-    def _check_template(self, root_bytes: int) -> None:
-        # UserVmManagerImpl.commitUserVm: the root disk, in whole GiB, must hold the template.
-        root_gib = -(-root_bytes // GIB)
-        with self.services.store.session() as session:
-            template = get_live(session, Template, self.plan.template_id)
-            with self.trace.rule("5.5-8", template=self.plan.template_id):
-                if template is None:
-                    # The default template is a removed row, so an import without templateid always ends here.
-                    raise InvalidParameterValueError(
-                        f"Unable to look up template by id {self.plan.template_id}", row="5.5-8"
-                    )
-            size = template.size_bytes
-        with self.trace.rule("5.5-9", size=size):
-            if size is None:
-                raise JavaError(
-                    'Cannot invoke "java.lang.Long.longValue()" because the return value of '
-                    '"com.cloud.storage.VMTemplateVO.getSize()" is null',
-                    row="5.5-9",
-                )
-        with self.trace.rule("5.5-10", size=size, root_gib=root_gib):
-            if root_gib * GIB < size:
-                raise InvalidParameterValueError(
-                    f"Unsupported: rootdisksize override ({root_gib} GB) is smaller than template size "
-                    f"({size / GIB:.2f} GB) {size}",
-                    row="5.5-10",
-                )
-
-    # Records ----------------------------------------------------------------------------------------------------------
-
-    def _details(self, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:
-        root_gib = -(-disks[0].size_bytes // GIB)
-        return {**super()._details(size, disks, nics), "rootdisksize": str(root_gib)}
-
-    def _keep_on_host(self, session: Session, vm_id: int) -> None:
-        is_on = self.instance.powerState == POWER_ON
-        vm = session.get_one(VmInstance, vm_id)
-        vm.instance_name = self.instance.internalCSName or self.instance.name or ""
-        vm.state, vm.power_state = ("Running", POWER_ON) if is_on else ("Stopped", POWER_OFF)
-        vm.host_id = vm.last_host_id = self.host_id
-
-    def add_nics(self, session: Session, vm_id: int, nics: Sequence[PlacedNic]) -> None:
-        """As for a converted VM, but the NIC of an L2 network has no broadcast address."""
-        super().add_nics(session, vm_id, nics)
-        for row in session.scalars(select(Nic).where(Nic.vm_id == vm_id)):
-            if row.network.guest_type == "L2":
-                row.broadcast_uri = row.isolation_uri = None
-
-
-def _tags(text: str | None) -> set[str]:
-    return {tag.strip() for tag in (text or "").split(",") if tag.strip()}
-
-
 RULES: Mapping[str, str] = {
     "5.5-1": "importUnmanagedInstance: no Up host of the cluster names an unmanaged VM like that",
-    "5.5-2": "importUnmanagedInstance: the compute offering does not take the VM, or not its numbers while it runs",
-    "5.5-3": "importUnmanagedInstance: the host lacks a tag of the offering that vm.strict.host.tags names",
-    "5.5-8": "importUnmanagedInstance: the template is no live one (always so without templateid)",
-    "5.5-9": "importUnmanagedInstance: the template has no size",
-    "5.5-10": "importUnmanagedInstance: the template is larger than the root disk",
+    "5.5-4": "importUnmanagedInstance with migrateallowed: no other host takes the VM -> 530 `VM import failed "
+    "for Unmanaged VM: <instance name> during VM migration, no deployment destination found`, its records go",
     "5.5-12": "importUnmanagedInstance: a resource limit of the owner would be passed",
 }

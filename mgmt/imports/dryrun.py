@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mgmt.errors import CloudError
+from mgmt.imports.adopted import AdoptedImport
 from mgmt.imports.checks import KVM_SOURCES, UNMANAGED, Plan, check_kvm_source, check_source, resolve
 from mgmt.imports.conversion import Conversion
 from mgmt.imports.disks import DiskRules, check_mappings
@@ -134,6 +135,13 @@ class DryRun:
             threads=self.services.settings.get_int(THREADS_SETTING) or len(vm.disks),
             force_to_pool=self.request.forceconverttopool,
         )
+
+
+class AdoptedDryRun(DryRun):
+    """One look at what importUnmanagedInstance would do with a request."""
+
+    def _look(self, found: dict[str, object]) -> None:
+        found |= AdoptedImport(self.services, self.request, self.requester, self.trace).preview()
 
 
 @contextmanager

@@ -78,19 +78,19 @@ class Registration:
                 memory_mb=instance.memory,
                 name=self.plan.display_name,
             )
-        disks = self._place_disks()
+        with self.services.store.session() as session:
+            disks = self._place_disks(session)
         with self.services.store.session() as session:
             nics = place_nics(session, self._guest_nics(), self.nic_rules)
         with self.services.store.session() as session:
             vm_id = self.add_vm(session, size, disks, nics)
-            self.add_parts(session, vm_id, size, disks, nics)
+            self.add_parts(session, vm_id, disks, nics)
+            self.charge(session, vm_id, size)
         undo.add(f"remove the records of VM {vm_id}", lambda: self._remove(vm_id))
         return vm_id
 
-    def add_parts(
-        self, session: Session, vm_id: int, size: Size, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]
-    ) -> None:
-        """Write volumes, NICs and usage; a failure says in its text which of them it met."""
+    def add_parts(self, session: Session, vm_id: int, disks: Sequence[PlacedDisk], nics: Sequence[PlacedNic]) -> None:
+        """Write volumes and NICs; a failure says in its text which of them it met."""
         name = self.plan.display_name
         with (
             self.trace.rule("3.8-7", disks=len(disks), details=list(self.plan.details)),
@@ -103,25 +103,27 @@ class Registration:
         ):
             self.add_nics(session, vm_id, nics)
         self.commit()
+
+    def charge(self, session: Session, vm_id: int, size: Size) -> None:
+        """Write usage."""
         with self.trace.rule("3.8-9", vm=vm_id):
             self._publish_usage(session, vm_id, size)
 
-    def _place_disks(self) -> list[PlacedDisk]:
+    def _place_disks(self, session: Session) -> list[PlacedDisk]:
         rules = DiskRules(self.plan.display_name, self.plan.zone_uuid, self.plan.cluster, self.offerings, self.trace)
         root, data = split_disks(self.instance.disks or [], rules)
         owner = self.plan.owner
-        with self.services.store.session() as session:
-            disks = place_disks(session, root, data, rules)
-            amounts = {VOLUME: len(disks), PRIMARY_STORAGE: sum(disk.size_bytes for disk in disks)}
-            with self.trace.rule("3.8-5", account=owner.account_uuid, amounts=amounts):
-                try:
-                    claim = reserve(session, owner.account_id, amounts)
-                except ResourceAllocationError as error:
-                    raise ServerApiError(
-                        INTERNAL_ERROR,
-                        f"Volume resource allocation error for owner: {owner.account_uuid}. {error.text}",
-                        row="3.8-5",
-                    ) from error
+        disks = place_disks(session, root, data, rules)
+        amounts = {VOLUME: len(disks), PRIMARY_STORAGE: sum(disk.size_bytes for disk in disks)}
+        with self.trace.rule("3.8-5", account=owner.account_uuid, amounts=amounts):
+            try:
+                claim = reserve(session, owner.account_id, amounts)
+            except ResourceAllocationError as error:
+                raise ServerApiError(
+                    INTERNAL_ERROR,
+                    f"Volume resource allocation error for owner: {owner.account_uuid}. {error.text}",
+                    row="3.8-5",
+                ) from error
         self.claims.append(claim)
         return disks
 

@@ -97,6 +97,30 @@ def migrate_away(services: LifeServices, vm_id: int) -> None:
     _carry_out(services, move)
 
 
+def move_imported(services: LifeServices, vm_id: int) -> None:
+    """Take a VM that was imported where it is to a host of its cluster with its offering's tags: row 5.5-4.
+
+    A stopped one is only recorded there. Raises ServerApiError; upstream: UnmanagedVMsManagerImpl.migrateImportedVM.
+    """
+    with services.work.on(vm_id):
+        with services.store.session() as session:
+            vm = session.get_one(VmInstance, vm_id)
+            failed = f"VM import failed for Unmanaged VM: {vm.instance_name} during VM migration"
+            source_id = vm.host_id or 0
+            cluster_id = session.get_one(Host, source_id).cluster_id
+            hosts = candidates(session, vm, avoid={source_id}, cluster_id=cluster_id)
+            if not hosts:
+                raise ServerApiError(INTERNAL_ERROR, f"{failed}, no deployment destination found", row="5.5-4")
+            if vm.state != VmState.RUNNING:
+                vm.host_id = vm.last_host_id = hosts[0].id
+                return
+            move = _plan(session, services, vm, hosts[0])
+        try:
+            _carry_out(services, move)
+        except (CloudRuntimeError, ServerApiError) as error:
+            raise ServerApiError(INTERNAL_ERROR, f"{failed} due to [{error.text}].", row="5.5-4") from error
+
+
 def _wanted_host(session: Session, host_id: int | None, *, autoselect: bool) -> Host | None:
     if host_id is None:
         if not autoselect:

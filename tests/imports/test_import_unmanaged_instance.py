@@ -11,8 +11,11 @@ import pytest
 
 from mgmt.commands.declaration import Bound, Call, Caller, Item
 from mgmt.commands.unmanaged import COMMANDS, import_unmanaged_instance, list_vms_for_import, unmanage_virtual_machine
-from mgmt.errors import AgentUnavailableError, CloudError, JavaError
+from mgmt.errors import AgentUnavailableError, CloudError, JavaError, ServerApiError
 from mgmt.imports.adopted import AdoptedImport
+from mgmt.imports.control import ImportControl, Phase
+from mgmt.imports.dryrun import AdoptedDryRun
+from mgmt.imports.trace import Trace
 from mgmt.imports.unmanage import unmanage
 from mgmt.protocol.commands import (
     GetRemoteVmsAnswer,
@@ -73,7 +76,8 @@ def adopt(world: Any, vm: UnmanagedInstanceTO | None = None, **changes: Any) -> 
     world.agents.script(GetUnmanagedInstancesCommand, found(vm or guest()))
     nics = {"0": {"nic": "0", "network": "l2"}}
     values = {"name": "um1", "vcenter": None, "nicnetworklist": nics, **changes}
-    return AdoptedImport(world.services, world.request(**values), world.requester()).run()
+    parts = {name: values.pop(name) for name in ("control", "move") if name in values}
+    return AdoptedImport(world.services, world.request(**values), world.requester(), **parts).run()
 
 
 def refused(world: Any, vm: UnmanagedInstanceTO | None = None, **changes: Any) -> CloudError:
@@ -209,16 +213,107 @@ def test_5p5i2_offering_does_not_take_the_vm(host_world: Any, changes: dict[str,
 
 
 def test_5p5i3_host_tags(host_world: Any) -> None:
-    """Only a tag that vm.strict.host.tags names counts, and migration after the import is not there."""
+    """Only a tag that vm.strict.host.tags names counts."""
     host_world.change("O1", host_tag="fast,ssd")
     adopt(host_world)
     host_world.set("vm.strict.host.tags", "ssd,other")
     error = refused(host_world, hostname="b")
     assert (error.row, error.job_errorcode()) == ("5.5-3", 431)
     assert error.text == ("Service offering: O1 or template: TPL is not compatible with host: K1 of unmanaged VM: um1")
-    assert "not simulated yet" in refused(host_world, hostname="b", migrateallowed=True).text
     host_world.change("K1", host_tags="ssd")
     assert adopt(host_world, hostname="b", forced=True)
+
+
+def test_5p5i4_moved_to_a_host_that_fits(host_world: Any) -> None:
+    """With migrateallowed the VM is moved once it is recorded; when that fails its records go and the VM stays."""
+    host_world.change("O1", host_tag="ssd")
+    host_world.set("vm.strict.host.tags", "ssd")
+    moved: list[int] = []
+    vm_id = adopt(host_world, migrateallowed=True, move=moved.append)
+    assert moved == [vm_id]
+    refusal = ServerApiError(530, "no deployment destination found", row="5.5-4")
+
+    def move(_: int) -> None:
+        raise refusal
+
+    error = refused(host_world, guest("um2"), name="um2", hostname="b", forced=True, migrateallowed=True, move=move)
+    assert (error.row, error.text) == ("5.5-4", "no deployment destination found")
+    with pytest.raises(CloudError, match="nothing here moves VM"):
+        adopt(host_world, guest("um2"), name="um2", hostname="b", forced=True, migrateallowed=True)
+
+
+# Extensions
+
+
+class CancellingControl(ImportControl):
+    """Is cancelled as soon as step `at` is about to begin, or when the import would succeed."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__("um1", "job-1")
+        self.at = at
+
+    def begin(self, step: str) -> None:
+        if step == self.at:
+            assert self.cancel("root")
+        super().begin(step)
+
+    def commit(self) -> None:
+        if self.at == "commit":
+            assert self.cancel("root")
+        super().commit()
+
+
+@pytest.mark.parametrize("at", ["resolve", "find unmanaged VM", "reserve limits", "register", "commit"])
+def test_cancelled_at(host_world: Any, at: str) -> None:
+    """A cancelled import leaves nothing, whatever it was about to do; the host keeps its VM."""
+    control = CancellingControl(at)
+    error = refused(host_world, control=control)
+    step = {"resolve": "before it began", "commit": "at step: register"}.get(at)
+    steps = ["resolve", "find unmanaged VM", "reserve limits", "register"]
+    step = step or f"at step: {steps[steps.index(at) - 1]}"
+    assert error.text == f"The import of VM um1 was cancelled by root {step}"
+    assert (control.phase, error.job_errorcode()) == (Phase.CANCELLED, 530)
+    host_world.assert_no_records()
+
+
+def test_phases(host_world: Any) -> None:
+    """An import that ended cannot be cancelled any more, and says how it ended."""
+    control = ImportControl("um1", "job-1")
+    adopt(host_world, control=control)
+    assert control.phase is Phase.COMPLETED
+    control = ImportControl("um1", "job-2")
+    host_world.agents.defaults[GetUnmanagedInstancesCommand] = lambda _: found()
+    refused(host_world, guest("other"), control=control)
+    assert control.phase is Phase.FAILED
+
+
+@pytest.mark.parametrize(
+    ("power", "commands"), [("PowerOff", ""), ("PowerOn", "PrepareForMigrationCommand,MigrateCommand")]
+)
+def test_dry_run(host_world: Any, power: str, commands: str) -> None:
+    """The plan names the host that has the VM, the pools of its disks, and what a move would take."""
+    host_world.change("O1", host_tag="ssd")
+    host_world.set("vm.strict.host.tags", "ssd")
+    host_world.agents.script(GetUnmanagedInstancesCommand, found(guest(powerState=power)))
+    nics = {"0": {"nic": "0", "network": "l2"}}
+    request = host_world.request(name="um1", vcenter=None, nicnetworklist=nics, migrateallowed=True)
+    with host_world.nothing_left():
+        plan = AdoptedDryRun(host_world.services, request, host_world.requester(), Trace()).run()
+    trace = plan.pop("trace")
+    assert plan == {
+        "possible": True,
+        "importhost": "K1",
+        "pools": "N1",
+        "diskpools": "N1",
+        "commands": commands,
+        "predictedseconds": 0,
+    }
+    assert [decision["row"] for decision in trace][-3:] == ["5.5-8", "5.5-9", "5.5-10"]
+    request = host_world.request(name="um1", vcenter=None, nicnetworklist=nics)
+    host_world.agents.script(GetUnmanagedInstancesCommand, found(guest()))
+    with host_world.nothing_left():
+        plan = AdoptedDryRun(host_world.services, request, host_world.requester(), Trace()).run()
+    assert (plan["possible"], plan["row"]) == (False, "5.5-3")
 
 
 @pytest.mark.parametrize(

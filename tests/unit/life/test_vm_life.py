@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mgmt.commands.life_calls import life_services_of
 from mgmt.errors import (
     AgentUnavailableError,
     CloudRuntimeError,
@@ -17,6 +18,7 @@ from mgmt.errors import (
 )
 from mgmt.inventory.scope import NO_PERMISSION_TEXT
 from mgmt.inventory.vm_states import TRANSITIONS, NoTransitionError, VmEvent, VmState, next_state
+from mgmt.life.migrate import move_imported
 from mgmt.protocol import commands as wire
 from mgmt.protocol.records import Answer, as_wire_mapping, java_class
 from mgmt.store import models
@@ -511,3 +513,26 @@ def test_state_table(state: VmState, event: VmEvent) -> None:
     else:
         with pytest.raises(NoTransitionError, match=f"from {state} via {event}"):
             next_state(state, event)
+
+
+def test_an_imported_vm_is_moved_to_a_host_that_fits(life: Any) -> None:
+    """A running VM is moved, a stopped one only recorded; a text says why that cannot be."""
+    services = life_services_of(life.services)
+    vm = life.ids["vm"]
+    life.run("startVirtualMachine", id=vm, hostid=life.ids["h1"])
+    move_imported(services, vm)
+    assert (life.vm.host_id, life.agents.names().count("MigrateCommand")) == (life.ids["h2"], 1)
+    life.agents.script(wire.MigrateCommand, Answer(result=False, details="no"))
+    failed = f"VM import failed for Unmanaged VM: {life.vm.instance_name} during VM migration"
+    with pytest.raises(ServerApiError) as caught:
+        move_imported(services, vm)
+    assert (caught.value.text, caught.value.row) == (f"{failed} due to [no].", "5.5-4")
+    life.run("stopVirtualMachine", id=vm)
+    life.change(models.VmInstance, vm, host_id=life.ids["h2"], last_host_id=life.ids["h2"])
+    life.agents.sent.clear()
+    move_imported(services, vm)
+    assert (life.vm.host_id, life.vm.last_host_id, life.agents.sent) == (life.ids["h1"], life.ids["h1"], [])
+    life.change(models.Host, life.ids["h2"], status="Alert")
+    with pytest.raises(ServerApiError) as caught:
+        move_imported(services, vm)
+    assert caught.value.text == f"{failed}, no deployment destination found"
