@@ -132,12 +132,12 @@ class _Changes:
             meet(self._world.faults, self._world.providers.clock, "store", facts)
 
     def machine(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
-        """Switch a VM of the embedded vCenter, or give it another name."""
+        """Switch a VM of the embedded vCenter, give it another name or take its NICs, or let it have snapshots and writes."""
         from vcenter_sim import machines
         from vcenter_sim.types import vim
 
         assert self._world.vcenter is not None
-        inventory = self._world.vcenter.inventory
+        inventory, snapshots = self._world.vcenter.inventory, self._world.vcenter.snapshots
         with inventory.lock:
             vm = next((each for each in inventory.of_kind(vim.VirtualMachine) if each.name == args["vm"]), None)
             if vm is None:
@@ -146,12 +146,20 @@ class _Changes:
             devices = list(hardware.device)
             if args.get("without_nics"):
                 machines.remove_nics(inventory, vm)
+            if args.get("untracked_disk") is not None:
+                snapshots.untracked[vm.name] = {int(args["untracked_disk"])}
+            if args.get("changes_per_s") is not None:
+                snapshots.writes_per_s[vm.name] = float(args["changes_per_s"])
+            if args.get("snapshot"):
+                snapshots.create(vm, args["snapshot"])
             if args.get("power"):
                 machines.switch(inventory, vm, args["power"])
             if args.get("rename"):
                 machines.rename(inventory, vm, args["rename"])
 
         def undo() -> None:
+            snapshots.untracked.pop(name, None)
+            snapshots.writes_per_s.pop(name, None)
             with inventory.lock:
                 if not inventory.exists(vm):
                     return

@@ -14,7 +14,20 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 from mgmt.faults.points import POINTS, effect_schema
 from mgmt.fixtures import fixtures_dir
 
-STAGES = ("before", "validate", "select", "source", "recheck", "export", "convert", "copy", "register", "boot", "any")
+STAGES = (
+    "before",
+    "validate",
+    "select",
+    "source",
+    "recheck",
+    "export",
+    "convert",
+    "copy",
+    "register",
+    "boot",
+    "warm",
+    "any",
+)
 STEPS = ("CloningInstance", "ConvertingInstance", "Importing", "Completed")
 TIMES_ALWAYS = "always"
 
