@@ -132,7 +132,7 @@ class _Changes:
             meet(self._world.faults, self._world.providers.clock, "store", facts)
 
     def machine(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
-        """Switch a VM of the embedded vCenter, give it another name or take its NICs, or let it have snapshots and writes."""
+        """Switch a VM of the vCenter, rename it, take its NICs, or let it have snapshots and writes."""
         from vcenter_sim import machines
         from vcenter_sim.types import vim
 

@@ -1,7 +1,7 @@
 """Snapshots of VMs, and which areas of a disk have changed since one: what warm copies ask for.
 
-A disk is tracked where `changeTrackingEnabled` was set before the snapshot. A running guest writes `WRITES_PER_S` bytes a
-second of the clock to the beginning of each disk, one that is powered off nothing.
+A disk is tracked where `changeTrackingEnabled` was set before the snapshot. A running guest writes `WRITES_PER_S` bytes
+a second of the clock to the beginning of each disk, one that is powered off nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Snapshots:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._numbers = itertools.count(1)
+        self._times: dict[str, float] = {}  # change ids outlive their snapshots
         self.untracked: dict[str, set[int]] = {}
         self.writes_per_s: dict[str, float] = {}
         """How much a guest writes to each disk, by VM name."""
@@ -48,10 +49,11 @@ class Snapshots:
             if self._depth(current) >= MAX_DEPTH:
                 raise vim.fault.TooManySnapshotLevels(msg="Snapshot hierarchy is too deep.")
             number = next(self._numbers)
-            config = wire.copy_of(vm["config"])
+            config, change_id = wire.copy_of(vm["config"]), f"{vm['config'].uuid}/{number}"
+            self._times[change_id] = inventory.clock.monotonic()
             for disk in devices.disks_of(config.hardware.device):
                 if config.changeTrackingEnabled and disk.key not in self.untracked.get(vm.name, ()):
-                    disk.backing.changeId = f"{vm['config'].uuid}/{number}"
+                    disk.backing.changeId = change_id
             managed = inventory.add(
                 vim.vm.Snapshot, inventory.new_moid("snapshot-"), config=config, childSnapshot=[], vm=vm.ref
             )
@@ -93,14 +95,9 @@ class Snapshots:
             raise faults.invalid_argument("startOffset")
         end = disk.capacityInBytes
         if change_id != ALL_ALLOCATED:
-            number = change_id.rpartition("/")[2]
-            before = next((each for each in self.of(vm) if str(_taken(each).number) == number), None)
-            uuid_fits = change_id == f"{vm['config'].uuid}/{number}"
-            if not uuid_fits or not number.isdecimal() or int(number) > _taken(snapshot).number:
-                raise faults.invalid_argument(
-                    "startOffset"
-                )  # what vCenter answers to a change id that it does not know
-            begun_s = _taken(before).at_s if before is not None else 0.0
+            begun_s = self._times.get(change_id)
+            if begun_s is None or begun_s > _taken(snapshot).at_s or not change_id.startswith(vm["config"].uuid):
+                raise faults.invalid_argument("startOffset")  # vCenter's words for a change id that it does not know
             end = min(end, int((_taken(snapshot).at_s - begun_s) * self._writes(vm)))
         extents = [vim.VirtualMachine.DiskChangeInfo.DiskChangeExtent(start=start, length=end - start)]
         return vim.VirtualMachine.DiskChangeInfo(

@@ -1,4 +1,4 @@
-"""Warm copies by changed blocks under each of their faults: a small tool that copies as others do, and what it is told."""
+"""Warm copies by changed blocks under each of their faults: a small tool that copies so, and what it is told."""
 
 from __future__ import annotations
 
@@ -67,8 +67,7 @@ class Tool:
         self.finish(self.vm.ReconfigVM_Task(vim.vm.ConfigSpec(changeTrackingEnabled=True)))
         since: dict[int, str] = {}
         copied: list[int] = []
-        previous = None
-        for _ in range(PASSES):
+        for number in range(PASSES):
             snapshot = self.snapshot()
             disks = [each for each in snapshot.config.hardware.device if isinstance(each, vim.vm.device.VirtualDisk)]
             for disk in disks:
@@ -80,9 +79,8 @@ class Tool:
             names = [tree.name for tree in _trees(self.vm.snapshot.rootSnapshotList)]
             if set(names) != {"warm"}:
                 raise WarmError(f"another product has taken the snapshot {next(n for n in names if n != 'warm')}")
-            if previous is not None:
-                self.finish(previous.RemoveSnapshot_Task(False, None))
-            previous = snapshot
+            if number < PASSES - 1:
+                self.finish(snapshot.RemoveSnapshot_Task(False, None))
             self.clock.advance(seconds=copied[-1] / SPEED)
         if copied[-1] and copied[-1] >= copied[0]:
             raise WarmError("the deltas do not become smaller")
