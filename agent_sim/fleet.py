@@ -352,13 +352,13 @@ class Fleet:
             for name, was in saved.members.items():
                 restore_host(self._members[name].hypervisor, was)
             self._exports.restore(saved.exports)
-            is_changed = restore_tree(self.work_dir, saved.files)
+            files = restore_tree(self.work_dir, saved.files)
             self._ledger.restore(saved.made)
             for name in changed:
                 self._members[name].reset(replace(saved.members[name].identity))
                 if saved.members[name].runs:
                     self._members[name].start()
-            return replace(saved, files=save_tree(self.work_dir)) if is_changed else saved
+            return replace(saved, files=files)
 
         return self._call(restore())
 

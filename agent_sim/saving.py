@@ -45,24 +45,23 @@ def save_tree(root: Path) -> SavedTree:
     return saved
 
 
-def restore_tree(root: Path, saved: SavedTree) -> bool:
-    """Let exactly that be below `root`; True when a file had to be touched."""
-    is_changed = False
+def restore_tree(root: Path, saved: SavedTree) -> SavedTree:
+    """Let exactly that be below `root`; gives back the same with the stamps of the files that were written anew."""
     left = dict(saved)
     for path, entry in list(_walk(str(root))):
         wanted = left.get(path)
         if wanted is not None and _is_that(path, entry, wanted):
             del left[path]
-            continue
-        is_changed = True
-        if entry.is_dir(follow_symlinks=False):
+        elif entry.is_dir(follow_symlinks=False):
             shutil.rmtree(path, ignore_errors=True)
         else:
             Path(path).unlink(missing_ok=True)
+    if not left:
+        return saved
     for path in sorted(left):
-        is_changed = True
         _make(Path(path), left[path])
-    return is_changed
+        left[path] = replace(left[path], stamp=_stamp(os.lstat(path)))
+    return {**saved, **left}
 
 
 def _walk(folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cloudstack_mock._client import CloudStackClient, CloudStackError
+    from cloudstack_mock._client import CloudStackClient, CloudStackError, as_sent
     from cloudstack_mock._cloud import Cloud, activate, cloud
     from cloudstack_mock._leaks import LeakedError
     from mgmt.cli.client import ApiCallError, ApiClient
@@ -36,6 +36,7 @@ _PLACES = {
     "StartError": "mgmt.embedded",
     "World": "mgmt.embedded",
     "activate": "cloudstack_mock._cloud",
+    "as_sent": "cloudstack_mock._client",
     "cloud": "cloudstack_mock._cloud",
     "load_settings": "mgmt.config",
 }
@@ -56,6 +57,7 @@ __all__ = [
     "StartError",
     "World",
     "activate",
+    "as_sent",
     "cloud",
     "load_settings",
 ]

@@ -86,7 +86,7 @@ class CloudStackClient:
         raise CloudStackError(str(job.get("cmd", "job")).rpartition(".")[2], job["jobresult"], job_id=job_id)
 
     def _send(self, command: str, parameters: Mapping[str, Any]) -> Any:
-        sent = dict(written(parameters))
+        sent = as_sent(parameters)
         sent |= {"command": command, "apiKey": self.api_key, "response": "json"}
         sent["signature"] = sign(sent, self._secret_key)
         with self.session.post(self.url, data=sent, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer:
@@ -100,8 +100,12 @@ class CloudStackClient:
         return content
 
 
-def written(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The parameters as they travel; None is left out."""
+def as_sent(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters with lists, dicts and truth values as CloudStack reads them; None is left out."""
+    return dict(_written(parameters))
+
+
+def _written(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in parameters.items():
         if value is None:
             continue

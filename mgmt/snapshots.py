@@ -19,10 +19,10 @@ from mgmt.store.models import Host
 
 if TYPE_CHECKING:
     from agent_sim.saving import SavedFleet
+    from mgmt.commands.services import SavedServices
     from mgmt.embedded import World
     from mgmt.faults import SavedFault
     from mgmt.faults.mocks import Mock
-    from mgmt.imports.leaks import SavedLeaks
     from vcenter_sim.server import SavedVcenter
 
 REST_TIMEOUT_S = 20.0
@@ -44,7 +44,8 @@ class Snapshot:
     fleet: SavedFleet | None
     vcenter: SavedVcenter | None
     faults: tuple[SavedFault, ...]
-    leaks: SavedLeaks
+    services: SavedServices
+    in_maintenance: frozenset[int]
     mocks: tuple[int, Mapping[int, Mock]]
 
 
@@ -64,7 +65,8 @@ def take(world: World) -> Snapshot:
                 world.fleet.save() if world.fleet is not None else None,
                 world.vcenter.save() if world.vcenter is not None else None,
                 faults,
-                world.server.services.leaks.save(),
+                world.server.services.save(),
+                _in_maintenance(world),
                 world.faults.mocks.save(),
             )
         finally:
@@ -84,14 +86,13 @@ def restore(snapshot: Snapshot) -> None:
     with world.clock.held():
         changed = _stop_changed_hosts(snapshot)
         services.store.restore(snapshot.records)
-        in_maintenance = _mark_stopped(world, changed)
+        _mark_stopped(world, changed)
         if world.vcenter is not None and snapshot.vcenter is not None:
             snapshot.vcenter = world.vcenter.restore(snapshot.vcenter)
         if world.fleet is not None and snapshot.fleet is not None:
             snapshot.fleet = world.fleet.restore(snapshot.fleet, changed)
-        services.exchanged()
-        services.leaks.restore(snapshot.leaks)
-        services.agents.records_exchanged(in_maintenance)
+        services.restore(snapshot.services)
+        services.agents.records_exchanged(snapshot.in_maintenance)
         world.server.forget_callers()
     if changed and world.fleet is not None and snapshot.fleet is not None:
         _await_hosts(world, snapshot.fleet, changed)
@@ -124,16 +125,18 @@ def _stop_changed_hosts(snapshot: Snapshot) -> list[str]:
     return changed
 
 
-def _mark_stopped(world: World, changed: list[str]) -> list[int]:
-    """Say in the records that these hosts are not connected; gives back the hosts in maintenance."""
-    services = world.server.services
-    with services.store.session() as session:
-        if changed and world.fleet is not None:
-            guids = [world.fleet.agent(name).hypervisor.host.full_guid for name in changed]
-            is_up = (Host.guid.in_(guids), Host.status == Status.UP.value)
+def _mark_stopped(world: World, changed: list[str]) -> None:
+    """Say in the records that these hosts are not connected."""
+    if changed and world.fleet is not None:
+        guids = [world.fleet.agent(name).hypervisor.host.full_guid for name in changed]
+        is_up = (Host.guid.in_(guids), Host.status == Status.UP.value)
+        with world.server.services.store.session() as session:
             session.execute(update(Host).where(*is_up).values(status=Status.DISCONNECTED.value))
-        states = select(Host.id).where(Host.resource_state.in_(MAINTENANCE_STATES))
-        return list(session.scalars(states))
+
+
+def _in_maintenance(world: World) -> frozenset[int]:
+    with world.server.services.store.session() as session:
+        return frozenset(session.scalars(select(Host.id).where(Host.resource_state.in_(MAINTENANCE_STATES))))
 
 
 def _await_hosts(world: World, fleet: SavedFleet, changed: list[str]) -> None:

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import zlib
+from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Protocol
@@ -124,6 +125,7 @@ def _gunzip(raw: bytes) -> bytes:
     return body
 
 
+@cache
 def versions_document() -> bytes:
     """`vimServiceVersions.xml`: the API versions on offer, from which clients choose theirs."""
     newest, *prior = (escape(version) for version in wire.offered_versions())

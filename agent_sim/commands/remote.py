@@ -21,6 +21,7 @@ from agent_sim.remote import convert_to_qcow2
 from agent_sim.storage import Pool
 from agent_sim.toolchain.domain import disk_suffix
 from agent_sim.toolchain.images import ImageError, ImageInfo, read_image
+from agent_sim.toolchain.interface import ProgressEvent
 from mgmt.protocol.commands import (
     Answer,
     CopyRemoteVolumeAnswer,
@@ -77,6 +78,9 @@ def _describe(domain: Domain) -> UnmanagedInstanceTO:
     )
 
 
+PARTS = 10  # how often a copy tells how far it is
+
+
 async def copy_remote_volume(hypervisor: Hypervisor, command: CopyRemoteVolumeCommand) -> Answer:
     """Convert on the remote host, copy into the pool. The remote temporary file stays unless something failed."""
     filer = command.storageFilerTO
@@ -128,7 +132,7 @@ async def _copy(
     size_bytes = (await bench.blocking(read_image, source)).allocated_bytes
     duration_s = 2 * size_bytes / bench.model.copy_rate()
     limit_s = float(command.wait) if command.wait > 0 else duration_s
-    await bench.pause(min(duration_s, limit_s))
+    await _pass(hypervisor, command, size_bytes, duration_s, limit_s)
     if duration_s > limit_s:
         raise AgentFailure(f"Timed out in waiting for SSH execution result of host {command.remoteIp}")
     if await bench.blocking(pool.available_bytes) < size_bytes:
@@ -142,6 +146,26 @@ async def _copy(
     if REMOTE_COPY_LEFT in hypervisor.repaired:
         temporary.unlink(missing_ok=True)
     return await bench.blocking(read_image, target)
+
+
+async def _pass(
+    hypervisor: Hypervisor, command: CopyRemoteVolumeCommand, size_bytes: int, duration_s: float, limit_s: float
+) -> None:
+    """Let the time of the copy pass, at most `limit_s`, and tell how far it is."""
+    bench, passed_s = hypervisor.bench, 0.0
+    for part in range(PARTS + 1):
+        if bench.on_progress is not None:
+            done = size_bytes * part // PARTS
+            log_id = command.contextMap.get("logid", "")
+            bench.on_progress(
+                ProgressEvent(bench.host.name, "", "qemu-img", "Copy", 1, 1, done, size_bytes, passed_s, log_id)
+            )
+        if part < PARTS and passed_s < limit_s:
+            pause_s = min(duration_s / PARTS, limit_s - passed_s)
+            await bench.pause(pause_s)
+            passed_s += pause_s
+        if passed_s >= limit_s and duration_s > limit_s:
+            return
 
 
 HANDLERS: HandlerTable = {

@@ -10,9 +10,10 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from mgmt.agents.attachment import Attachment
@@ -29,6 +30,7 @@ from mgmt.protocol.commands import (
 )
 from mgmt.protocol.records import Answer
 from mgmt.store.models import StoragePool
+from mgmt.store.rows import change_row, run, table_of
 
 logger = logging.getLogger(__name__)
 
@@ -182,8 +184,20 @@ def _answer(future: asyncio.Future[tuple[Answer, ...]]) -> Answer | None:
     return future.result()[0]
 
 
+@cache
+def _of_up_pools() -> Select[Any]:
+    pool = table_of(StoragePool).c
+    shown = (pool.id, pool.zone_id, pool.cluster_id, pool.host_id, pool.uuid, pool.path, pool.pool_type)
+    return select(*shown).where(pool.removed.is_(None), pool.status == "Up").order_by(pool.id)
+
+
+@cache
+def _known_sizes() -> Select[Any]:
+    pool = table_of(StoragePool).c
+    return select(pool.id, pool.capacity_bytes, pool.used_bytes)
+
+
 def _up_pools(session: Session) -> list[_Pool]:
-    statement = select(StoragePool).where(StoragePool.removed.is_(None), StoragePool.status == "Up")
     return [
         _Pool(
             pool_id=pool.id,
@@ -192,15 +206,15 @@ def _up_pools(session: Session) -> list[_Pool]:
             host_id=pool.host_id,
             question=GetStorageStatsCommand(id=pool.uuid, localPath=pool.path, pooltype=pool.pool_type),
         )
-        for pool in session.scalars(statement.order_by(StoragePool.id))
+        for pool in run(session, _of_up_pools())
     ]
 
 
 def _save_sizes(session: Session, sizes: dict[int, tuple[int, int]]) -> None:
     """Write what changed; a pool that reports no size keeps the one that it has."""
-    for pool in session.scalars(select(StoragePool).where(StoragePool.id.in_(sizes))):
-        capacity_bytes, used_bytes = sizes[pool.id]
-        if pool.used_bytes != used_bytes:
-            pool.used_bytes = used_bytes
-        if capacity_bytes and pool.capacity_bytes != capacity_bytes:
-            pool.capacity_bytes = capacity_bytes
+    for pool in run(session, _known_sizes()).all():
+        capacity_bytes, used_bytes = sizes.get(pool.id, (0, pool.used_bytes))
+        told = {"used_bytes": used_bytes, "capacity_bytes": capacity_bytes or pool.capacity_bytes}
+        changed = {name: value for name, value in told.items() if value != getattr(pool, name)}
+        if changed:
+            change_row(session, StoragePool, pool.id, changed)

@@ -59,9 +59,12 @@ _KINDS: Mapping[str, str] = {
     "GuestOSCategoryResponse": "oscategory",
     "GuestOSResponse": "ostype",
     "ImportVMTaskResponse": "importvmtask",
+    "ProviderResponse": "networkserviceprovider",
     "UserVmResponse": "vm",
     "VmwareDatacenterResponse": "vmwaredc",
 }
+# The names of fields that texts show instead of the parameter's.
+_JAVA_NAMES: Mapping[tuple[str, str], str] = {("createZone", "name"): "zoneName"}
 _TYPES: Mapping[str, type[Param]] = {
     "string": Str,
     "boolean": Boolean,
@@ -211,6 +214,9 @@ def _param(entry: Mapping[str, Any], command: str) -> Param:
     name = entry["name"]
     text = texts.parameter(name, command)
     given: dict[str, Any] = {"required": entry.get("required", False), "since": entry.get("since")}
+    java_name = _JAVA_NAMES.get((command, name))
+    if java_name is not None:
+        given["java_name"] = java_name
     if "length" in entry:
         given["max_length"] = entry["length"]
     entity = ",".join(_kind(each) for each in entry.get("entity", ()))

@@ -8,6 +8,7 @@ from mgmt.commands.owned import ProjectListParams, window
 from mgmt.commands.responses.network import NetworkResponse
 from mgmt.inventory.networks import find_networks, network_view
 from mgmt.inventory.scope import resolve_scope
+from mgmt.inventory.tags import with_tags
 
 
 class ListNetworksParams(ProjectListParams):
@@ -50,7 +51,8 @@ class ListNetworksParams(ProjectListParams):
 def list_networks(call: Call, bound: Bound) -> Listing:
     scope = resolve_scope(call.db, call.caller, bound, has_id=bound["id"] is not None)
     networks, count = find_networks(call.db, call.caller, scope, bound, window(bound))
-    return Listing([network_view(network, call.caller) for network in networks], count)
+    views = [network_view(network, call.caller) for network in networks]
+    return Listing(with_tags(call.db, "Network", views), count)
 
 
 COMMANDS = (list_networks,)

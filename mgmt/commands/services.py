@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mgmt.commands.catalogue import KnownCommands
 from mgmt.imports.archive import TraceArchive
 from mgmt.imports.cleanup import HostCleanups
-from mgmt.imports.leaks import LeakWatch
+from mgmt.imports.leaks import LeakWatch, SavedLeaks
 from mgmt.imports.ports import HostControl, NoHostControl
 from mgmt.imports.queue import ImportQueue
 from mgmt.imports.running import RunningImports
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from mgmt.quirks import Quirks
     from mgmt.store.database import Store
     from mgmt.vmware.connector import VcenterConnector
+
+
+@dataclass(frozen=True)
+class SavedServices:
+    """What services know beside the records at some time."""
+
+    settings: Mapping[tuple[str, int, str], str | None]
+    leaks: SavedLeaks
+    cleanups: frozenset[int]
 
 
 @dataclass
@@ -69,16 +78,19 @@ class Services:
         self.leaks = LeakWatch(self.store, self.providers)
         self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)
 
-    def exchanged(self) -> None:
-        """Other records are in the store: forget what is known of those before. For a server at rest."""
-        self.settings.reload(self.store)
-        for changed in self.settings.on_change:
-            changed()
+    def save(self) -> SavedServices:
+        """What the services know beside the records, for `restore`."""
+        return SavedServices(self.settings.save(), self.leaks.save(), self.cleanups.save())
+
+    def restore(self, saved: SavedServices) -> None:
+        """Know that again, and nothing of what was since; the store holds the records of then. For a server at rest."""
+        self.settings.restore(saved.settings)
+        self.leaks.restore(saved.leaks)
+        self.cleanups.restore(saved.cleanups)
         self.imports.clear()
         self.import_traces.clear()
         self.vm_work.stopped_for_pool.clear()
         self.vm_work.remounted_pools.clear()
-        self.cleanups.reload()
 
     @property
     def maintenance(self) -> HostMaintenance:

@@ -6,6 +6,7 @@ from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Listing, command
 from mgmt.commands.fields import Boolean, ListOf, MapParam, Str, Uuid
 from mgmt.commands.owned import DOMAIN_DETAILS, ProjectListParams, checked_details, wanted_ids
 from mgmt.commands.responses.template import TemplateResponse
+from mgmt.inventory.tags import with_tags
 from mgmt.inventory.templates import TEMPLATE_FILTERS, find_templates, template_view
 
 
@@ -48,7 +49,8 @@ class ListTemplatesParams(ProjectListParams):
 def list_templates(call: Call, bound: Bound) -> Listing:
     checked_details(bound["details"], DOMAIN_DETAILS)
     templates, count = find_templates(call.db, call.caller, bound, wanted_ids(bound), bound.paging)
-    return Listing([template_view(entry, call.caller) for entry in templates], count)
+    views = [template_view(entry, call.caller) for entry in templates]
+    return Listing(with_tags(call.db, "Template", views), count)
 
 
 COMMANDS = (list_templates,)

@@ -6,6 +6,7 @@ from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Listing, command
 from mgmt.commands.fields import Boolean, ListOf, MapParam, Str, Uuid
 from mgmt.commands.owned import ProjectListParams, checked_details, wanted_ids, window
 from mgmt.commands.responses.user_vm import UserVmResponse
+from mgmt.inventory.tags import with_tags
 from mgmt.inventory.vm_search import find_vms
 from mgmt.inventory.vms import VM_DETAILS, vm_views
 
@@ -65,7 +66,8 @@ class ListVirtualMachinesParams(ProjectListParams):
 def list_virtual_machines(call: Call, bound: Bound) -> Listing:
     details = checked_details(bound["details"], VM_DETAILS)
     vms, count = find_vms(call.db, call.caller, bound, wanted_ids(bound), window(bound))
-    return Listing(vm_views(call.db, vms, call.caller, details), count)
+    views = vm_views(call.db, vms, call.caller, details)
+    return Listing(with_tags(call.db, "UserVm", views), count)
 
 
 COMMANDS = (list_virtual_machines,)

@@ -6,6 +6,7 @@ from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Listing, command
 from mgmt.commands.fields import Boolean, ListOf, MapParam, Str, Uuid
 from mgmt.commands.owned import ProjectListParams, wanted_ids, window
 from mgmt.commands.responses.volume import VolumeResponse
+from mgmt.inventory.tags import with_tags
 from mgmt.inventory.volumes import find_volumes, volume_views
 
 
@@ -44,7 +45,7 @@ class ListVolumesParams(ProjectListParams):
 )
 def list_volumes(call: Call, bound: Bound) -> Listing:
     volumes, count = find_volumes(call.db, call.caller, bound, wanted_ids(bound), window(bound))
-    return Listing(volume_views(call.db, volumes, call.caller), count)
+    return Listing(with_tags(call.db, "Volume", volume_views(call.db, volumes, call.caller)), count)
 
 
 COMMANDS = (list_volumes,)

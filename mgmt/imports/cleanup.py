@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from sqlalchemy import delete, select
 
@@ -52,12 +52,16 @@ class HostCleanups:
         with self._store.session() as session:
             self._waiting.update(session.scalars(select(HostCleanup.host_id)))
 
-    def reload(self) -> None:
-        """Know what the records say and nothing else; for a server at rest."""
+    def save(self) -> frozenset[int]:
+        """The hosts that a clean-up waits for, for `restore`."""
         with self._lock:
-            self._waiting.clear()
+            return frozenset(self._waiting)
+
+    def restore(self, waiting: Collection[int]) -> None:
+        """Know of these and no others: the records hold their clean-ups again."""
+        with self._lock:
+            self._waiting = set(waiting)
             self._times_up.clear()
-        self.load()
 
     def send(self, host_id: int, what: str, command: Command) -> None:
         """Have a host delete something; raises CloudRuntimeError with the reason why it is not done (yet)."""

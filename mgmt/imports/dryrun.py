@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mgmt.errors import CloudError
 from mgmt.imports.adopted import AdoptedImport
 from mgmt.imports.checks import KVM_SOURCES, UNMANAGED, Plan, check_kvm_source, check_source, resolve
+from mgmt.imports.control import ImportControl
 from mgmt.imports.conversion import Conversion
 from mgmt.imports.disks import DiskRules, check_mappings
 from mgmt.imports.kvmsource import KvmImport, reading
@@ -73,7 +74,7 @@ class DryRun:
         with reading(self.services) as session:
             plan = check_kvm_source(session, self.request, self.requester, self.services, self.trace)
         nothing_to_undo = UndoList(self.services.journal, self.trace.redactor)
-        job = KvmImport(self.services, self.request, plan, nothing_to_undo, _silent, self.trace, lambda: None)
+        job = KvmImport(self.services, self.request, plan, nothing_to_undo, _silent, self.trace, ImportControl())
         preview = KVM_IMPORTS[source](job).preview()
         found |= {
             "importhost": preview.host,

@@ -6,7 +6,7 @@ Upstream: UnmanagedVMsManagerImpl.importUnmanagedInstanceFromExternalKvm (getRem
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from mgmt.errors import (
@@ -24,20 +24,22 @@ from mgmt.imports.diskimages import Image, RemoteHost, copy_image, remote_vms
 from mgmt.imports.disks import DiskRules, split_disks
 from mgmt.imports.facts import PoolFacts
 from mgmt.imports.kvmrecords import NewDisk
-from mgmt.imports.kvmsource import KvmImport, Preview, as_internal
+from mgmt.imports.kvmsource import KvmImport, Preview, as_internal, reading
 from mgmt.imports.leftovers import remove_file
 from mgmt.imports.networks import GuestNic, place_nics
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.prediction import copy_s
+from mgmt.imports.queue import Demand, Kind
 from mgmt.imports.registration import PlacedNic, Registration
 from mgmt.imports.request import Requester
 from mgmt.imports.trace import Trace
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN
+from mgmt.jobs.waiting import Work
 from mgmt.protocol.commands import UnmanagedDisk, UnmanagedInstanceTO
 from mgmt.quirks import IMPORTED_DISKS_LEFT
-from mgmt.store.models import Zone
+from mgmt.store.models import Host, Zone
 
 DEFAULT_TEMP_PATH = "/tmp/"  # a directory of the remote host, as CloudStack's default is
 
@@ -87,6 +89,32 @@ class ExternalImport:
         self._job = job
         self._request = job.request
         self._remote = RemoteHost(job.request.host or "", job.request.username or "", job.request.password)
+
+    def wait(self) -> Work[None]:
+        """Wait for a place at the host that will copy; the remote VM is looked at again afterwards."""
+        job, queue = self._job, self._job.services.import_queue
+        while queue.is_limited(Kind.KVM_HOST):
+            host = self._copying_host()
+            if host is None:
+                return
+            ticket = job.control.enter(queue, Demand(None, None, frozenset({host})))
+            if ticket.is_granted:
+                return
+            with job.step("wait in the queue"), job.control.interruptible(ticket.withdraw):
+                yield ticket
+
+    def _copying_host(self) -> str | None:
+        """The host that would copy if the import began now; None when it is refused."""
+        job = replace(self._job, trace=Trace())
+        look = ExternalImport(job)
+        try:
+            _, disks = look._disks(job.plan, look._find(), job.offerings())
+            with reading(job.services) as session:
+                destination = planner.plan(session, job.records.demand(disks), "", job.trace)
+                return session.get_one(Host, destination.host_id).name
+        except CloudError:
+            job.control.check()
+            return None
 
     def run(self) -> int:
         """Import the VM and return its internal number."""
@@ -180,7 +208,8 @@ class ExternalImport:
         temp_path = self._request.temppath or DEFAULT_TEMP_PATH
         temp_path = temp_path if temp_path.endswith("/") else f"{temp_path}/"
         try:
-            for disk, volume_id, pool in zip(files, volumes, destination.pools, strict=True):
+            for number, (disk, volume_id, pool) in enumerate(zip(files, volumes, destination.pools, strict=True), 1):
+                job.control.progress.copying(number, len(files))
                 source = disk.datastorePath or disk.imagePath or ""
                 image = copy_image(job.services, destination.host_id, self._remote, source, temp_path, pool, job.trace)
                 self._undo_copy(destination.host_id, pool, image)

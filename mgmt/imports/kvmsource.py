@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from mgmt.errors import INTERNAL_ERROR, CloudError, InvalidParameterValueError, ServerApiError
 from mgmt.imports import planner
 from mgmt.imports.checks import Plan, offerings_of
+from mgmt.imports.control import ImportControl
 from mgmt.imports.kvmrecords import KvmRecords, NewDisk, size_of
 from mgmt.imports.planner import Destination
 from mgmt.imports.pools import Offerings
@@ -20,6 +21,7 @@ from mgmt.imports.registration import PlacedNic, Registration
 from mgmt.imports.request import ImportRequest
 from mgmt.imports.trace import Trace
 from mgmt.imports.undo import UndoList
+from mgmt.jobs.waiting import Work
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import UNPLANNED_VM_LEFT
 from mgmt.store.models import Host
@@ -31,7 +33,8 @@ NO_DESTINATION_ROW = "5.3-11"
 class KvmImport:
     """One import from a KVM source: its request, the plan that the common checks made, and its clean-up list.
 
-    `step` makes a named journal entry of what is done inside it; `commit` is called before usage is charged.
+    `step` makes a named journal entry of what is done inside it; `control` is how the import is told
+    to end, and where it waits.
     """
 
     services: ImportServices
@@ -40,7 +43,7 @@ class KvmImport:
     undo: UndoList
     step: Callable[[str], AbstractContextManager[None]]
     trace: Trace
-    commit: Callable[[], None]
+    control: ImportControl
 
     @property
     def records(self) -> KvmRecords:
@@ -91,7 +94,7 @@ class KvmImport:
             with self.services.store.session() as session:
                 with self.trace.rule("3.8-8", nics=len(nics)):
                     registration.add_nics(session, vm_id, nics)
-                self.commit()
+                self.control.commit()
                 registration.add_vm_usage(session, vm_id, size_of(self.records))
                 registration.add_nic_usage(session, vm_id)
         except CloudError as error:
@@ -134,6 +137,10 @@ class KvmSource(Protocol):
     """An import from one source."""
 
     def __init__(self, job: KvmImport) -> None: ...
+
+    def wait(self) -> Work[None]:
+        """Wait until there is room for the import; what would refuse it is left to `run`."""
+        ...
 
     def run(self) -> int:
         """Import the VM and return its internal number."""

@@ -148,7 +148,7 @@ class ImportPipeline:
         with self._step("check source"):
             source = check_source(self.request, self.services, self.trace)
         if source in KVM_SOURCES:
-            return self._import_from_kvm(source)
+            return (yield from self._import_from_kvm(source))
         with self._step("resolve"):
             with self.services.store.session() as session:
                 plan = resolve(session, self.request, self.requester, self.services, self.trace)
@@ -162,13 +162,15 @@ class ImportPipeline:
         self._event(plan, "Completed", "INFO", vm_id)
         return vm_id
 
-    def _import_from_kvm(self, source: str) -> int:
+    def _import_from_kvm(self, source: str) -> Work[int]:
         with self._step("resolve"), self.services.store.session() as session:
             plan = check_kvm_source(session, self.request, self.requester, self.services, self.trace)
         failed = True
         try:
-            job = KvmImport(self.services, self.request, plan, self.undo, self._step, self.trace, self.control.commit)
-            vm_id = KVM_IMPORTS[source](job).run()
+            job = KvmImport(self.services, self.request, plan, self.undo, self._step, self.trace, self.control)
+            work = KVM_IMPORTS[source](job)
+            yield from work.wait()
+            vm_id = work.run()
             failed = False
             return vm_id
         except ServerStoppingError:

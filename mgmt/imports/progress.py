@@ -90,10 +90,18 @@ class ProgressBoard:
         self._stage: Stage | None = None
         self._disk_count = 0
         self._disks: dict[int, Measure] = {}
+        self._alone: tuple[int, int] | None = None
+
+    def copying(self, disk: int, disk_count: int) -> None:
+        """The hosts' reports from now on are of that disk alone: each disk is copied by a command of its own."""
+        with self._lock:
+            self._alone = disk, disk_count
 
     def report(self, stage: Stage, disk: int, disk_count: int, bytes_done: int, total_bytes: int | None) -> None:
         """Disk number `disk` of `disk_count` is so far; a new stage replaces the one before."""
         with self._lock:
+            if self._alone is not None:
+                disk, disk_count = self._alone
             if stage is not self._stage:
                 self._stage, self._disks = stage, {}
             self._disk_count = disk_count

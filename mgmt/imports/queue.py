@@ -37,16 +37,18 @@ class Resource:
 
 @dataclass(frozen=True)
 class Demand:
-    """What one import uses from its start to its end; the KVM hosts are those that convert and import it."""
+    """What one import uses from its start to its end; the KVM hosts are those that convert, import or copy it."""
 
-    vcenter: str
+    vcenter: str | None
     esxi_host: str | None
     kvm_hosts: frozenset[str]
 
     @property
     def resources(self) -> frozenset[Resource]:
         """All of it; one place is taken of each."""
-        found = {Resource(Kind.VCENTER, self.vcenter), *(Resource(Kind.KVM_HOST, name) for name in self.kvm_hosts)}
+        found = {Resource(Kind.KVM_HOST, name) for name in self.kvm_hosts}
+        if self.vcenter is not None:
+            found.add(Resource(Kind.VCENTER, self.vcenter))
         if self.esxi_host is not None:
             found.add(Resource(Kind.ESXI_HOST, f"{self.esxi_host} of {self.vcenter}"))
         return frozenset(found)
@@ -147,6 +149,10 @@ class ImportQueue:
                 ticket._callbacks = []
         for callback in callbacks:
             callback()
+
+    def is_limited(self, kind: Kind) -> bool:
+        """True while there is a limit for resources of that kind."""
+        return bool(self._limit(kind))
 
     def place(self, ticket: Ticket) -> int | None:
         """How many imports that want something of the same came earlier and wait too; None when it does not wait."""

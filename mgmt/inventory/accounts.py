@@ -307,10 +307,10 @@ def _resources(account: Account, counts: Mapping[str, int], vm_states: Mapping[s
             continue
         resource_type, prefix = resource
         limit, used = account_limit(account, resource_type), counts.get(resource_type, 0)
-        fields[f"{prefix}limit"] = _shown(resource_type, limit)
+        fields[f"{prefix}limit"] = shown_limit(resource_type, limit)
         fields[f"{prefix}total"] = shown_amount(resource_type, used)
         free = limit if limit == UNLIMITED else max(0, limit - used)
-        fields[f"{prefix}available"] = _shown(resource_type, free, is_available=True)
+        fields[f"{prefix}available"] = shown_limit(resource_type, free, is_available=True)
     return fields
 
 
@@ -321,7 +321,8 @@ def shown_amount(resource_type: str, amount: int) -> int | float:
     return amount // GIB if resource_type in STORAGE_TYPES else amount
 
 
-def _shown(resource_type: str, amount: int, *, is_available: bool = False) -> str:
+def shown_limit(resource_type: str, amount: int, *, is_available: bool = False) -> str:
+    """A limit, or what is left of it, as the API shows it."""
     if amount == UNLIMITED:
         return "Unlimited"
     if resource_type == "secondary_storage" and not is_available:

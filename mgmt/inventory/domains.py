@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError
-from mgmt.inventory.accounts import RESOURCES, shown_amount
-from mgmt.inventory.limits import account_counts
+from mgmt.inventory.accounts import RESOURCES, shown_amount, shown_limit
+from mgmt.inventory.limits import UNLIMITED, account_counts
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, check_domain_access, shown_domain_path
 from mgmt.store.models import Account, Domain
@@ -103,7 +103,7 @@ def domain_views(
         if with_resources:
             view["state"] = domain.state
             view |= _resources(
-                sum((counts for path, counts in used.items() if path.startswith(domain.path)), Counter())
+                domain, sum((counts for path, counts in used.items() if path.startswith(domain.path)), Counter())
             )
             view["hasannotations"] = False
         else:
@@ -122,13 +122,15 @@ def _used(session: Session) -> dict[str, Counter[str]]:
     return used
 
 
-def _resources(counts: Mapping[str, int]) -> dict[str, Any]:
-    """Domains have no limits here: nobody can set one."""
+def _resources(domain: Domain, counts: Mapping[str, int]) -> dict[str, Any]:
+    """A domain shows the limits that were set; those of the settings it keeps to itself, as the real server does."""
     fields: dict[str, Any] = {}
     for resource in RESOURCES:
         if resource is not None:
             resource_type, prefix = resource
-            fields[f"{prefix}limit"] = "Unlimited"
-            fields[f"{prefix}total"] = shown_amount(resource_type, counts.get(resource_type, 0))
-            fields[f"{prefix}available"] = "Unlimited"
+            limit, used = domain.limits.get(resource_type, UNLIMITED), counts.get(resource_type, 0)
+            fields[f"{prefix}limit"] = shown_limit(resource_type, limit)
+            fields[f"{prefix}total"] = shown_amount(resource_type, used)
+            free = limit if limit == UNLIMITED else max(0, limit - used)
+            fields[f"{prefix}available"] = shown_limit(resource_type, free, is_available=True)
     return fields

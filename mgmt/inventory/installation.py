@@ -100,7 +100,7 @@ def find_physical_networks(
     session: Session, params: Mapping[str, Any], paging: Window
 ) -> tuple[list[tuple[PhysicalNetwork, Zone]], int]:
     """The page of physical networks, each with its zone."""
-    conditions = _matching(PhysicalNetwork, params)
+    conditions = [*_matching(PhysicalNetwork, params), PhysicalNetwork.removed.is_(None)]
     if params["zoneid"] is not None:
         conditions.append(PhysicalNetwork.zone_id == params["zoneid"])
     found, count = page(session, select(PhysicalNetwork).where(*conditions).order_by(PhysicalNetwork.id), paging)
@@ -113,11 +113,14 @@ def physical_network_view(network: PhysicalNetwork, zone: Zone) -> dict[str, Any
     return {
         "id": network.uuid,
         "name": network.name,
-        "broadcastdomainrange": "ZONE",
+        "broadcastdomainrange": network.broadcast_domain_range,
         "zoneid": zone.uuid,
         "zonename": zone.name,
-        "state": "Enabled",
-        "isolationmethods": "VLAN",
+        "state": network.state,
+        "vlan": network.vlan,
+        "networkspeed": network.speed,
+        "tags": network.tags,
+        "isolationmethods": network.isolation_methods,
     }
 
 

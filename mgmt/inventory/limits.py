@@ -78,6 +78,14 @@ def account_limit(account: Account, resource_type: str) -> int:
     return UNLIMITED if limit < 0 else limit
 
 
+def domain_limit(domain: Domain, resource_type: str) -> int:
+    """How much of `resource_type` the accounts of a domain may have together; UNLIMITED for ROOT."""
+    if domain.parent_id is None:
+        return UNLIMITED
+    limit = domain.limits.get(resource_type, DEFAULT_DOMAIN_LIMITS.get(resource_type, UNLIMITED))
+    return UNLIMITED if limit < 0 else limit
+
+
 def account_counts(session: Session, account_ids: Collection[int]) -> dict[int, dict[str, int]]:
     """What each account uses now, by resource type; a few queries whatever the number of accounts."""
     counts: dict[int, dict[str, int]] = {
@@ -192,9 +200,12 @@ def _check_account(session: Session, account: Account, resource_type: str, amoun
 
 
 def _check_domains(session: Session, account: Account, resource_type: str, amount: int, own: Collection[int]) -> None:
-    limit = DEFAULT_DOMAIN_LIMITS.get(resource_type, UNLIMITED)
     domain: Domain | None = account.domain
-    while domain is not None and domain.parent_id is not None and limit != UNLIMITED:
+    while domain is not None and domain.parent_id is not None:
+        limit = domain_limit(domain, resource_type)
+        if limit == UNLIMITED:
+            domain = session.get(Domain, domain.parent_id)
+            continue
         subtree = select(Domain.id).where(Domain.path.startswith(domain.path, autoescape=True))
         members = session.scalars(select(Account.id).where(Account.domain_id.in_(subtree))).all()
         current = sum(counts.get(resource_type, 0) for counts in account_counts(session, members).values())

@@ -16,6 +16,7 @@ from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
 from mgmt.inventory.network_services import ISOLATED_SERVICES
 from mgmt.inventory.scope import CallerLike, Scope, is_admin, shown_domain_path
+from mgmt.inventory.tags import has_tags
 from mgmt.store.models import Domain, Network
 
 _FILTERS = ("account", "domain", "accountdomain", "shared", "all")
@@ -98,6 +99,7 @@ def _narrowed(statement: Select[Network], params: Mapping[str, Any]) -> Select[N
     if params["keyword"] is not None:
         statement = statement.where(like_keyword(Network.name, params["keyword"]))
     statement = statement.where(Network.is_system == bool(params["issystem"]))
+    statement = statement.where(*has_tags(Network.uuid, "Network", params["tags"]))
     if _asks_for_what_is_not_here(params):
         statement = statement.where(false())
     services = params["supportedservices"]
@@ -114,12 +116,11 @@ _ISOLATED_NAMES = frozenset(service["name"].lower() for service in ISOLATED_SERV
 
 
 def _asks_for_what_is_not_here(params: Mapping[str, Any]) -> bool:
-    """VPC tiers, associated networks, tags, hidden networks and pending restarts do not exist in this world."""
+    """VPC tiers, associated networks, hidden networks and pending restarts do not exist in this world."""
     return bool(
         params["vpcid"] is not None
         or params["associatednetworkid"] is not None
         or params["forvpc"]
-        or params["tags"]
         or params["restartrequired"]
         or params["specifyipranges"]
         or params["displaynetwork"] is False

@@ -48,6 +48,17 @@ class GlobalSettings:
         with self._lock:
             self._values = values
 
+    def save(self) -> Mapping[tuple[str, int, str], str | None]:
+        """All values that were set, for `restore`."""
+        return dict(self._values)
+
+    def restore(self, values: Mapping[tuple[str, int, str], str | None]) -> None:
+        """Have these values: the database holds them again."""
+        with self._lock:
+            self._values = dict(values)
+        for changed in self.on_change:
+            changed()
+
     def get_text(self, name: str, *, scope: str = "", scope_id: int = 0) -> str | None:
         """The value of `name` in the scope (such as "Zone"), else the global one, else the default.
 

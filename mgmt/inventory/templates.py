@@ -27,6 +27,7 @@ from mgmt.inventory.scope import (
     resolve_scope,
     shown_domain_path,
 )
+from mgmt.inventory.tags import has_tags
 from mgmt.inventory.vms import TEMPLATE_ARCH
 from mgmt.store.models import Account, Cluster, Domain, ImageStore, Template, Zone
 
@@ -124,8 +125,9 @@ def _filters(caller: CallerLike, word: str, scope: Scope, params: Mapping[str, A
         conditions.append(Template.is_ready.is_(is_ready))
     elif word in _READY_ONLY or (word == "executable" and _names_an_account(caller, params)):
         conditions.append(Template.is_ready.is_(True))
-    # No template of this world has a parent, a tag, an extension, or serves Kubernetes or network appliances.
-    if any(params.get(name) for name in ("parenttemplateid", "tags", "extensionid", "forcks", "isvnf")):
+    conditions += has_tags(Template.uuid, "Template", params.get("tags"))
+    # No template of this world has a parent, an extension, or serves Kubernetes or network appliances.
+    if any(params.get(name) for name in ("parenttemplateid", "extensionid", "forcks", "isvnf")):
         conditions.append(false())
     if (params.get("arch") or TEMPLATE_ARCH) != TEMPLATE_ARCH:
         conditions.append(false())

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
 from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_case, like_keyword, page
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, is_admin, resolve_scope
+from mgmt.inventory.tags import has_tags
 from mgmt.inventory.vms import TEMPLATE_ARCH, vm_load_options
 from mgmt.store.models import Host, Nic, VmInstance, Volume
 
@@ -37,7 +38,7 @@ ARCHITECTURES = ("i686", "x86_64", "aarch64", "s390x")
 
 _GONE_STATES = ("Destroyed", "Expunging")
 
-# Filters on things that no VM of this world has: a VM is never in an affinity group, never has a tag, ...
+# Filters on things that no VM of this world has: a VM is never in an affinity group, ...
 _NEVER_MATCHING = (
     "affinitygroupid",
     "autoscalevmgroupid",
@@ -46,7 +47,6 @@ _NEVER_MATCHING = (
     "isoid",
     "keypair",
     "securitygroupid",
-    "tags",
     "userdataid",
     "vpcid",
 )
@@ -109,6 +109,7 @@ def _related_filters(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
         conditions.append(VmInstance.id.in_(attached))
     if params.get("haenable") is not None:
         conditions.append(VmInstance.service_offering.has(offer_ha=params["haenable"]))
+    conditions += has_tags(VmInstance.uuid, "UserVm", params.get("tags"))
     is_group_wanted = params.get("groupid") not in (None, -1)
     if is_group_wanted or any(params.get(name) for name in (*_NEVER_MATCHING, *_NEVER_TRUE)):
         conditions.append(false())

@@ -15,6 +15,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_case, like_keyword, page
 from mgmt.inventory.scope import CallerLike, is_admin, resolve_scope, shown_domain_path
+from mgmt.inventory.tags import has_tags
 from mgmt.inventory.vms import PendingJob, pending_jobs
 from mgmt.store.models import ServiceOffering, StoragePool, Template, VmInstance, Volume
 
@@ -70,8 +71,9 @@ def _plain_filters(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     if params.get("serviceofferingid") is not None:
         own = select(ServiceOffering.disk_offering_id).where(ServiceOffering.id == params["serviceofferingid"])
         conditions.append(Volume.disk_offering_id.in_(own))
-    # No volume is hidden from users, encrypted or tagged here.
-    if params.get("displayvolume") is False or params.get("isencrypted") or params.get("tags"):
+    conditions += has_tags(Volume.uuid, "Volume", params.get("tags"))
+    # No volume is hidden from users or encrypted here.
+    if params.get("displayvolume") is False or params.get("isencrypted"):
         conditions.append(false())
     return conditions
 

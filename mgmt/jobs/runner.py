@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, bindparam, delete, select
+from sqlalchemy import Delete, Select, bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -324,9 +324,13 @@ class JobRunner:
             return
         self._last_purge = now
         oldest = self._providers.utcnow() - timedelta(minutes=self._expire_minutes())
-        session.execute(
-            delete(AsyncJob).where(AsyncJob.status != int(JobState.IN_PROGRESS), AsyncJob.completed < oldest)
-        )
+        run_statement(session, _delete_ended(), {"oldest": oldest})
+
+
+@cache
+def _delete_ended() -> Delete:
+    table = table_of(AsyncJob)
+    return delete(table).where(table.c.status != int(JobState.IN_PROGRESS), table.c.completed < bindparam("oldest"))
 
 
 @cache

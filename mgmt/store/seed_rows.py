@@ -31,11 +31,13 @@ from mgmt.store.models import (
     ServiceOffering,
     StoragePool,
     Template,
+    TrafficType,
     User,
     VmwareDatacenter,
     Zone,
 )
 from mgmt.store.passwords import hash_password
+from mgmt.store.providers_of_networks import add_providers
 from mgmt.store.seed_checks import Document
 from mgmt.store.seed_schemas import ACCOUNT_TYPES
 
@@ -51,6 +53,8 @@ _SET_PASSWORD = (
 )
 
 Entry = dict[str, Any]
+
+_TRAFFIC_TYPES = ("Guest", "Management", "Public")
 
 
 # Stands in the rows until `complete_rows` puts the server's own time there.
@@ -335,7 +339,13 @@ class _Writer:
             self._add(entry["name"], offering)
         for entry in self._document["physical_networks"]:
             zone_id = self._id(Zone, entry["zone"])
-            self._add(entry["name"], PhysicalNetwork(uuid=entry["uuid"], name=entry["name"], zone_id=zone_id))
+            physical = PhysicalNetwork(uuid=entry["uuid"], name=entry["name"], zone_id=zone_id)
+            self._add(entry["name"], physical)
+            number = self._id(PhysicalNetwork, entry["name"])
+            add_providers(self._session, physical, enabled=True)
+            for kind in _TRAFFIC_TYPES:
+                traffic_uuid = str(uuid.uuid5(uuid.UUID(physical.uuid), kind))
+                self._session.add(TrafficType(uuid=traffic_uuid, physical_network_id=number, traffic_type=kind))
         for entry in self._document["networks"]:
             self._write_network(entry)
 

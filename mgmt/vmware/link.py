@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -288,7 +289,7 @@ def open_link(
     recorder = Recorder(journal, clock, address)
     connections = Connections(host, port, timeout_s)
     try:
-        version = version or choose_version(_published_versions(host, port, connections, recorder))
+        version = version or _published_version(host, port, connections, recorder)
         stub = _Stub(recorder, connections, known or KnownExchanges(), host=host, port=port, version=version)
         content = Rebound(vim.ServiceInstance("ServiceInstance", stub).RetrieveContent(), stub)
         if any(getattr(content, name, None) is None for name in _NEEDED):
@@ -310,6 +311,12 @@ def open_link(
     return link
 
 
+@lru_cache(maxsize=16)
+def _version_for(document: bytes) -> str:
+    """The version to speak with a server that publishes this version file; raises VcenterUnreachableError."""
+    return choose_version(parse_versions(document))
+
+
 def choose_version(published: Sequence[str]) -> str:
     """pyvmomi's name of the newest version that both sides speak; the oldest supported one when none is shared."""
     for version, version_id in known_versions():
@@ -318,8 +325,8 @@ def choose_version(published: Sequence[str]) -> str:
     return OLDEST_VERSION
 
 
-def _published_versions(host: str, port: int, connections: Connections, recorder: Recorder) -> list[str]:
-    """The vim25 versions in the server's version file; none when it publishes no such file.
+def _published_version(host: str, port: int, connections: Connections, recorder: Recorder) -> str:
+    """The newest version of the server's version file that both sides speak; the oldest when it publishes no file.
 
     pyVim.connect reads the file too, but without a time-out.
     """
@@ -330,8 +337,8 @@ def _published_versions(host: str, port: int, connections: Connections, recorder
             answer = connection.exchange("GET", VERSION_FILE, {})
         if answer.status != 200:
             outcome = f"HTTP {answer.status}"
-            return []
-        return parse_versions(answer.body)
+            return OLDEST_VERSION
+        return _version_for(answer.body)
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         outcome = type(error).__name__
         log.warning("vCenter %s:%d cannot be reached: %s", host, port, outcome)

@@ -11,8 +11,7 @@ import requests
 import responses
 
 import cloudstack_mock
-from cloudstack_mock import Cloud, CloudStackError, LeakedError
-from cloudstack_mock._client import written
+from cloudstack_mock import Cloud, CloudStackError, LeakedError, as_sent
 from cloudstack_mock._interception import Route
 
 URL = "https://cloud.example.org/client/api"
@@ -163,9 +162,8 @@ def test_leaks_raise(lab: Cloud) -> None:
 
 def test_parameters_as_cloudstack_reads_them() -> None:
     """Truth values, lists, maps and absent values are written as the API wants them."""
-    assert dict(
-        written({"a": True, "b": [1, 2], "c": [{"x": 1}, {"x": 2}], "d": {"k": "v"}, "e": None, "f": "text"})
-    ) == {"a": "true", "b": "1,2", "c[0].x": "1", "c[1].x": "2", "d[0].k": "v", "f": "text"}
+    given = {"a": True, "b": [1, 2], "c": [{"x": 1}, {"x": 2}], "d": {"k": "v"}, "e": None, "f": "text"}
+    assert as_sent(given) == {"a": "true", "b": "1,2", "c[0].x": "1", "c[1].x": "2", "d[0].k": "v", "f": "text"}
 
 
 def test_an_unknown_vm_names_those_that_are_there(lab: Cloud) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mgmt.errors import AgentUnavailableError, CloudError
-from mgmt.imports.control import ImportCancelledError, ImportControl
+from mgmt.imports.control import ImportCancelledError, ImportControl, Phase
 from mgmt.imports.diskimages import RemoteHost
 from mgmt.imports.external import list_remote_vms
 from mgmt.imports.pipeline import ImportPipeline
+from mgmt.imports.progress import Stage
+from mgmt.imports.queue import Demand, ImportQueue, Kind
+from mgmt.imports.trace import Trace
 from mgmt.protocol.commands import (
     CheckVolumeAnswer,
     CheckVolumeCommand,
@@ -312,6 +316,40 @@ def test_external_mac_in_use_is_replaced(hosts: Any) -> None:
 
 
 # shared and local
+
+
+def test_external_import_waits_for_its_host(hosts: Any) -> None:
+    """With a limit for KVM hosts nothing is made before the copying host has a place."""
+    queue = ImportQueue(lambda kind: 1 if kind is Kind.KVM_HOST else None)
+    services = replace(hosts.services, import_queue=queue)
+    names = [row.name for row in hosts.rows(models.Host)]
+    holders = [queue.enter(Demand("vc", None, frozenset({name}))) for name in names]
+    control = ImportControl("rv1", "job-1")
+    pipeline = ImportPipeline(services, hosts.request(**external()), hosts.requester(), Trace(), control)
+    work = pipeline.work()
+    ticket = next(work)
+    assert (control.ticket, control.step) == (ticket, "wait in the queue")
+    hosts.assert_no_records()
+    for holder in holders:
+        holder.withdraw()
+    with pytest.raises(StopIteration):
+        next(work)
+    assert control.phase is Phase.COMPLETED
+    assert len(hosts.agents.commands(GetRemoteVmsCommand)) == 3
+    assert queue.enter(Demand("vc", None, frozenset(names))).is_granted
+    disks = control.progress
+    disks.report(Stage.IMPORT, 1, 1, 5, 10)
+    latest = disks.latest()
+    assert latest is not None and (latest.disk_count, list(latest.disks)) == (1, [1])
+
+
+def test_external_import_that_is_refused_does_not_wait(hosts: Any) -> None:
+    """What `run` refuses is refused at once, with its text."""
+    queue = ImportQueue(lambda kind: 1)
+    services = replace(hosts.services, import_queue=queue)
+    request = hosts.request(**external(name="nosuch"))
+    with pytest.raises(CloudError, match="VM with name: nosuch not found on remote host"):
+        next(ImportPipeline(services, request, hosts.requester(), Trace(), ImportControl()).work())
 
 
 def test_shared_import(hosts: Any) -> None:

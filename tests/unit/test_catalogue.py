@@ -25,8 +25,10 @@ DECLARATIONS = of_release(all_declarations(), PROFILES["main"])
 
 def wanted_parameters(command: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
     return {
-        each["name"]: (each["type"], each.get("of"), each.get("required", False), each.get("since"),
-                       each.get("length", 255))
+        each["name"]: (
+            each["type"], each.get("of") if each["type"] == "list" else None, each.get("required", False),
+            each.get("since"), each.get("length", 255),
+        )
         for each in command["params"]
         if each["name"] not in NEVER_LISTED
     }  # fmt: skip

@@ -53,6 +53,18 @@ def test_rates_and_times() -> None:
     assert (latest.disks[2].rate_bytes_s, latest.disks[2].eta_s) == (300, 0)
 
 
+def test_a_disk_that_is_copied_by_a_command_of_its_own() -> None:
+    """What the host calls its only disk is the one that was announced, of as many as there are."""
+    board = ProgressBoard(Clock())
+    for disk in (1, 2):
+        board.copying(disk, 2)
+        board.report(Stage.IMPORT, 1, 1, 10 * disk, 100)
+    latest = board.latest()
+    assert latest is not None and latest.total is not None
+    assert {number: measure.bytes_done for number, measure in latest.disks.items()} == {1: 10, 2: 20}
+    assert (latest.total.bytes_done, latest.total.total_bytes) == (30, 200)
+
+
 def test_a_new_stage_begins_anew() -> None:
     """What virt-v2v wrote is no part of what is copied afterwards."""
     board = ProgressBoard(Clock())

@@ -21,8 +21,9 @@ from mgmt.store.models.infrastructure import (
     Zone,
 )
 from mgmt.store.models.machines import Nic, VmDetail, VmInstance, Volume
-from mgmt.store.models.networks import Network, PhysicalNetwork
+from mgmt.store.models.networks import Network, NetworkServiceProvider, PhysicalNetwork, TrafficType
 from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
+from mgmt.store.models.resources import ResourceDetail, ResourceTag, SecurityGroup, SshKeyPair
 from mgmt.store.models.templates import GuestOs, GuestOsCategory, Template
 from mgmt.store.models.work import Alert, AsyncJob, Event, HostCleanup, ImportVmTask, UsageEvent
 
@@ -49,17 +50,23 @@ __all__ = [
     "ManagementServer",
     "Network",
     "NetworkOffering",
+    "NetworkServiceProvider",
     "Nic",
     "PhysicalNetwork",
     "Pod",
+    "ResourceDetail",
     "ResourceReservation",
+    "ResourceTag",
     "Role",
     "RolePermission",
     "SchemaVersion",
     "ScopedConfiguration",
+    "SecurityGroup",
     "ServiceOffering",
+    "SshKeyPair",
     "StoragePool",
     "Template",
+    "TrafficType",
     "UsageEvent",
     "User",
     "VmDetail",

@@ -17,6 +17,27 @@ class PhysicalNetwork(Entity, Base):
     __tablename__ = "physical_network"
     name: Mapped[str]
     zone_id: Mapped[int] = mapped_column(ForeignKey("data_center.id"))
+    state: Mapped[str] = mapped_column(default="Enabled")
+    vlan: Mapped[str | None]
+    isolation_methods: Mapped[str] = mapped_column(default="VLAN")
+    broadcast_domain_range: Mapped[str] = mapped_column(default="ZONE")
+    speed: Mapped[str | None]
+    tags: Mapped[str | None]
+    removed: Mapped[datetime | None]
+
+
+class TrafficType(Entity, Base):
+    __tablename__ = "physical_network_traffic_types"
+    physical_network_id: Mapped[int] = mapped_column(ForeignKey("physical_network.id"), index=True)
+    traffic_type: Mapped[str]
+    kvm_label: Mapped[str | None]
+
+
+class NetworkServiceProvider(Entity, Base):
+    __tablename__ = "physical_network_service_providers"
+    physical_network_id: Mapped[int] = mapped_column(ForeignKey("physical_network.id"), index=True)
+    name: Mapped[str]
+    state: Mapped[str]
 
 
 class Network(Entity, Base):

@@ -54,6 +54,19 @@ def test_disk_is_copied_into_the_pool(conversions: Any) -> None:
     assert image.virtual_size_bytes == answer.size
 
 
+def test_the_copy_tells_how_far_it_is(conversions: Any) -> None:
+    """From no byte to all, in steps, for the command with its log id."""
+    seen: list[Any] = []
+    conversions.on_event = seen.append
+    assert copy(conversions, contextMap={"logid": "abc"}).result
+    done = [event.bytes_done for event in seen]
+    assert (done[0], done[-1], len(done)) == (0, seen[0].bytes_total, 11)
+    assert done == sorted(done)
+    assert {(event.tool, event.disk_index, event.disk_count, event.log_id) for event in seen} == {
+        ("qemu-img", 1, 1, "abc")
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

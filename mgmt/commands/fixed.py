@@ -1,0 +1,170 @@
+"""Lists of what a release of CloudStack has built in, as far as it is in this world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mgmt.commands.catalogued import done, listed
+from mgmt.commands.declaration import Bound, Call, Item, Listing
+from mgmt.errors import PARAM_ERROR, InvalidParameterValueError, ServerApiError
+from mgmt.inventory.lookup import get_live
+from mgmt.inventory.network_services import ISOLATED_SERVICES
+from mgmt.inventory.tags import resource_type
+from mgmt.life.records import check_vm_access
+from mgmt.store.models import VmInstance
+from mgmt.store.setting_definitions import all_definitions
+
+AFFINITY_TYPES = (
+    "host anti-affinity",
+    "host affinity",
+    "non-strict host anti-affinity",
+    "non-strict host affinity",
+)
+PLANNERS = ("FirstFitPlanner", "UserDispersingPlanner", "UserConcentratedPodPlanner", "ImplicitDedicationPlanner")
+STORAGE_PROVIDERS = {"primary": ("DefaultPrimary",), "image": ("NFS",), "imagecache": ("NFS",), "object": ()}
+TWO_FACTOR_PROVIDERS = {
+    "totp": "TOTP user two factor authentication provider Plugin",
+    "staticpin": "Static Pin user two factor authentication provider Plugin",
+}
+VM_DETAIL_OPTIONS = {
+    "keyboard": ["uk", "us", "jp", "fr"],
+    "cpu.corespersocket": [],
+    "UEFI": ["LEGACY", "SECURE"],
+    "rootdisksize": [],
+    "rootDiskController": ["osdefault", "ide", "scsi", "virtio", "virtio-blk"],
+    "dataDiskController": ["osdefault", "ide", "scsi", "virtio", "virtio-blk"],
+    "nicAdapter": ["e1000", "virtio", "rtl8139", "vmxnet3", "ne2k_pci"],
+    "video.hardware": [],
+    "video.ram": [],
+    "io.policy": ["threads", "native", "io_uring", "storage_specific"],
+    "iothreads": ["enabled"],
+}
+
+
+def _named(names: Sequence[str], field: str, bound: Bound) -> Listing:
+    """A page of names, as a list command without filters pages them."""
+    wanted = [name for name in names if (bound["keyword"] or "").lower() in name.lower()]
+    start, limit = bound.paging.offset, bound.paging.limit
+    shown = wanted[start : None if limit is None else start + limit]
+    return Listing([{field: name} for name in shown], len(wanted))
+
+
+@listed("listAffinityGroupTypes", "affinityGroupType")
+def list_affinity_group_types(call: Call, bound: Bound) -> Listing:
+    return _named(AFFINITY_TYPES, "type", bound)
+
+
+@listed("listDeploymentPlanners", "deploymentPlanner")
+def list_deployment_planners(call: Call, bound: Bound) -> Listing:
+    return _named(PLANNERS, "name", bound)
+
+
+@listed("listStorageProviders", "dataStoreProvider")
+def list_storage_providers(call: Call, bound: Bound) -> Listing:
+    """The providers of one kind of storage."""
+    kind = bound["type"].lower()
+    if kind not in STORAGE_PROVIDERS:
+        raise ServerApiError(PARAM_ERROR, f"Data store provider type: {bound['type']} is not supported")
+    names = STORAGE_PROVIDERS[kind]
+    return Listing([{"name": name, "type": kind.upper()} for name in names], len(names))
+
+
+@listed("listUserTwoFactorAuthenticatorProviders", "providers", is_list=False, since="4.18.0")
+def list_two_factor_providers(call: Call, bound: Bound) -> Listing:
+    found = [
+        {"name": name, "description": text}
+        for name, text in TWO_FACTOR_PROVIDERS.items()
+        if bound["name"] in (None, "", name)
+    ]
+    return Listing(found, len(found))
+
+
+@listed("listSupportedNetworkServices", "networkservice", since="3.0.0")
+def list_supported_network_services(call: Call, bound: Bound) -> Listing:
+    """The services of isolated networks, which a virtual router has."""
+    found = [
+        {
+            "name": service["name"],
+            "provider": [{"name": "VirtualRouter", "canenableindividualservice": True}],
+            "capability": [
+                {"name": each["name"], "canchooseservicecapability": each["canchooseservicecapability"]}
+                for each in service["capability"]
+            ],
+        }
+        for service in ISOLATED_SERVICES
+        if (bound["service"] or service["name"]).lower() == service["name"].lower()
+        and (bound["provider"] or "VirtualRouter").lower() == "virtualrouter"
+    ]
+    return Listing(found, len(found))
+
+
+@listed("listHypervisorCapabilities", "hypervisorCapabilities", since="3.0.0")
+def list_hypervisor_capabilities(call: Call, bound: Bound) -> Listing:
+    """What KVM hosts can, the one kind of hypervisor here."""
+    if (bound["hypervisor"] or "KVM").lower() != "kvm" or bound["id"] is not None:
+        return Listing([], 0)
+    capabilities = {
+        "id": "6",
+        "hypervisorversion": "default",
+        "hypervisor": "KVM",
+        "maxguestslimit": 50,
+        "securitygroupenabled": True,
+        "maxdatavolumeslimit": 64,
+        "storagemotionenabled": True,
+        "vmsnapshotenabled": False,
+    }
+    return Listing([capabilities], 1)
+
+
+@listed("listConfigurationGroups", "configurationgroup", since="4.18.0")
+def list_configuration_groups(call: Call, bound: Bound) -> Listing:
+    """The groups of the settings, each with its subgroups."""
+    groups: dict[str, list[str]] = {}
+    for definition in all_definitions().values():
+        subgroups = groups.setdefault(definition.group, [])
+        if definition.subgroup not in subgroups:
+            subgroups.append(definition.subgroup)
+    found = [
+        {
+            "name": name,
+            "subgroup": [
+                {"name": each, "precedence": place} for place, each in enumerate(sorted(groups[name]), start=1)
+            ],
+            "description": f"{name} configuration",
+            "precedence": place,
+        }
+        for place, name in enumerate(sorted(groups), start=1)
+        if (bound["group"] or name).lower() == name.lower()
+    ]
+    start, limit = bound.paging.offset, bound.paging.limit
+    return Listing(found[start : None if limit is None else start + limit], len(found))
+
+
+@done("listDetailOptions", "detailoptions", since="4.13")
+def list_detail_options(call: Call, bound: Bound) -> Item:
+    """The details that instances and templates may have, with the values to choose from."""
+    known = resource_type(bound["resourcetype"])
+    return Item({"details": VM_DETAIL_OPTIONS if known in ("UserVm", "Template") else {}})
+
+
+@done("getVirtualMachineUserData", "virtualmachineuserdata", since="4.4")
+def get_virtual_machine_user_data(call: Call, bound: Bound) -> Item:
+    """The user data of a VM, which none has here."""
+    vm = get_live(call.db, VmInstance, bound["virtualmachineid"])
+    if vm is None:
+        raise InvalidParameterValueError(f"unable to find a virtual machine with id {bound['virtualmachineid']}")
+    check_vm_access(call.caller, vm)
+    return Item({"virtualmachineid": vm.uuid})
+
+
+COMMANDS = (
+    list_affinity_group_types,
+    list_deployment_planners,
+    list_storage_providers,
+    list_two_factor_providers,
+    list_supported_network_services,
+    list_hypervisor_capabilities,
+    list_configuration_groups,
+    list_detail_options,
+    get_virtual_machine_user_data,
+)
