@@ -12,7 +12,9 @@ from functools import partial
 from sqlalchemy import select
 
 from mgmt.agents.manager import AgentManager
+from mgmt.api import integration
 from mgmt.api.app import create_wsgi
+from mgmt.api.dispatch import Dispatcher
 from mgmt.api.face import Face
 from mgmt.api.inprocess import InProcessServer
 from mgmt.api.server import HttpServer
@@ -65,6 +67,7 @@ class ManagementServer:
     pool_mounts: PoolMounts
     forget_callers: Callable[[], None]  # for when other records are put into the store
     faces: dict[str, Face] = field(default_factory=dict)  # what else answers on its port, such as `/mock`
+    integration_http: HttpServer | None = None
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
@@ -92,6 +95,8 @@ class ManagementServer:
         self.services.jobs.start()
         self.services.maintenance.start()
         self.http.start()
+        if self.integration_http is not None:
+            self.integration_http.start()
 
     def stop(self) -> None:
         """End everything that `start` began and close the store.
@@ -99,6 +104,8 @@ class ManagementServer:
         A running job gets a second to end. One that goes on is left pending, as a killed server leaves it.
         """
         self.http.stop()
+        if self.integration_http is not None:
+            self.integration_http.stop()
         self.services.maintenance.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
@@ -224,6 +231,7 @@ def _wire(
     ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
     wsgi = create_wsgi(services, ui=ui, origins=settings.cors_origin)
     http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
+    integration_http = _integration_server(services, wsgi.extensions["dispatcher"], settings.host)
     forget_callers = wsgi.extensions["dispatcher"].forget
     return ManagementServer(
         services=services,
@@ -233,7 +241,20 @@ def _wire(
         forget_callers=forget_callers,
         faces=wsgi.extensions["faces"],
         pool_mounts=pool_mounts,
+        integration_http=integration_http,
     )
+
+
+def _integration_server(services: Services, dispatcher: Dispatcher, host: str) -> HttpServer | None:
+    """The integration port, where the setting asks for one; raises PortTakenError."""
+    port = services.settings.get_int(integration.SETTING) or 0
+    if port <= 0:
+        return None
+    _require_free(host, port, f"setting {integration.SETTING}", "the integration API")
+    app = integration.create_integration_wsgi(
+        dispatcher, lambda: services.settings.get_text("json.content.type") or integration.DEFAULT_JSON
+    )
+    return HttpServer(app, host, port, threads=2, keeps_alive=False)
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:

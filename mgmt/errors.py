@@ -7,6 +7,7 @@ utils/.../exception/CSExceptionErrorCode.java, server/.../api/ApiServer.java and
 
 from __future__ import annotations
 
+BAD_REQUEST = 400
 UNAUTHORIZED = 401
 METHOD_NOT_ALLOWED = 405
 MALFORMED_PARAMETER_ERROR = 430

@@ -99,6 +99,7 @@ class AgentManager:
         self._up: dict[int, str] = {}
         self._waiting: dict[int, tuple[concurrent.futures.Future[list[Answer]], Hold | None]] = {}
         self._abandoned: deque[Command] = deque(maxlen=KEPT_ABANDONED)
+        self._late: dict[int, tuple[Command, Callable[[Answer], None]]] = {}
 
     @property
     def address(self) -> tuple[str, int]:
@@ -200,7 +201,10 @@ class AgentManager:
 
         def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
             if result.done():  # nobody waits for it any more
-                answers.exception()
+                _, late = self._late.pop(id(commands[0]), (None, None))
+                if answers.exception() is None and late is not None:
+                    answer = answers.result()[0]
+                    threading.Thread(target=late, args=(answer,), name="late-answer", daemon=True).start()
                 return
             if mine is not None:
                 mine.resume()
@@ -228,12 +232,15 @@ class AgentManager:
         finally:
             del self._waiting[id(commands[0])]
 
-    def abandon(self, command: Command) -> None:
+    def abandon(self, command: Command, late: Callable[[Answer], None] | None = None) -> None:
         """Let the `send` of this very command raise CommandAbandonedError; the host's answer is then nobody's.
 
-        The host is not told: CloudStack's agents have no command for it.
+        The host is not told: CloudStack's agents have no command for it. `late` gets the answer that it gives in the
+        end, in a thread of its own.
         """
         self._abandoned.append(command)  # its `send` may be about to begin
+        if late is not None:
+            self._late[id(command)] = (command, late)
         waiting = self._waiting.get(id(command))
         if waiting is None or self._loop is None:
             return

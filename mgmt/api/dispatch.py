@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
-from mgmt.api import errors
+from sqlalchemy import select
+
+from mgmt.api import errors, posting
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
 from mgmt.api.credentials import CredentialCache, Credentials
 from mgmt.api.faultpoints import meet
@@ -37,9 +39,11 @@ from mgmt.errors import (
     CloudRuntimeError,
     ServerApiError,
 )
+from mgmt.inventory.accounts import SYSTEM
 from mgmt.inventory.lookup import find_internal_id
 from mgmt.observe.correlation import correlated
 from mgmt.observe.redaction import MASK
+from mgmt.store.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ LOGOUT = "logout"
 AUTHENTICATION_COMMANDS = frozenset({LOGIN, LOGOUT})
 # A real server answers these without a session or a signature.
 OPEN_COMMANDS = frozenset({"listGuiThemes", "listOauthProvider"})
+NULL_BODY = b'{ "error" : { "description" : "Internal Server Error" } }'
 LOGIN_NEEDS_POST = "Please use HTTP POST to authenticate using this API"
 
 NOBODY = Caller(0, "", "", 0, "", "", -1, 0, "", "", "")
@@ -67,6 +72,7 @@ class ApiRequest:
     method: str
     parameters: Mapping[str, str]
     cookies: Mapping[str, str] = field(default_factory=dict)
+    is_internal: bool = False  # came to the integration port: nobody asks who calls
 
 
 @dataclass
@@ -107,6 +113,7 @@ class Dispatcher:
         configured = self._setting_text("json.content.type", DEFAULT_JSON_CONTENT_TYPE)
         self._json_content_type = JSON_CONTENT_TYPE if configured == DEFAULT_JSON_CONTENT_TYPE else configured
         self._page_limit = self._setting_int("default.page.size", DEFAULT_PAGE_SIZE)
+        self._enforces_post = self._setting_bool(posting.SETTING, False)
 
     def forget(self) -> None:
         """Know no login and no caller any more: the records behind them were exchanged."""
@@ -152,8 +159,12 @@ class Dispatcher:
 
     def _answer(self, work: _Work) -> ApiAnswer:
         command = work.command
+        if work.request.is_internal:
+            return self._answer_internal(work)
         if command in AUTHENTICATION_COMMANDS and command in self._commands:
             return self._authenticate(work, self._commands[command])
+        if self._enforces_post and command is not None:
+            posting.require_post(work.request.method, command, work.request.parameters)
         if work.session.exists:
             if command is None:
                 # upstream swallows the failure; the session lives on
@@ -168,6 +179,26 @@ class Dispatcher:
             work.caller = self._signing_caller(work)
         assert command is not None
         work.shows_version = self._setting_bool("expose.cloudstack.version.api.xml.response", True)
+        return self._checked_run(work, command, work.caller)
+
+    def _answer_internal(self, work: _Work) -> ApiAnswer:
+        """The answer of the integration port: the caller is the system, with root rights."""
+        work.caller = self._system_caller()
+        if work.command is None:
+            raise ServerApiError(UNSUPPORTED_ACTION_ERROR, "Invalid request, no command sent")
+        if work.command in AUTHENTICATION_COMMANDS:
+            return ApiAnswer(200, work.content_type, NULL_BODY)
+        return self._checked_run(work, work.command, work.caller)
+
+    def _system_caller(self) -> Caller:
+        with self._services.store.session() as session:
+            system = select(User.id).where(User.username == SYSTEM, User.is_default.is_(True)).order_by(User.id)
+            user_id = session.scalars(system.limit(1)).one()
+        credentials = self._credentials.by_user(user_id)
+        assert credentials is not None, "every world has the system user"
+        return credentials.caller
+
+    def _checked_run(self, work: _Work, command: str, caller: Caller) -> ApiAnswer:
         unprintable = first_unprintable(work.request.parameters)
         if unprintable is not None:
             raise ServerApiError(
@@ -179,7 +210,7 @@ class Dispatcher:
             absent = self._services.known_commands.absent(command)
             text = f"Unknown API command: {command}" if absent is None else absent.text
             raise ServerApiError(UNSUPPORTED_ACTION_ERROR, text)
-        return self._run(work, declaration, work.caller)
+        return self._run(work, declaration, caller)
 
     def _session_credentials(self, work: _Work) -> Credentials:
         session = work.session.current
@@ -210,9 +241,11 @@ class Dispatcher:
         if signature is None or api_key is None:
             raise refused
         if special.get("signatureversion") == "3":
-            expires = expires_at(special.get("expires", ""))
-            if expires is None or expires < self._services.providers.clock.now():
+            expires, now = expires_at(special.get("expires", "")), self._services.providers.clock.now()
+            if expires is None or expires < now or (self._enforces_post and expires > now + posting.MAX_AHEAD_S):
                 raise refused
+        elif self._enforces_post:
+            raise refused
         credentials = self._credentials.by_api_key(api_key)
         if credentials is None or not credentials.is_enabled or not self._may_use_keys(credentials):
             raise refused

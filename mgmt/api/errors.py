@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mgmt.errors import (
+    BAD_REQUEST,
     INSUFFICIENT_CAPACITY_ERROR,
     INTERNAL_ERROR,
     RESOURCE_UNAVAILABLE_ERROR,
@@ -33,7 +34,10 @@ _NO_HEADER_CHARACTER = re.compile("[^\x20-\x7e\xa0-\xff]")
 
 @dataclass(frozen=True)
 class ErrorAnswer:
-    """One error answer. The plain 401s and failed logins have no `cserrorcode` and no `X-Description`."""
+    """One error answer. The plain 401s and failed logins have no `cserrorcode` and no `X-Description`.
+
+    The 400 of a call that must come by POST has the first of the two.
+    """
 
     key: str
     errorcode: int
@@ -52,7 +56,7 @@ class ErrorAnswer:
     @property
     def description(self) -> str | None:
         """The value of `X-Description`, None when the header is not sent."""
-        return None if self.cserrorcode is None else header_text(self.text)
+        return None if self.cserrorcode is None or self.errorcode == BAD_REQUEST else header_text(self.text)
 
 
 def header_text(text: str) -> str:

@@ -40,6 +40,14 @@ def parse(query: str, form: bytes | None) -> dict[str, str]:
     return parameters
 
 
+def parse_first(query: str) -> dict[str, str]:
+    """The parameters of a query string alone, of a repeated one the first value, as the integration port reads them."""
+    parameters: dict[str, str] = {}
+    for name, value in _pairs(query.encode("latin-1")):
+        parameters.setdefault(name, value)
+    return parameters
+
+
 def _pairs(data: bytes) -> Iterator[tuple[str, str]]:
     for token in data.split(b"&"):
         if token:

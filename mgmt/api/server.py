@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_THREADS = 8
 MAX_BODY_BYTES = 16 * 1024 * 1024
 JOIN_TIMEOUT_S = 3.0
+_CLOSE_HEADER = re.compile(rb"\r\nConnection: close", re.IGNORECASE)
 _DATE_HEADER = re.compile(rb"\r\nDate: [^\r]*")
 
 
@@ -47,6 +48,19 @@ class _Task(WSGITask):
 
 class _Channel(HTTPChannel):
     task_class = _Task
+
+
+class _ClosingTask(WSGITask):
+    """Closes the connection after its answer, and says so as CloudStack's integration port does."""
+
+    def build_response_header(self) -> bytes:
+        self.set_close_on_finish()
+        head: bytes = super().build_response_header()
+        return _CLOSE_HEADER.sub(b"\r\nConnection: Close", head, count=1)
+
+
+class _ClosingChannel(HTTPChannel):
+    task_class = _ClosingTask
 
 
 class _Worker(threading.Thread):
@@ -127,10 +141,13 @@ class _Workers:
 class HttpServer:
     """Listens on `host` and `port` from the start; answers between `start()` and `stop()`.
 
-    Port 0 lets the system choose. Raises OSError when the port cannot be had.
+    Port 0 lets the system choose; without `keeps_alive` a connection is for one request. Raises OSError when the port
+    cannot be had.
     """
 
-    def __init__(self, app: WSGIApplication, host: str, port: int, *, threads: int = DEFAULT_THREADS) -> None:
+    def __init__(
+        self, app: WSGIApplication, host: str, port: int, *, threads: int = DEFAULT_THREADS, keeps_alive: bool = True
+    ) -> None:
         listener = _listening_socket(host, port)
         self._thread_count = threads
         self._map: dict[int, Any] = {}
@@ -150,7 +167,7 @@ class HttpServer:
             bind_socket=False,
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
         )
-        self._server.channel_class = _Channel
+        self._server.channel_class = _Channel if keeps_alive else _ClosingChannel
         self._trigger: Any = self._server.trigger  # the stubs do not know its type
         self.address: tuple[str, int] = listener.getsockname()[:2]
         self._loop: threading.Thread | None = None

@@ -33,8 +33,11 @@ class Agents(Protocol):
         """The host's answer; raises AgentUnavailableError, OperationTimedOutError and CommandAbandonedError."""
         ...
 
-    def abandon(self, command: Command) -> None:
-        """Let the `send` of this very command raise CommandAbandonedError; the host is not told."""
+    def abandon(self, command: Command, late: Callable[[Answer], None] | None = None) -> None:
+        """Let the `send` of this very command raise CommandAbandonedError; the host is not told.
+
+        `late` gets the answer that it gives in the end, in a thread of its own.
+        """
         ...
 
 

@@ -100,7 +100,11 @@ def test_empty_lists_are_listed(bare_world: Any) -> None:
     (api,) = fields["api"]
     assert api["description"] == "Lists VPCs."
     zone = next(each for each in api["params"] if each["name"] == "zoneid")
-    assert (zone["type"], zone["related"], zone["description"]) == ("uuid", "listZones", "show VPCs of this zone")
+    assert (zone["type"], zone["related"], zone["description"]) == (
+        "uuid",
+        "listZones,listZonesMetrics,createZone,updateZone",
+        "show VPCs of this zone",
+    )
     assert {"id", "name", "cidr"} <= {each["name"] for each in api["response"]}
     _, _, fields = bare_world.answer("listApis", who="user")
     names = {each["name"] for each in fields["api"]}

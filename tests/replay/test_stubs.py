@@ -142,7 +142,8 @@ def test_a_call_that_no_stub_fits(request: pytest.FixtureRequest, tmp_path: Path
     """It gets what an empty list answers without stubs, an empty list, or a 432; a later file's stub comes later."""
     (tmp_path / "a.yaml").write_text(
         f"{STUB}listSslCerts\n    match: {{certid: 2}}\n    fields: {{}}\n"
-        "  - command: listTrafficTypes\n    match: {keyword: x}\n    list: {traffictype: []}\n"
+        "  - command: listTrafficTypeImplementors\n    match: {keyword: x}\n"
+        "    list: {traffictypeimplementorresponse: []}\n"
         "  - command: deleteVPC\n    match: {id: 1}\n    fields: {success: true}\n"
         "  - command: addAnnotation\n    match: {adminsonly: true}\n    fields: {}\n",
         encoding="utf-8",
@@ -154,7 +155,8 @@ def test_a_call_that_no_stub_fits(request: pytest.FixtureRequest, tmp_path: Path
     for world in request.getfixturevalue("opener")(settings):
         assert world.answer("listSslCerts")[2]["errortext"].startswith("Invalid parameters either certificate ID")
         assert world.answer("listSslCerts", certid="2") == (200, "listsslcertsresponse", {})
-        assert world.answer("listTrafficTypes", physicalnetworkid="1") == (200, "listtraffictypesresponse", {})
+        key = "listtraffictypeimplementorsresponse"
+        assert world.answer("listTrafficTypeImplementors") == (200, key, {})
         status, _, fields = world.answer("deleteVPC", id="2")
         assert (status, fields["errortext"]) == (
             432,
