@@ -54,6 +54,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "simulator",
     "journal",
 )
 
