@@ -38,6 +38,7 @@ MODULES: tuple[str, ...] = (
     "place_admin",
     "offering_admin",
     "fixed",
+    "vm_deploy",
     "installation",
     "vms",
     "volumes",
@@ -53,6 +54,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "simulator",
     "journal",
 )
 
