@@ -187,6 +187,7 @@ def _wire(
         stores_vddk_facts=profile.has_vddk,
         memory=memory,
     )
+    global_settings.on_change.append(agents.settings_changed)
     jobs = JobRunner(
         store,
         providers,

@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "clusters",
     "hosts",
     "host_life",
+    "certificates",
     "alerts",
     "storage",
     "pool_life",

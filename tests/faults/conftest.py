@@ -92,7 +92,7 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
     def is_idle(self) -> bool:
         """Whether no host works on a command that takes long."""
         assert self.world.fleet is not None
-        return not any(member._executions for member in self.world.fleet.agents)
+        return not any(member.long_work for member in self.world.fleet.agents)
 
     def attempt(self, proof: Proof) -> Outcome:
         """Import the proof's VM and look at everything, once hosts have come to an end that do not hang."""
@@ -239,7 +239,7 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
         for member in fleet.agents:
             found["password file"] += len(member.hypervisor.password_files())
             found["mount"] += sum("/mnt/" in mount for mount in member.hypervisor.storage.mounts())
-            found["running command"] += any("Convert" in key[1] for key in member._executions)
+            found["running command"] += any("Convert" in key[1] for key in member.long_work)
         with vcenter.inventory.lock:
             from vcenter_sim.types import vim
 
@@ -256,7 +256,7 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
         fleet = world.fleet
         assert fleet is not None
         for member in fleet.agents:
-            if member._executions:
+            if member.long_work:
                 fleet.kill(member.name)
             if member._is_frozen:
                 fleet.thaw(member.name)
