@@ -83,6 +83,11 @@ def restore(snapshot: Snapshot) -> None:
     services.imports.cancel_all(_BY)
     world.faults.clear()
     _come_to_rest(world)
+    maintenance = services.maintenance
+    is_maintained = maintenance.is_busy or bool(snapshot.in_maintenance)
+    if is_maintained:
+        maintenance.stop(timeout_s=REST_TIMEOUT_S)
+        maintenance.forget()
     with world.clock.held():
         changed = _stop_changed_hosts(snapshot)
         services.store.restore(snapshot.records)
@@ -97,15 +102,16 @@ def restore(snapshot: Snapshot) -> None:
     if changed and world.fleet is not None and snapshot.fleet is not None:
         _await_hosts(world, snapshot.fleet, changed)
         snapshot.fleet = world.fleet.links(snapshot.fleet)
+    if is_maintained:
+        maintenance.start()
     services.journal.clear()
     world.faults.load_saved(snapshot.faults)
     world.faults.mocks.load(snapshot.mocks)
 
 
 def _come_to_rest(world: World) -> None:
+    """Let jobs end, and on a virtual clock everything that is under way: nobody then writes what he read before."""
     jobs = world.server.services.jobs
-    if not jobs.pending:
-        return
     try:
         world.clock.run_until(lambda: not jobs.pending, limit_s=REST_TIMEOUT_S)
     except ClockError as error:
