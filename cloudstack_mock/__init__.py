@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cloudstack_mock._client import CloudStackClient, CloudStackError, as_sent
     from cloudstack_mock._cloud import Cloud, activate, cloud
     from cloudstack_mock._leaks import LeakedError
+    from cloudstack_mock._plan import WorldPlan
     from mgmt.cli.client import ApiCallError, ApiClient
     from mgmt.config import ConfigError, Settings, load_settings
     from mgmt.embedded import StartError, World
@@ -35,6 +36,7 @@ _PLACES = {
     "SnapshotError": "mgmt.snapshots",
     "StartError": "mgmt.embedded",
     "World": "mgmt.embedded",
+    "WorldPlan": "cloudstack_mock._plan",
     "activate": "cloudstack_mock._cloud",
     "as_sent": "cloudstack_mock._client",
     "cloud": "cloudstack_mock._cloud",
@@ -56,6 +58,7 @@ __all__ = [
     "SnapshotError",
     "StartError",
     "World",
+    "WorldPlan",
     "activate",
     "as_sent",
     "cloud",

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from cloudstack_mock._client import CloudStackClient
 from cloudstack_mock._ids import SeededIds
 from cloudstack_mock._leaks import LeakedError, leaks_of
+from cloudstack_mock._plan import WorldPlan
 from cloudstack_mock._timeline import Timeline, of_job
 from cloudstack_mock._verify import Sightings
 from mgmt.api.inprocess import HttpResult, InProcessServer
@@ -44,8 +45,11 @@ R = TypeVar("R")
 def settings_of(**options: Any) -> Settings:
     """The settings of a test's world: ports that the system chooses, the automatic clock, extensions on."""
     given = {"port": 0, "agent_port": 0, "extensions": True, "clock": DEFAULT_CLOCK} | options
-    if isinstance(given.get("seed"), int):
-        given.setdefault("fault_seed", given.pop("seed"))
+    seed = given.get("seed")
+    if isinstance(seed, int):
+        given["fault_seed"] = given.pop("seed")
+    elif isinstance(seed, WorldPlan):
+        given["seed"] = str(seed.written())
     return load_settings(options=given)
 
 

@@ -6,6 +6,7 @@ lost or a host that was changed since is made anew; everything else is exchanged
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mgmt.commands.services import SavedServices
     from mgmt.embedded import World
     from mgmt.faults import SavedFault
+    from mgmt.faults.mocks import Mock
     from vcenter_sim.server import SavedVcenter
 
 REST_TIMEOUT_S = 20.0
@@ -44,6 +46,7 @@ class Snapshot:
     faults: tuple[SavedFault, ...]
     services: SavedServices
     in_maintenance: frozenset[int]
+    mocks: tuple[int, Mapping[int, Mock]]
 
 
 def take(world: World) -> Snapshot:
@@ -64,6 +67,7 @@ def take(world: World) -> Snapshot:
                 faults,
                 world.server.services.save(),
                 _in_maintenance(world),
+                world.faults.mocks.save(),
             )
         finally:
             world.faults.load_saved(faults)
@@ -95,6 +99,7 @@ def restore(snapshot: Snapshot) -> None:
         snapshot.fleet = world.fleet.links(snapshot.fleet)
     services.journal.clear()
     world.faults.load_saved(snapshot.faults)
+    world.faults.mocks.load(snapshot.mocks)
 
 
 def _come_to_rest(world: World) -> None:

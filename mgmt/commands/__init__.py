@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "clusters",
     "hosts",
     "host_life",
+    "certificates",
     "alerts",
     "storage",
     "pool_life",
@@ -54,6 +55,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "simulator",
     "journal",
 )
 

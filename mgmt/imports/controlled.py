@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from mgmt.errors import CloudError
 from mgmt.imports.control import ImportControl
+from mgmt.imports.leftovers import remove_late
 from mgmt.imports.ports import ImportServices, VcenterSession
 from mgmt.observe.correlation import current_correlation_id
 from mgmt.protocol.commands import (
@@ -55,8 +56,8 @@ class _ControlledAgents:
                 self.control.check()
                 raise
 
-    def abandon(self, command: Command) -> None:
-        self.services.agents.abandon(command)
+    def abandon(self, command: Command, late: Callable[[Answer], None] | None = None) -> None:
+        self.services.agents.abandon(command, late)
 
     def _end(self, host_id: int, log_id: str, command: Command) -> None:
         with self.services.store.session() as session:
@@ -68,10 +69,10 @@ class _ControlledAgents:
             return  # the answer comes once the tool has ended and its files are gone
         if ending == "goes on":
             self.control.note(
-                f"host {name} goes on with {kind}, and what it writes stays there: CloudStack's agents cannot be told "
-                "to stop it"
+                f"host {name} goes on with {kind}: CloudStack's agents cannot be told to stop it; what it writes is "
+                "removed when it answers"
             )
-        self.services.agents.abandon(command)
+        self.services.agents.abandon(command, lambda answer: remove_late(self.services, host_id, command, answer))
 
 
 @dataclass(frozen=True)

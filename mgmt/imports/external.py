@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from mgmt.errors import (
     INTERNAL_ERROR,
@@ -19,13 +18,11 @@ from mgmt.errors import (
 )
 from mgmt.imports import planner
 from mgmt.imports.checks import Plan
-from mgmt.imports.cleanup import volume_file
-from mgmt.imports.diskimages import Image, RemoteHost, copy_image, remote_vms
+from mgmt.imports.diskimages import RemoteHost, copy_image, remote_vms
 from mgmt.imports.disks import DiskRules, split_disks
-from mgmt.imports.facts import PoolFacts
+from mgmt.imports.hostfiles import HostFiles
 from mgmt.imports.kvmrecords import NewDisk
 from mgmt.imports.kvmsource import KvmImport, Preview, as_internal, reading
-from mgmt.imports.leftovers import remove_file
 from mgmt.imports.networks import GuestNic, place_nics
 from mgmt.imports.pools import Offerings
 from mgmt.imports.ports import ImportServices
@@ -38,7 +35,6 @@ from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN
 from mgmt.jobs.waiting import Work
 from mgmt.protocol.commands import UnmanagedDisk, UnmanagedInstanceTO
-from mgmt.quirks import IMPORTED_DISKS_LEFT
 from mgmt.store.models import Host, Zone
 
 DEFAULT_TEMP_PATH = "/tmp/"  # a directory of the remote host, as CloudStack's default is
@@ -205,6 +201,7 @@ class ExternalImport:
 
     def _copy(self, files: Sequence[UnmanagedDisk], volumes: Sequence[int], destination: planner.Destination) -> None:
         job = self._job
+        host_files = HostFiles(job.services, job.undo)
         temp_path = self._request.temppath or DEFAULT_TEMP_PATH
         temp_path = temp_path if temp_path.endswith("/") else f"{temp_path}/"
         try:
@@ -212,7 +209,7 @@ class ExternalImport:
                 job.control.progress.copying(number, len(files))
                 source = disk.datastorePath or disk.imagePath or ""
                 image = copy_image(job.services, destination.host_id, self._remote, source, temp_path, pool, job.trace)
-                self._undo_copy(destination.host_id, pool, image)
+                host_files.copied(destination.host_id, pool, image.file_name)
                 job.records.fill_volume(volume_id, pool, image, counted=False)
         except CloudError as error:
             raise ServerApiError(
@@ -220,17 +217,6 @@ class ExternalImport:
                 f"Failed to import volumes while importing vm: {self._request.name}. {error.text}",
                 row=error.row,
             ) from error
-
-    def _undo_copy(self, host_id: int, pool: PoolFacts, image: Image) -> None:
-        services = self._job.services
-        what = f"delete the copied disk {image.file_name} from {pool.name}"
-        if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
-            remove = partial(remove_file, services, host_id, pool, image.file_name)
-            self._job.undo.add(what, remove, when_cancelled=True)
-            return
-        command = volume_file(services.store, pool.uuid, image.file_name)
-        if command is not None:
-            self._job.undo.add(what, lambda: services.cleanups.send(host_id, what, command))
 
 
 def _details(disks: Sequence[UnmanagedDisk], nics: Sequence[PlacedNic]) -> dict[str, str]:

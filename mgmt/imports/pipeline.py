@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from mgmt.errors import (
     INTERNAL_ERROR,
@@ -23,6 +22,7 @@ from mgmt.errors import (
     ServerApiError,
     ServerStoppingError,
 )
+from mgmt.faults.meeting import meet
 from mgmt.imports.checks import (
     KVM_SOURCES,
     UNMANAGED,
@@ -31,16 +31,15 @@ from mgmt.imports.checks import (
     check_source,
     resolve,
 )
-from mgmt.imports.cleanup import converted_files, volume_file
 from mgmt.imports.control import ImportCancelledError, ImportControl, Phase
 from mgmt.imports.controlled import controlled
 from mgmt.imports.conversion import Conversion, sanitise
 from mgmt.imports.disks import DiskRules, check_mappings
 from mgmt.imports.external import ExternalImport
-from mgmt.imports.facts import HostFacts, ImageStoreFacts, PoolFacts
+from mgmt.imports.facts import HostFacts
+from mgmt.imports.hostfiles import HostFiles
 from mgmt.imports.images import LocalImport, SharedImport
 from mgmt.imports.kvmsource import KvmImport, KvmSource
-from mgmt.imports.leftovers import remove_converted, remove_imported
 from mgmt.imports.networks import NicRules
 from mgmt.imports.ovfexport import OvfExport
 from mgmt.imports.placement import choose_hosts, place
@@ -60,9 +59,7 @@ from mgmt.inventory.limits import release
 from mgmt.jobs.waiting import Work, run_blocking
 from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import (
-    CONVERTED_FILES_LEFT,
     IMPORT_WITHOUT_WAIT,
-    IMPORTED_DISKS_LEFT,
     LATE_DISK_MAPPING_CHECK,
     NULL_TASK_ERROR_TEXT,
     STOP_LEAVES_IMPORT,
@@ -108,7 +105,7 @@ class ImportPipeline:
         # Texts for callers lose this import's own secrets only. The server's redactor knows every secret, a login's
         # password like `password` among them, and would tear holes into CloudStack's sentences.
         self._redactor = self.trace.redactor
-        self.undo = UndoList(self.services.journal, self._redactor)
+        self.undo = UndoList(self.services.journal, self._redactor, self._meet_undo)
         self._claims: list[tuple[int, ...]] = []
 
     # The frame ----------------------------------------------------------------------------------------------------
@@ -206,7 +203,9 @@ class ImportPipeline:
             return [decision.as_fields() for decision in self.trace.decisions[seen:]]
 
         try:
+            self._meet("job.step", {"step": name, "state": "begins"})
             yield
+            self._meet("job.step", {"step": name, "state": "ends"})
         except CloudError as error:
             journal.record("import", name, state="failed", reason=error.text, row=error.row, decisions=decisions())
             raise
@@ -214,6 +213,15 @@ class ImportPipeline:
             journal.record("import", name, state="failed", reason=f"{type(error).__name__}: {error}")
             raise
         journal.record("import", name, state="done", decisions=decisions())
+
+    def _meet(self, point: str, facts: Mapping[str, object]) -> None:
+        if self.services.faults is not None:
+            clock = self.services.providers.clock
+            meet(self.services.faults, clock, point, {**facts, "vm": self.request.name})
+
+    def _meet_undo(self, what: str) -> None:
+        number = what.rpartition(" ")[2]
+        self._meet("job.undo", {"what": what, "number": int(number) if number.isdecimal() else None})
 
     def _import_from_vmware(self, plan: Plan, vmware: VmwarePlan) -> Work[int]:
         failed = True
@@ -338,7 +346,8 @@ class ImportPipeline:
                 extra_params=self.request.extraparams,
                 ovf_directory=ovf_directory,
             )
-        self._undo_conversion(convert_host, location, convert_uuid, len(source.vm.disks))
+        host_files = HostFiles(self.services, self.undo)
+        host_files.converted(convert_host, location, convert_uuid, len(source.vm.disks))
         with self._step("import"), self.trace.rule("3.5", host=import_host.name):
             converted = conversion.import_converted(
                 source,
@@ -350,44 +359,12 @@ class ImportPipeline:
                 ovf_directory=ovf_directory,
                 timeout_s=None if self.services.quirks.is_faithful(IMPORT_WITHOUT_WAIT) else timeout_s,
             )
-        self._undo_disks(import_host, converted)
+        host_files.imported(import_host, converted.disks or [])
         with self._step("sanitise"):
             with self.trace.rule("3.7", disks=len(converted.disks or [])):
                 instance = sanitise(converted, source)
             self.task.importing(import_host)
         return self._register(plan, vmware, rules, instance)
-
-    # Upstream leaves what hosts wrote after a failure. A cancelled import does not, with whatever agents there are.
-
-    def _undo_conversion(
-        self, host: HostFacts, location: PoolFacts | ImageStoreFacts, convert_uuid: str, disks: int
-    ) -> None:
-        services = self.services
-        what = f"remove the converted files {convert_uuid} from {location.name}"
-        if services.quirks.is_faithful(CONVERTED_FILES_LEFT):
-            self.undo.add(
-                what,
-                lambda: remove_converted(services, host.id, location, convert_uuid, disks),
-                when_cancelled=True,
-            )
-            return
-        command = converted_files(location, convert_uuid)
-        self.undo.add(what, lambda: services.cleanups.send(host.id, what, command))
-
-    def _undo_disks(self, host: HostFacts, converted: UnmanagedInstanceTO) -> None:
-        services = self.services
-        if services.quirks.is_faithful(IMPORTED_DISKS_LEFT):
-            self.undo.add(
-                "delete the imported disks",
-                lambda: remove_imported(services, host.id, converted.disks or []),
-                when_cancelled=True,
-            )
-            return
-        for disk in converted.disks or []:
-            command = volume_file(services.store, disk.datastoreName or "", disk.fileBaseName or "")
-            if command is not None:
-                what = f"delete the imported disk {disk.fileBaseName} in pool {disk.datastoreName}"
-                self.undo.add(what, partial(services.cleanups.send, host.id, what, command))
 
     def _disk_rules(self, plan: Plan, vmware: VmwarePlan) -> DiskRules:
         return DiskRules(plan.display_name, plan.zone_uuid, plan.cluster, vmware.offerings, self.trace)

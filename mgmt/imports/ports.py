@@ -22,6 +22,7 @@ from mgmt.vmware.connector import VcenterCredentials
 from mgmt.vmware.records import SourceVm
 
 if TYPE_CHECKING:
+    from mgmt.faults import FaultEngine
     from mgmt.vmware.export import ExportRules  # brings pyvmomi's type tables
 
 
@@ -32,8 +33,11 @@ class Agents(Protocol):
         """The host's answer; raises AgentUnavailableError, OperationTimedOutError and CommandAbandonedError."""
         ...
 
-    def abandon(self, command: Command) -> None:
-        """Let the `send` of this very command raise CommandAbandonedError; the host is not told."""
+    def abandon(self, command: Command, late: Callable[[Answer], None] | None = None) -> None:
+        """Let the `send` of this very command raise CommandAbandonedError; the host is not told.
+
+        `late` gets the answer that it gives in the end, in a thread of its own.
+        """
         ...
 
 
@@ -116,3 +120,4 @@ class ImportServices:
     cleanups: Cleanups = field(default_factory=NoCleanups)
     host_control: HostControl = field(default_factory=NoHostControl)
     import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))
+    faults: FaultEngine | None = None

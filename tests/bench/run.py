@@ -24,13 +24,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from virtual import import_parameters, write_roomy_world  # its neighbour: both are run as scripts
+from fleet import bench_fleet
+from virtual import AT_ONCE, import_parameters, write_roomy_world  # its neighbours: all are run as scripts
 
 from mgmt.cli.client import ApiClient, sign
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = [sys.executable, "-m", "mgmt.cli"]
 START_TIMEOUT_S = 60
+PARTS = ("start", "calls", "agents", "fleet", "imports", "virtual", "harness")
 POLL_INTERVAL_S = 0.05  # each look at a job costs the server a call
 # An installed program has its modules compiled; a shell that forbids it would measure Python's compiler.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -90,8 +92,8 @@ def in_threads(count: int, work: Callable[[int], None]) -> float:
 class SignedCall:
     """One signed GET that is sent again and again over a connection of its own."""
 
-    def __init__(self, ready: dict[str, Any], command: str) -> None:
-        parameters = {"command": command, "apiKey": ready["api_key"], "response": "json"}
+    def __init__(self, ready: dict[str, Any], command: str, **more: str) -> None:
+        parameters = {"command": command, "apiKey": ready["api_key"], "response": "json", **more}
         parameters["signature"] = sign(parameters, ready["secret_key"])
         url = urlsplit(ready["api"])
         self._target = f"{url.path}?{urlencode(parameters)}"
@@ -215,8 +217,8 @@ def bench_imports(count: int) -> None:
 
 
 def bench_virtual(processes: int, share: int) -> None:
-    """Imports on the automatic clock: each process has a whole world and imports one VM after the other."""
-    label = f"{processes * share:,} imports of two-disk VMs on the virtual clock"
+    """Imports on the automatic clock, some at a time in each process, which has a whole world."""
+    label = f"{processes * share:,} imports of two-disk VMs on the virtual clock, {AT_ONCE} at a time"
     begun = time.perf_counter()
     running = [in_own_process(str(share)) for _ in range(processes)]
     found = [figures_of(process) for process in running]
@@ -254,9 +256,16 @@ def figures_of(process: subprocess.Popen[str]) -> dict[str, float]:
     return figures
 
 
+def bench_harness() -> None:
+    """What a test pays for its cloud, in a process of its own."""
+    script = Path(__file__).with_name("harness.py")
+    if subprocess.run([sys.executable, str(script)], cwd=ROOT, env=ENVIRONMENT, check=False).returncode:
+        raise SystemExit("the harness failed")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--only", choices=["start", "calls", "agents", "imports", "virtual"], help="one part alone")
+    parser.add_argument("--only", choices=PARTS, help="one part alone")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument(
         "--soak", nargs="?", type=int, const=10_000, metavar="STEPS", help="only random steps in a whole world (10000)"
@@ -264,6 +273,9 @@ def main() -> None:
     parser.add_argument(
         "--imports", type=int, metavar="N", help="how many, in the parts `imports` (for each line of it) and `virtual`"
     )
+    parser.add_argument("--agents", type=int, metavar="N", help="how many, in the part `fleet`")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of the part `fleet`")
+    parser.add_argument("--ramp", type=float, default=200.0, metavar="N", help="agents a second in the part `fleet`")
     options = parser.parse_args()
     if options.soak is not None:
         from soak import soak
@@ -274,8 +286,12 @@ def main() -> None:
         "start": lambda: bench_start(1 + scale),
         "calls": lambda: bench_calls(500 * scale),
         "agents": lambda: bench_agents(200),
+        "fleet": lambda: bench_fleet(
+            options.agents or (200 if options.quick else 1_000), options.workers, options.ramp, sys.modules[__name__]
+        ),
         "imports": lambda: bench_imports(options.imports or 10 * scale),
         "virtual": lambda: bench_virtual(2, (options.imports or (100 if options.quick else 10_000)) // 2),
+        "harness": bench_harness,
     }
     print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.machine()}")
     for name, part in parts.items():

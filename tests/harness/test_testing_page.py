@@ -22,7 +22,7 @@ def test_the_blocks_of_the_page_pass(pytester: pytest.Pytester, monkeypatch: pyt
     result = pytester.runpytest_inprocess(
         "-p", "cloudstack_mock.pytest_plugin", "-p", "no:cacheprovider", "-W", "error"
     )
-    result.assert_outcomes(passed=12)
+    result.assert_outcomes(passed=14)
 
 
 def test_every_block_of_the_page_is_one_of_its_files() -> None:

@@ -93,6 +93,7 @@ class Agents:
     scripts: dict[type[Command], list[Any]] = field(default_factory=dict)
     defaults: dict[type[Command], Callable[[Command], Answer]] = field(default_factory=dict)
     abandoned: list[Command] = field(default_factory=list)
+    late: Callable[[Answer], None] | None = None
 
     def script(self, command: type[Command], *answers: Any) -> None:
         self.scripts.setdefault(command, []).extend(answers)
@@ -105,8 +106,9 @@ class Agents:
             raise answer
         return answer if isinstance(answer, Answer) else answer(command)
 
-    def abandon(self, command: Command) -> None:
+    def abandon(self, command: Command, late: Callable[[Answer], None] | None = None) -> None:
         self.abandoned.append(command)
+        self.late = late
 
     def commands(self, kind: type[Command]) -> list[Any]:
         return [command for _, command in self.sent if isinstance(command, kind)]

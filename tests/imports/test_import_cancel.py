@@ -11,13 +11,24 @@ import pytest
 
 from mgmt.errors import CommandAbandonedError
 from mgmt.imports.control import ImportCancelledError, ImportControl, Phase, TooLateError
+from mgmt.imports.leftovers import remove_late
 from mgmt.imports.pipeline import ImportPipeline
 from mgmt.imports.ports import Ending
 from mgmt.protocol.commands import (
     CheckConvertInstanceCommand,
+    CleanupConvertedInstanceDisksCommand,
+    ConvertInstanceAnswer,
     ConvertInstanceCommand,
+    CopyRemoteVolumeAnswer,
+    CopyRemoteVolumeCommand,
     DeleteCommand,
+    ImportConvertedInstanceAnswer,
     ImportConvertedInstanceCommand,
+    NfsTO,
+    PrimaryDataStoreTO,
+    StorageFilerTO,
+    UnmanagedDisk,
+    UnmanagedInstanceTO,
 )
 from mgmt.protocol.records import Answer, Command
 from mgmt.store import models
@@ -212,8 +223,8 @@ def test_cancel_while_a_host_works(cancel_world: Any, tmp_path: Path, command: t
 
 
 REMARK = (
-    ". host K1 goes on with ConvertInstanceCommand, and what it writes stays there: CloudStack's agents cannot be told "
-    "to stop it"
+    ". host K1 goes on with ConvertInstanceCommand: CloudStack's agents cannot be told to stop it; what it writes is "
+    "removed when it answers"
 )
 
 
@@ -232,6 +243,81 @@ def test_a_host_that_gives_no_answer(cancel_world: Any, tmp_path: Path, ending: 
     text = run(cancel_world, control, convertinstancehostid="K1", importinstancehostid="K1")
     assert text == f"The import of VM web01 was cancelled by root at step: convert{remark}"
     assert_nothing_left(cancel_world, tmp_path)
+
+
+def _disk(name: str) -> UnmanagedDisk:
+    return UnmanagedDisk(datastoreName="pool-N1", fileBaseName=name)
+
+
+POOL = PrimaryDataStoreTO(uuid="pool-N1")
+LATE = {
+    "converted": (
+        ConvertInstanceCommand(conversionTemporaryLocation=POOL),
+        ConvertInstanceAnswer(result=True, temporaryConvertUuid="u"),
+        ["u"],
+    ),
+    "imported": (
+        ImportConvertedInstanceCommand(),
+        ImportConvertedInstanceAnswer(result=True, convertedInstance=UnmanagedInstanceTO(disks=[_disk("a")])),
+        ["a"],
+    ),
+    "copied": (
+        CopyRemoteVolumeCommand(storageFilerTO=StorageFilerTO(uuid="pool-N1")),
+        CopyRemoteVolumeAnswer(result=True, filename="c"),
+        ["c"],
+    ),
+    "failed": (ConvertInstanceCommand(), Answer(result=False), []),
+    "nowhere": (ConvertInstanceCommand(), ConvertInstanceAnswer(result=True, temporaryConvertUuid="u"), []),
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_what_a_host_writes_after_the_cancellation(cancel_world: Any, case: str) -> None:
+    """A host that could not be told to stop deletes what it wrote once its answer tells of it."""
+    command, answer, names = LATE[case]
+    cancel_world.agents.defaults[CleanupConvertedInstanceDisksCommand] = lambda _: Answer(result=True)
+    remove_late(cancel_world.services, cancel_world.id_of("K1"), command, answer)
+    assert _deleted(cancel_world) == names
+
+
+def test_an_older_host_deletes_file_by_file(cancel_world: Any) -> None:
+    """Where the host does not know CleanupConvertedInstanceDisksCommand, and where it deletes nothing at all."""
+    cancel_world.agents.defaults[CleanupConvertedInstanceDisksCommand] = lambda _: Answer(result=False)
+    cancel_world.agents.script(DeleteCommand, *[Answer(result=True)] * 3, Answer(result=False, details="no such file"))
+    command, answer, _ = LATE["converted"]
+    remove_late(cancel_world.services, cancel_world.id_of("K1"), command, answer)
+    assert _deleted(cancel_world) == ["u", "u.xml", "u-sda", "u-sdb", "u-sdc"]
+    store = NfsTO(_url="nfs://192.0.2.20/export/secondary")
+    remove_late(
+        cancel_world.services,
+        cancel_world.id_of("K1"),
+        ConvertInstanceCommand(conversionTemporaryLocation=store),
+        answer,
+    )
+    assert _deleted(cancel_world)[5:] == ["u"]
+
+
+def _deleted(world: Any) -> list[str]:
+    return [
+        command.vmVolumesPrefix if isinstance(command, CleanupConvertedInstanceDisksCommand) else command.data.path
+        for _, command in world.agents.sent
+    ]
+
+
+def test_the_abandoned_command_has_its_late_answer_looked_at(cancel_world: Any) -> None:
+    """What is handed in with an abandoned command removes what its answer tells of."""
+    cancel_world.services = replace(cancel_world.services, host_control=Hosts("goes on"))
+    cancel_world.agents.defaults[CleanupConvertedInstanceDisksCommand] = lambda _: Answer(result=True)
+    control = ImportControl("web01", "job-1")
+
+    def answer(sent: Command) -> Answer:
+        control.cancel("root")
+        raise CommandAbandonedError("nobody waits")
+
+    cancel_world.agents.script(ConvertInstanceCommand, answer)
+    run(cancel_world, control)
+    cancel_world.agents.late(ConvertInstanceAnswer(result=True, temporaryConvertUuid="late"))
+    assert cancel_world.agents.commands(CleanupConvertedInstanceDisksCommand)[-1].vmVolumesPrefix == "late"
 
 
 def test_cancel_while_the_clone_is_made(cancel_world: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mgmt.errors import AgentUnavailableError, OperationTimedOutError, ServerStoppingError
+from mgmt.errors import AgentUnavailableError, CommandAbandonedError, OperationTimedOutError, ServerStoppingError
 from mgmt.observe.correlation import correlated
 from mgmt.protocol.commands import (
     Answer,
@@ -55,6 +55,28 @@ def test_the_callers_command_is_left_alone(edge: Any) -> None:
     agent.answer(request, CheckHealthAnswer(result=True))
     asked.result(10)
     assert command == CheckHealthCommand(contextMap={"job": "job-7"})
+
+
+def test_an_abandoned_command(edge: Any) -> None:
+    """Nobody waits for it any more; the answer that comes all the same is given to whoever asked for it."""
+    agent = up(edge)
+    late: list[Answer] = []
+    came = threading.Event()
+
+    def take(answer: Answer) -> None:
+        late.append(answer)
+        came.set()
+
+    for wanted in (None, take):
+        command = CheckHealthCommand(wait=60)
+        asked = edge.ask(command)
+        request = agent.receive_request(CheckHealthCommand)
+        edge.manager.abandon(command, wanted)
+        with pytest.raises(CommandAbandonedError):
+            asked.result(10)
+        agent.answer(request, CheckHealthAnswer(result=True, details=str(wanted is take)))
+    assert came.wait(10)
+    assert [answer.details for answer in late] == ["True"]
 
 
 def test_several_commands_in_one_request(edge: Any) -> None:
