@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agent_sim.commands import answer_command
 from agent_sim.commands.base import pools_in_use
@@ -26,10 +26,10 @@ _KEPT_KEYS = 64
 class CommandWork:
     """The work of one host's agent; it outlives the agent's process, as the host does."""
 
-    def __init__(self, hypervisor: Hypervisor) -> None:
+    def __init__(self, hypervisor: Hypervisor, end_guest: Callable[[str, float], None]) -> None:
         self._hypervisor = hypervisor
         faults = hypervisor.bench.faults
-        self._faults = CommandFaults(faults) if faults is not None else None
+        self._faults = CommandFaults(faults, end_guest) if faults is not None else None
         self._executions: dict[tuple[str, str], Execution] = {}
         self._unwanted: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
         self._done: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)

@@ -68,7 +68,7 @@ class Hypervisor:
         """The agent's process was ended so that nothing tidies up after it."""
         self._surroundings = surroundings
         self._provision()
-        self.storage = HostStorage(host, self.files, surroundings.exports)
+        self.storage = HostStorage(host, self.files, surroundings.exports, surroundings.faults)
         self.domains: dict[str, Domain] = {}
         for domain in host.domains:
             persistent = replace(domain, persistent=True)

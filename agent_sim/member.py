@@ -70,7 +70,7 @@ class Member:
         self._on_change = on_change
         self._on_pings_passed = on_pings_passed
         self._unreachable_until_s = 0.0
-        self._work = CommandWork(hypervisor)
+        self._work = CommandWork(hypervisor, self._end_guest)
         self._is_frozen = False
         self._put_off: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -224,6 +224,14 @@ class Member:
         self.hypervisor.end_domain(name)
         if how != "destroy":  # libvirt's event for it does not make the agent ping
             self._perform(self._agent.domain_ended())
+
+    def _end_guest(self, name: str, after_s: float) -> None:
+        async def end() -> None:
+            await self._timers.sleep(after_s)
+            if name in self.hypervisor.domains:
+                await self.end_domain(name, "shutdown")
+
+        self._spawn(end())
 
     async def close(self) -> None:
         """Stop it in order: say goodbye, close, end tools."""

@@ -39,6 +39,7 @@ MODULES: tuple[str, ...] = (
     "place_admin",
     "offering_admin",
     "fixed",
+    "vm_deploy",
     "installation",
     "vms",
     "volumes",
@@ -54,6 +55,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "simulator",
     "journal",
 )
 
