@@ -25,7 +25,7 @@ from mgmt.embedded import World
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SETTING = "convert.vmware.instance.to.kvm.timeout"
-AT_ONCE = 8  # of the ten that a server works on at a time
+AT_ONCE = 5  # an agent has five workers: more conversions on one host would let a check wait until it times out
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 FOURTEEN_HOURS_SCALE = 1138.5 / (14 * 3600)  # what web01 takes by the model, stretched to fourteen hours
 
