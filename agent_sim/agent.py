@@ -26,6 +26,8 @@ from mgmt.protocol.commands import (
     HostVmStateReportEntry,
     MaintainAnswer,
     MaintainCommand,
+    MigrateAgentConnectionAnswer,
+    MigrateAgentConnectionCommand,
     PingAnswer,
     PingRoutingCommand,
     ReadyCommand,
@@ -189,6 +191,10 @@ class Agent:
             return []
         return [Send(Response.to(execute.request, answers).encode())]
 
+    def link_left(self, now_s: float) -> list[Action]:
+        """The agent itself gave the link up, to go to another server: one pause, then connect."""
+        return [Close(), *self._wait(now_s, 0.0)]
+
     def tick(self, now_s: float) -> list[Action]:
         """Time has passed: do what is due."""
         actions: list[Action] = []
@@ -218,12 +224,12 @@ class Agent:
             return []
         return [self._ping(out_of_band=True)]
 
-    def stop(self) -> list[Action]:
-        """The process is asked to end (SIGTERM): tell the server, then close."""
+    def stop(self, detail: str | None = None) -> list[Action]:
+        """The process is asked to end (SIGTERM), or ends for the reason in `detail`: tell the server, then close."""
         was_linked = self.phase in (Phase.STARTING, Phase.RUNNING)
         self._halt()
         self.phase = Phase.STOPPED
-        return [self._shutdown(), Close()] if was_linked else [Close()]
+        return [self._shutdown(detail), Close()] if was_linked else [Close()]
 
     def end(self) -> None:
         """The process is gone without a word: whatever is still under way is never answered."""
@@ -278,6 +284,8 @@ class Agent:
             if command.triggerHostLb is None:
                 return _null_pointer('"java.lang.Boolean.booleanValue()" because "triggerHostLb" is null')
             return SetupMSListAnswer(result=True)
+        if isinstance(command, MigrateAgentConnectionCommand):
+            return MigrateAgentConnectionAnswer(result=True)
         if isinstance(command, AgentControlCommand):
             return AgentControlAnswer(result=True)
         if isinstance(command, CleanupNetworkRulesCmd):
@@ -374,10 +382,10 @@ class Agent:
         )
         return self._request([ping], stop_on_error=True)
 
-    def _shutdown(self) -> Send:
+    def _shutdown(self, detail: str | None = None) -> Send:
         request = Request(
             -1,
-            (ShutdownCommand(reason="sig.kill"),),
+            (ShutdownCommand(reason="sig.kill", detail=detail),),
             agent_id=self.identity.header_id,
             via=self.identity.header_id,
             in_sequence=True,

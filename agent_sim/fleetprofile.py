@@ -58,7 +58,7 @@ class FleetProfile:
     pod: str = "1"
     cluster: str = "1"
     seed: int = 0
-    attach_per_s: float = 0.0
+    attach_per_s: float = 200.0
     jitter_s: float = 0.0
     kinds: tuple[Kind, ...] = field(default_factory=lambda: (Kind(),))
     storms: tuple[Storm, ...] = ()
@@ -100,7 +100,7 @@ class _ProfileSchema(Schema):
     pod = fields.String(load_default="1")
     cluster = fields.String(load_default="1")
     seed = fields.Integer(strict=True, load_default=0)
-    attach_per_s = fields.Float(load_default=0.0, validate=validate.Range(min=0))
+    attach_per_s = fields.Float(load_default=200.0, validate=validate.Range(min=0))
     jitter_s = fields.Float(load_default=0.0, validate=validate.Range(min=0))
     hosts = fields.List(fields.Nested(_KindSchema), load_default=lambda: [{}], validate=validate.Length(min=1))
     storms = fields.List(fields.Nested(_StormSchema), load_default=list)

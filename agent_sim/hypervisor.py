@@ -16,6 +16,7 @@ from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, HostDescription
 from agent_sim.injection import FaultPort
 from agent_sim.ledger import Ledger
+from agent_sim.properties import AgentProperties
 from agent_sim.providers import Ids, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.startup import MeasuredPool
@@ -67,7 +68,7 @@ class Hypervisor:
         """The agent's process was ended so that nothing tidies up after it."""
         self._surroundings = surroundings
         self._provision()
-        self.storage = HostStorage(host, self.files, surroundings.exports)
+        self.storage = HostStorage(host, self.files, surroundings.exports, surroundings.faults)
         self.domains: dict[str, Domain] = {}
         for domain in host.domains:
             persistent = replace(domain, persistent=True)
@@ -92,6 +93,8 @@ class Hypervisor:
         self.toolchain: Toolchain = SimulatedToolchain(self.bench)
         self.capabilities: Capabilities = probe(host, self.files)
         self.is_powered = True
+        self.link_addresses: set[str] = set()
+        """The addresses that the host's links have had at this end."""
         self._properties_file = host.properties
         self._heart_stopped_s: float | None = -math.inf  # None: it beats
 
@@ -124,6 +127,10 @@ class Hypervisor:
         """
         self._properties_file = host.properties
         self._set_host(replace(host, properties=self.host.properties))
+
+    def edit_properties(self, properties: AgentProperties) -> None:
+        """Write agent.properties anew; the agent reads it at its next start."""
+        self.change_host(replace(self.host, properties=properties))
 
     def _set_host(self, host: HostDescription) -> None:
         self.host = host

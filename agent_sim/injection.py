@@ -6,6 +6,7 @@ Whoever runs the hosts hands in the port. Without one nothing here is ever calle
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from agent_sim.hypervisor import Hypervisor
     from agent_sim.toolchain.run import Run
     from mgmt.protocol.commands import Answer, Command
+
+logger = logging.getLogger(__name__)
 
 _STAGE = re.compile(r"^\[ *[\d.]+\] ")
 _SIGNALLED = 128  # what a shell makes of a signal's number
@@ -186,8 +189,9 @@ class Damage:
 class CommandFaults:
     """What goes wrong with the commands of one host's agent."""
 
-    def __init__(self, port: FaultPort) -> None:
+    def __init__(self, port: FaultPort, end_guest: Callable[[str, float], None]) -> None:
         self._port = port
+        self._end_guest = end_guest
         self._damages: dict[int, Damage] = {}
 
     def damage_to(self, commands: Sequence[Command]) -> Damage | None:
@@ -203,6 +207,8 @@ class CommandFaults:
 
         facts = {"command": name, "host": hypervisor.host.name, "ip": hypervisor.host.ip, "vm": _subject(command)}
         amended: dict[str, Any] = {}
+        console: list[str] = []
+        off_after_s: float | None = None
         for effect in self._port.hit("agent.command", facts):
             args = effect.args
             match effect.kind:
@@ -214,15 +220,31 @@ class CommandFaults:
                     await forever()
                 case "delay":
                     await hypervisor.bench.pause(args["for_s"])
+                case "wait":
+                    await hypervisor.bench.timers.sleep(args["for_s"])
+                case "answer_json":
+                    given = _given_answer(args["text"])
+                    if given is not None:
+                        return given
                 case "cut_answer":
                     self._damages[id(command)] = Damage(cut_at_byte=args["at_byte"])
                 case "corrupt_answer":
                     self._damages[id(command)] = Damage(flip_at_byte=args["at_byte"])
+                case "console":
+                    console.extend(args["lines"])
+                case "guest_off":
+                    off_after_s = float(args["for_s"])
                 case "host_as":
                     hypervisor = host_as(hypervisor, args["set"])
                 case other:
                     raise ValueError(f"an agent cannot do {other!r}")
         answer: Answer = await work(hypervisor)
+        guest = _guest(command)
+        if guest is not None and answer.result:
+            for line in console:
+                logger.info("console of %s on %s: %s", guest, hypervisor.host.name, line)
+            if off_after_s is not None:
+                self._end_guest(guest, off_after_s)
         for path, value in amended.items():
             _amend(answer, path.split("."), value)
         return answer
@@ -253,11 +275,34 @@ def _subject(command: Command) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def _given_answer(text: str) -> Answer | None:
+    """The answer that a text like `{"com.cloud.agent.api.Answer":{...}}` holds; None where it holds none."""
+    from mgmt.protocol.records import ContentError, UnknownAnswer, decode_answers
+
+    try:
+        (answer,) = decode_answers(f"[{text}]".encode())
+    except (ContentError, ValueError) as error:
+        logger.info("an answer that was asked for cannot be used: %s", error)
+        return None
+    return None if isinstance(answer, UnknownAnswer) else answer
+
+
+def _guest(command: Command) -> str | None:
+    """The domain that a StartCommand starts."""
+    name = getattr(getattr(command, "vm", None), "name", None)
+    return name if isinstance(name, str) else None
+
+
 def _amend(target: Any, path: Sequence[str], value: Any) -> None:
-    """Set a field of an answer; a number names an entry of a list, `-` as the value of one takes it away."""
+    """Set a field of an answer; a number names an entry of a list, `-` as the value of one takes it away.
+
+    `reversed` as the value of a list turns it round.
+    """
     *way, last = path
     for name in way:
         target = target[int(name)] if isinstance(target, list) else getattr(target, name)
+    if value == "reversed":
+        value = list(reversed(getattr(target, last)))
     if isinstance(target, list):
         if value == "-":
             del target[int(last)]

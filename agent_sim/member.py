@@ -5,32 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
-from agent_sim.commands import answer_command
-from agent_sim.commands.base import pools_in_use
+from agent_sim.commands.certificates import has_keystore, keystore_context
 from agent_sim.commands.lost import take_back
-from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
+from agent_sim.commandwork import CommandWork
+from agent_sim.execution import Ending
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
-from agent_sim.injection import CommandFaults
 from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
+from agent_sim.serverlist import Moves, ServerList
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from agent_sim.wire import Wire
-from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry
+from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry, SetupCertificateAnswer
 from mgmt.protocol.link import TlsLink
 from mgmt.protocol.memory import MemoryListener
-from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
 
-ENDABLE = frozenset({"ConvertInstanceCommand", "ImportConvertedInstanceCommand", "CopyRemoteVolumeCommand"})
-"""What takes long, and can be ended from beside the wire."""
-_KEPT_KEYS = 64
+_CONNECT_LIMIT_S = 10.0  # a server's address may lead nowhere
+_RENEWAL_PAUSE_S = 5.0
+_RENEWAL_DOWN_S = 1.0
+_RENEWAL_TEXT = "Restarting due to new X509 certificates"
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
 Misfortune = Literal["loses its link", "dies", "freezes"]
@@ -59,7 +58,10 @@ class Member:
         self.hypervisor = hypervisor
         self.identity = Identity()
         self.exit_reason: str | None = None
-        self._connect_to = connect
+        self._servers = ServerList(connect[0])
+        self._port = connect[1]
+        self._is_transferred = False
+        self._moves = Moves(self._servers, connect[1], timers, self, self._keep_servers)
         self._memory = memory
         self._clock = clock
         self._timers = timers
@@ -68,17 +70,13 @@ class Member:
         self._on_change = on_change
         self._on_pings_passed = on_pings_passed
         self._unreachable_until_s = 0.0
-        faults = hypervisor.bench.faults
-        self._faults = CommandFaults(faults) if faults is not None else None
+        self._work = CommandWork(hypervisor, self._end_guest)
         self._is_frozen = False
         self._put_off: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pools: list[MeasuredPool] = []
         self._timer: Timer | None = None
         self._wire: Wire | None = None
-        self._executions: dict[tuple[str, str], Execution] = {}
-        self._unwanted: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
-        self._done: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
         self._workers = asyncio.Semaphore(hypervisor.host.properties.workers)
         self._agent = self._new_agent()
 
@@ -131,6 +129,11 @@ class Member:
     def running_commands(self) -> int:
         """How many requests are being worked on."""
         return len(self._tasks)
+
+    @property
+    def long_work(self) -> list[tuple[str, str]]:
+        """The long commands that are being worked on, each by its log id and the name of its class."""
+        return self._work.under_way
 
     # -- process life
 
@@ -222,6 +225,14 @@ class Member:
         if how != "destroy":  # libvirt's event for it does not make the agent ping
             self._perform(self._agent.domain_ended())
 
+    def _end_guest(self, name: str, after_s: float) -> None:
+        async def end() -> None:
+            await self._timers.sleep(after_s)
+            if name in self.hypervisor.domains:
+                await self.end_domain(name, "shutdown")
+
+        self._spawn(end())
+
     async def close(self) -> None:
         """Stop it in order: say goodbye, close, end tools."""
         self._perform(self._agent.stop())
@@ -265,8 +276,16 @@ class Member:
 
     def _introduce(self) -> list[Command]:
         hypervisor = self.hypervisor
-        servers = self._connect_to[0]
-        return startup_commands(hypervisor.host, hypervisor.capabilities, self._pools, self.identity, servers)
+        is_transferred, self._is_transferred = self._is_transferred, False
+        return startup_commands(
+            hypervisor.host,
+            hypervisor.capabilities,
+            self._pools,
+            self.identity,
+            self._servers.text,
+            is_transferred=is_transferred,
+            is_secured=has_keystore(hypervisor.files),
+        )
 
     def _power_report(self) -> dict[str, HostVmStateReportEntry]:
         return {
@@ -343,21 +362,43 @@ class Member:
 
     # -- the link
 
+    def _keep_servers(self, text: str) -> None:
+        self.hypervisor.edit_properties(self.hypervisor.described.properties.edited({"host": text}))
+
+    def work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside everything else."""
+        self._spawn(work)
+
+    def leave(self, *, is_transferred: bool) -> None:
+        """Close the link without a word and connect anew, to the server that is next in the list."""
+        if self._agent.phase is Phase.RUNNING and self._wire is not None:
+            wire, self._wire = self._wire, None
+            self._is_transferred = is_transferred
+            self._perform(self._agent.link_left(self._clock.monotonic()))
+            wire.close()
+
     async def _open(self) -> None:
         hypervisor, agent = self.hypervisor, self._agent
         self._pools = await hypervisor.bench.blocking(hypervisor.measure_local_pools)
-        host, port = self._connect_to
+        host, port = self._servers.next(), self._port
         if self._clock.monotonic() < self._unreachable_until_s:
             logger.info("%s: the server cannot be reached", self.name)
             if agent is self._agent:
                 self._perform(agent.connect_failed(self._clock.monotonic()))
             return
-        wire = Wire(self, TlsLink(False, self._context))
+        try:
+            context = keystore_context(hypervisor.files) if has_keystore(hypervisor.files) else self._context
+        except (OSError, ssl.SSLError) as error:
+            logger.error("%s: the key store cannot be used: %s", self.name, error)
+            self._perform(agent.connect_failed(self._clock.monotonic()))
+            return
+        wire = Wire(self, TlsLink(False, context))
         try:
             if self._memory is not None:
                 await self._memory.connect(lambda: wire)
             else:
-                await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
+                async with asyncio.timeout(_CONNECT_LIMIT_S):
+                    await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
         except asyncio.CancelledError:
             wire.secured_or_lost()
             raise
@@ -381,6 +422,7 @@ class Member:
             wire.abort()
             return
         self._wire = wire
+        self.hypervisor.link_addresses.update(wire.local_addresses())
         limit_s = self.hypervisor.host.properties.ssl_handshake_timeout_s
         due_s = self._clock.monotonic() + limit_s
         wire.handshake_timer = self._timers.call_at(due_s, wire.abort, drives=False)
@@ -422,8 +464,9 @@ class Member:
                 if request.stop_on_error and answers and not answers[-1].result:
                     answers.append(Answer(result=False, details="Stopped by previous failure"))
                     continue
+                self._moves.heard(command)
                 answer = agent.shell_answer(request, command, self._clock.monotonic())
-                answers.append(answer if answer is not None else await self._run_command(command))
+                answers.append(answer if answer is not None else await self._work.run(command))
         finally:
             self._workers.release()
         if self._is_frozen:
@@ -436,9 +479,27 @@ class Member:
             for command, answer in zip(execute.request.commands, answers, strict=False):
                 take_back(self.hypervisor, command, answer)
         if agent is self._agent:
-            if self._faults is not None and self._wire is not None:
-                self._wire.damage = self._faults.damage_to(execute.request.commands)
+            if self._wire is not None:
+                self._wire.damage = self._work.damage_to(execute.request.commands)
             self._perform(agent.answered(execute, answers))
+            if any(isinstance(answer, SetupCertificateAnswer) and answer.result for answer in answers):
+                self._timers.call_at(self._clock.monotonic() + _RENEWAL_PAUSE_S, self._renew_when_idle)
+
+    def _renew_when_idle(self) -> None:
+        """Start the process anew, with the new certificate; not while commands run."""
+        if self._agent.phase is not Phase.RUNNING:
+            return
+        if self._tasks:
+            self._timers.call_at(self._clock.monotonic() + _RENEWAL_PAUSE_S, self._renew_when_idle)
+        else:
+            self._spawn(self._renew())
+
+    async def _renew(self) -> None:
+        self._perform(self._agent.stop(_RENEWAL_TEXT))
+        self._agent.end()
+        await self._timers.sleep(_RENEWAL_DOWN_S)
+        self._wire = None
+        self.start()
 
     def end_command(self, log_id: str, command: str) -> Ending:
         """End the work on the command of that class name and log id, or refuse it when its turn comes.
@@ -447,61 +508,4 @@ class Member:
         """
         if self._agent.phase is not Phase.RUNNING or self._is_frozen:
             return "goes on"
-        key = (log_id, command)
-        execution = self._executions.get(key)
-        if execution is not None:
-            execution.end()
-        elif command in ENDABLE and key not in self._done:
-            self._unwanted.append(key)
-            return "never begins"
-        return "ends"  # what cannot be ended takes no time that is worth it
-
-    async def _run_endable(self, command: Command, name: str) -> Answer:
-        execution = Execution(command.contextMap.get("logid", ""), name)
-        key = (execution.log_id, name)
-        if key in self._unwanted:
-            self._unwanted.remove(key)
-            return Answer(result=False, details=ENDED_TEXT)
-
-        async def work() -> Answer:
-            set_current(execution)
-            return await self._run_plain(command, name)
-
-        task = asyncio.get_running_loop().create_task(work())
-        execution.task = task
-        self._executions[key] = execution
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if not execution.is_ended:
-                self._answer_dies(command, task)
-                raise
-            await execution.clean_up()
-            return Answer(result=False, details=ENDED_TEXT)
-        finally:
-            del self._executions[key]
-            self._done.append(key)
-
-    def _answer_dies(self, command: Command, task: asyncio.Task[Answer]) -> None:
-        """The agent's process ends: if the command was done and not answered yet, nobody learns what it made."""
-        was_done = task.done() and not task.cancelled() and task.exception() is None
-        if was_done and not self.hypervisor.is_killed:
-            take_back(self.hypervisor, command, task.result())
-
-    async def _run_plain(self, command: Command, name: str) -> Answer:
-        if self._faults is None:
-            return await answer_command(self.hypervisor, command)
-        return await self._faults.run(
-            self.hypervisor, command, name, lambda hypervisor: answer_command(hypervisor, command)
-        )
-
-    async def _run_command(self, command: Command) -> Answer:
-        name = simple_name(command)
-        try:
-            if name in ENDABLE:
-                with self.hypervisor.storage.in_use(pools_in_use(command)):
-                    return await self._run_endable(command, name)
-            return await self._run_plain(command, name)
-        except Exception as error:
-            logger.exception("%s: %s failed", self.name, simple_name(command))
-            return Answer(result=False, details=f"java.lang.RuntimeException: {type(error).__name__}\n")
+        return self._work.end(log_id, command)

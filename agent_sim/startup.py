@@ -35,7 +35,14 @@ class MeasuredPool:
 
 
 def startup_commands(
-    host: HostDescription, capabilities: Capabilities, pools: Sequence[MeasuredPool], identity: Identity, servers: str
+    host: HostDescription,
+    capabilities: Capabilities,
+    pools: Sequence[MeasuredPool],
+    identity: Identity,
+    servers: str,
+    *,
+    is_secured: bool = False,
+    is_transferred: bool = False,
 ) -> list[Command]:
     """One StartupRoutingCommand and a StartupStorageCommand for each local pool. `servers` is the key `host`."""
     properties = host.properties
@@ -47,6 +54,7 @@ def startup_commands(
         "version": host.agent_version,
         "resourceName": RESOURCE_NAME,
         "msHostList": servers,
+        "connectionTransferred": is_transferred,
         "arch": host.arch,
     }
     routing = StartupRoutingCommand(
@@ -67,7 +75,7 @@ def startup_commands(
             "Host.OS.Version": host.os.version,
             "Host.OS.Kernel.Version": host.os.kernel,
             "com.cloud.network.Networks.RouterPrivateIpStrategy": "HostLocal",
-            "secured": "false",
+            "secured": "true" if is_secured else "false",
             "host.volume.encryption": "true",
             **capabilities.startup_details(),
         },

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from agent_sim.errors import AgentFailure
 from agent_sim.host import GIB, CephPool, HostDescription, NfsExport
+from agent_sim.injection import FaultPort
 from agent_sim.space import Space
 
 logger = logging.getLogger(__name__)
@@ -171,7 +172,10 @@ class SavedStorage:
 class HostStorage:
     """The libvirt pools of one host and the agent's reference counts on temporary ones."""
 
-    def __init__(self, host: HostDescription, files: HostFiles, exports: NfsServers) -> None:
+    def __init__(
+        self, host: HostDescription, files: HostFiles, exports: NfsServers, faults: FaultPort | None = None
+    ) -> None:
+        self.faults = faults
         self._host = host
         self._files = files
         self._exports = exports
@@ -285,7 +289,8 @@ class HostStorage:
     def find(self, pool_uuid: str) -> Pool:
         """The pool; raises AgentFailure with the agent's text for one that libvirt does not know."""
         pool = self._pools.get(pool_uuid)
-        if pool is None:
+        hidden = self.faults is not None and self.faults.hit("agent.pool", {"host": self._host.name, "pool": pool_uuid})
+        if pool is None or hidden:
             raise AgentFailure(
                 f"Could not fetch storage pool {pool_uuid} from libvirt due to org.libvirt.LibvirtException: "
                 f"Storage pool not found: no storage pool with matching uuid '{pool_uuid}'"

@@ -109,6 +109,11 @@ class Wire(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._securing.end)
             self._securing = None
 
+    def local_addresses(self) -> list[str]:
+        """The address of this end."""
+        name = self._transport.get_extra_info("sockname") if self._transport is not None else None
+        return [str(name[0])] if name else []
+
     def send(self, message: bytes) -> None:
         damage, self.damage = self.damage, None
         self._link.send(message if damage is None else damage.of(message))

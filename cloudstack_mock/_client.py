@@ -83,7 +83,7 @@ class CloudStackClient:
             return job["jobresult"]
         if job["jobstatus"] == _PENDING:
             raise RuntimeError(f"job {job_id} was to be ended and is not")
-        raise CloudStackError(str(job.get("cmd", "job")).rpartition(".")[2], job["jobresult"], job_id=job_id)
+        raise CloudStackError(_command_of(str(job.get("cmd", "job"))), job["jobresult"], job_id=job_id)
 
     def _send(self, command: str, parameters: Mapping[str, Any]) -> Any:
         sent = as_sent(parameters)
@@ -98,6 +98,12 @@ class CloudStackClient:
         if answer.status_code != requests.codes.ok or (isinstance(content, dict) and "errorcode" in content):
             raise CloudStackError(command, content)
         return content
+
+
+def _command_of(java_class: str) -> str:
+    """`importVm` for `org.apache.cloudstack.api.command.admin.vm.ImportVmCmd`."""
+    name = java_class.rpartition(".")[2].removesuffix("ByAdmin").removesuffix("Cmd")
+    return name[:1].lower() + name[1:]
 
 
 def as_sent(parameters: Mapping[str, Any]) -> dict[str, str]:

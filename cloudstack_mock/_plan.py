@@ -83,7 +83,7 @@ class WorldPlan:
         return self._renamed(_CLUSTER, name)
 
     def vcenter(self, *, vms: Sequence[str | Mapping[str, Any]]) -> WorldPlan:
-        """These VMs and no others: names, or what an inventory file says of one (`name`, `cpus`, `disks`, `power`...)."""
+        """These VMs and no others: names, or what an inventory file says of one (`name`, `cpus`, `disks`, ...)."""
         datacenter = self._vcenter["datacenters"][0]
         hosts = [host["name"] for cluster in datacenter["clusters"] for host in cluster["hosts"]]
         plain = {"guest_id": "debian11_64Guest", "guest_name": "Debian GNU/Linux 11 (64-bit)", "cpus": 2}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -15,6 +15,7 @@ CALLER = "caller"
 VCENTER = "vCenter"
 MAX_DETAIL = 160
 _COLUMN, _ROW, _TOP = 170, 26, 40
+_TOOLS = ("virt-v2v", "ovftool", "nbdkit", "qemu-img")
 
 _SVG_HEAD = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11">'
@@ -147,12 +148,19 @@ def _steps(entry: Entry, after_s: float) -> Iterator[Step]:
             )
         case "tool":
             host = str(known.get("host"))
-            tool = entry.name.rpartition("/")[2]
-            yield Step(after_s, host, host, f"{tool} ended", _shown(status=known.get("exit_status")))
+            yield Step(
+                after_s, host, host, f"{_tool(entry.name, known)} ended", _shown(status=known.get("exit_status"))
+            )
         case "fault":
             yield Step(after_s, SERVER, SERVER, f"fault {entry.name}", f"at {known.get('point')}")
         case _:
             yield Step(after_s, SERVER, SERVER, f"{entry.kind} {entry.name}")
+
+
+def _tool(name: str, known: Mapping[str, Any]) -> str:
+    """The program that matters: conversions are lines of a shell."""
+    line = " ".join(map(str, known.get("argv", ())))
+    return next((tool for tool in _TOOLS if f"{tool} " in line), name.rpartition("/")[2])
 
 
 def _way(step: Step) -> str:

@@ -6,7 +6,7 @@ import errno
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from sqlalchemy import select
@@ -15,6 +15,7 @@ from mgmt.agents.manager import AgentManager
 from mgmt.api import integration
 from mgmt.api.app import create_wsgi
 from mgmt.api.dispatch import Dispatcher
+from mgmt.api.face import Face
 from mgmt.api.inprocess import InProcessServer
 from mgmt.api.server import HttpServer
 from mgmt.api.web_ui import WebUi
@@ -65,14 +66,20 @@ class ManagementServer:
     agents: AgentManager
     pool_mounts: PoolMounts
     forget_callers: Callable[[], None]  # for when other records are put into the store
+    faces: dict[str, Face] = field(default_factory=dict)  # what else answers on its port, such as `/mock`
     integration_http: HttpServer | None = None
     left_since: object = None  # the mark of the surroundings, where they outlive servers
 
     @property
     def api_url(self) -> str:
         """Where clients send their requests, such as `http://127.0.0.1:8080/client/api`."""
+        return f"{self.root_url}/client/api"
+
+    @property
+    def root_url(self) -> str:
+        """The address of the whole port, without a path."""
         host, port = self.http.address
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/client/api"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
         """Accept agents, run jobs and answer HTTP requests."""
@@ -180,6 +187,7 @@ def _wire(
         stores_vddk_facts=profile.has_vddk,
         memory=memory,
     )
+    global_settings.on_change.append(agents.settings_changed)
     jobs = JobRunner(
         store,
         providers,
@@ -231,8 +239,9 @@ def _wire(
         seed=world,
         http=http,
         agents=agents,
-        pool_mounts=pool_mounts,
         forget_callers=forget_callers,
+        faces=wsgi.extensions["faces"],
+        pool_mounts=pool_mounts,
         integration_http=integration_http,
     )
 

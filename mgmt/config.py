@@ -33,7 +33,7 @@ class ConfigError(ValueError):
         if isinstance(value, list | tuple):
             value = ",".join(map(str, value))
         shown = _URL_PASSWORD.sub(r"\1*****@", value) if isinstance(value, str) else value
-        if name.lower().replace("-", "_").endswith("encryption_key"):
+        if name.lower().replace("-", "_").endswith(("encryption_key", "admin_token")):
             shown = "*****"
         super().__init__(f"{source}: {name} = {shown!r} cannot be used: expected {expected}")
 
@@ -169,6 +169,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("profile", f"one of {', '.join(PROFILES)}", _one_of(*PROFILES), "the CloudStack release to behave as"),
     Option("fix", f"'all', or names out of {', '.join(sorted(KNOWN))}", _fixes, "repair known upstream defects"),
     Option("extensions", "'true' or 'false'", _switch, "offer commands and parameters that CloudStack has not"),
+    Option("admin", "'true' or 'false'", _switch, "answer the admin endpoints /mock/: see docs/admin.md"),
+    Option("admin_token", "a text of at least 16 characters", _key, "what callers of the admin endpoints must have"),
     Option("fault", "faults as NAME[,argument=value...]", _lines, "what goes wrong from the start: see docs/faults.md"),
     Option("fault_seed", "a whole number", _integer, "what decides about faults that have a probability"),
     Option("stubs", "the path of a folder", _path, "YAML files with answers of commands that are not simulated"),
@@ -221,6 +223,8 @@ class Settings:
     profile: str = DEFAULT_PROFILE
     fix: tuple[str, ...] = field(default=())
     extensions: bool = False
+    admin: bool = False
+    admin_token: str | None = field(default=None, repr=False)
     fault: tuple[str, ...] = field(default=())
     fault_seed: int = 0
     stubs: Path | None = None

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from mgmt import snapshots
 from mgmt.app import ManagementServer, create_server, port_taken
-from mgmt.config import Settings
+from mgmt.config import ConfigError, Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
+from mgmt.faults.meeting import meet
 from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
 from mgmt.life.hostsetup import Place
@@ -33,6 +34,7 @@ from mgmt.worldfaults import engine_of
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet, ProgressEvent, ToolRun
+    from mgmt.admin import AdminFace
     from vcenter_sim.server import VcenterSim
 
 ATTACH_TIMEOUT_S = 30.0
@@ -49,6 +51,8 @@ class _FleetStaging:
         """The export's directory, made when no host has mounted it yet."""
         from agent_sim.errors import AgentFailure
 
+        world = self._world
+        meet(world.faults, world.providers.clock, "server.mount", {"server": nfs_host, "path": path})
         if self._world.fleet is None:
             raise not_mounted(nfs_host, path, "the embedded hosts do not run")
         try:
@@ -125,10 +129,20 @@ class World:
         self._own_work_dir: Path | None = None
         self._server: ManagementServer | None = None
         self._first_mark: object = None
-        self._is_resettable = resettable
+        self._is_resettable = resettable or (settings.admin and settings.database.startswith("sqlite"))
+        self._admin = self._admin_face() if settings.admin else None
         self._at_start: Snapshot | None = None
         self._memory = MemoryListener((settings.host, settings.agent_port)) if in_memory else None
         self._reachable = ExitStack()
+
+    def _admin_face(self) -> AdminFace:
+        from mgmt.admin import AdminFace
+        from mgmt.admin.access import is_loopback
+
+        host, token = self.settings.host, self.settings.admin_token
+        if token is None and not is_loopback(host):
+            raise ConfigError("settings", "admin", "true", f"admin_token too: host = {host!r} is no loopback address")
+        return AdminFace(self, token)
 
     @property
     def server(self) -> ManagementServer:
@@ -186,6 +200,8 @@ class World:
         )
         server.services.faults = self.faults
         server.services.leaks.surroundings = self._surroundings()
+        if self._admin is not None:
+            server.faces[self._admin.prefix] = self._admin
         return server
 
     def fault(self, name: str, **choices: Any) -> ArmedFault:
@@ -346,6 +362,7 @@ class World:
         admin = server.seed.admin
         host, port = server.agents.address
         return {
+            **({} if self._admin is None else {"admin": server.root_url + self._admin.prefix}),
             "pid": os.getpid(),
             "api": server.api_url,
             "console": None,

@@ -6,6 +6,7 @@ lost or a host that was changed since is made anew; everything else is exchanged
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mgmt.commands.services import SavedServices
     from mgmt.embedded import World
     from mgmt.faults import SavedFault
+    from mgmt.faults.mocks import Mock
     from vcenter_sim.server import SavedVcenter
 
 REST_TIMEOUT_S = 20.0
@@ -44,6 +46,7 @@ class Snapshot:
     faults: tuple[SavedFault, ...]
     services: SavedServices
     in_maintenance: frozenset[int]
+    mocks: tuple[int, Mapping[int, Mock]]
 
 
 def take(world: World) -> Snapshot:
@@ -64,6 +67,7 @@ def take(world: World) -> Snapshot:
                 faults,
                 world.server.services.save(),
                 _in_maintenance(world),
+                world.faults.mocks.save(),
             )
         finally:
             world.faults.load_saved(faults)
@@ -79,6 +83,11 @@ def restore(snapshot: Snapshot) -> None:
     services.imports.cancel_all(_BY)
     world.faults.clear()
     _come_to_rest(world)
+    maintenance = services.maintenance
+    is_maintained = maintenance.is_busy or bool(snapshot.in_maintenance)
+    if is_maintained:
+        maintenance.stop(timeout_s=REST_TIMEOUT_S)
+        maintenance.forget()
     with world.clock.held():
         changed = _stop_changed_hosts(snapshot)
         services.store.restore(snapshot.records)
@@ -93,14 +102,16 @@ def restore(snapshot: Snapshot) -> None:
     if changed and world.fleet is not None and snapshot.fleet is not None:
         _await_hosts(world, snapshot.fleet, changed)
         snapshot.fleet = world.fleet.links(snapshot.fleet)
+    if is_maintained:
+        maintenance.start()
     services.journal.clear()
     world.faults.load_saved(snapshot.faults)
+    world.faults.mocks.load(snapshot.mocks)
 
 
 def _come_to_rest(world: World) -> None:
+    """Let jobs end, and on a virtual clock everything that is under way: nobody then writes what he read before."""
     jobs = world.server.services.jobs
-    if not jobs.pending:
-        return
     try:
         world.clock.run_until(lambda: not jobs.pending, limit_s=REST_TIMEOUT_S)
     except ClockError as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import event, inspect, select
 
 from mgmt.faults import ArmedFault, FaultEngine, FaultRefusedError
 from mgmt.faults.definitions import Effect
+from mgmt.faults.meeting import meet
+from mgmt.faults.mocks import Place
 from mgmt.quirks import KNOWN
 from mgmt.store import models
 
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from mgmt.embedded import World
 
 Undo = Callable[[], None]
+_STATEMENT = re.compile(
+    r"\s*(?P<kind>SELECT\b.*?\bFROM|INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+[\"`]?(?P<table>\w+)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def engine_of(world: World) -> FaultEngine:
@@ -31,10 +38,12 @@ def engine_of(world: World) -> FaultEngine:
     engine.performs("defect", changes.defect)
     engine.performs("setting", changes.setting)
     engine.performs("rows", changes.rows)
+    engine.watches("store", changes.watch_store)
     if world.settings.vcenter == "embedded":
         engine.performs("machine", changes.machine)
         engine.performs("vcenter_password", changes.vcenter_password)
     if world.settings.agents == "embedded":
+        engine.mocks.place_of = changes.place_of
         engine.performs("agent", changes.agent)
         engine.performs("host", changes.host)
     return engine
@@ -102,29 +111,63 @@ class _Changes:
 
         return undo
 
+    def place_of(self, host_name: str) -> Place | None:
+        """Where the host is, in the numbers of the present server's records."""
+        with self._world.server.services.store.session() as session:
+            where = (models.Host.name == host_name, models.Host.removed.is_(None))
+            columns = (models.Host.zone_id, models.Host.pod_id, models.Host.cluster_id, models.Host.id)
+            row = session.execute(select(*columns).where(*where)).first()
+        return None if row is None else Place(*row)
+
+    def watch_store(self) -> None:
+        """Have the present server's database ask before each statement from now on."""
+        engine = self._world.server.services.store.engine
+        if not event.contains(engine, "before_cursor_execute", self._statement):
+            event.listen(engine, "before_cursor_execute", self._statement)
+
+    def _statement(self, connection: object, cursor: object, statement: str, *rest: object) -> None:
+        found = _STATEMENT.match(statement)
+        if found is not None:
+            facts = {"statement": found["kind"].split()[0].lower(), "table": found["table"]}
+            meet(self._world.faults, self._world.providers.clock, "store", facts)
+
     def machine(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
-        """Switch a VM of the embedded vCenter, or give it another name."""
+        """Switch a VM of the vCenter, rename it, take its NICs, or let it have snapshots and writes."""
         from vcenter_sim import machines
         from vcenter_sim.types import vim
 
         assert self._world.vcenter is not None
-        inventory = self._world.vcenter.inventory
+        inventory, snapshots = self._world.vcenter.inventory, self._world.vcenter.snapshots
         with inventory.lock:
             vm = next((each for each in inventory.of_kind(vim.VirtualMachine) if each.name == args["vm"]), None)
             if vm is None:
                 raise FaultRefusedError(f"the vCenter has no VM {args['vm']!r}")
-            power, name = machines.power_state(vm), vm.name
+            power, name, hardware = machines.power_state(vm), vm.name, vm["config"].hardware
+            devices = list(hardware.device)
+            if args.get("without_nics"):
+                machines.remove_nics(inventory, vm)
+            if args.get("untracked_disk") is not None:
+                snapshots.untracked[vm.name] = {int(args["untracked_disk"])}
+            if args.get("changes_per_s") is not None:
+                snapshots.writes_per_s[vm.name] = float(args["changes_per_s"])
+            if args.get("snapshot"):
+                snapshots.create(vm, args["snapshot"])
             if args.get("power"):
                 machines.switch(inventory, vm, args["power"])
             if args.get("rename"):
                 machines.rename(inventory, vm, args["rename"])
 
         def undo() -> None:
+            snapshots.untracked.pop(name, None)
+            snapshots.writes_per_s.pop(name, None)
             with inventory.lock:
                 if not inventory.exists(vm):
                     return
                 if machines.power_state(vm) != power:
                     machines.switch(inventory, vm, power)
+                if len(hardware.device) != len(devices):
+                    hardware.device = devices
+                    inventory.changed()
                 if vm.name != name:
                     machines.rename(inventory, vm, name)
 

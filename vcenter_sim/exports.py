@@ -15,6 +15,7 @@ from typing import Any
 
 from vcenter_sim import faults, machines, vmdk, wire
 from vcenter_sim.document import ExportFaults
+from vcenter_sim.injection import Injection, LeaseFaults
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.sessions import Session
 from vcenter_sim.tasks import Scheduler, Tasks
@@ -67,13 +68,21 @@ class Exports:
     """All export leases of one stand-in. Its methods take the inventory's lock where they need it."""
 
     def __init__(
-        self, inventory: Inventory, scheduler: Scheduler, tasks: Tasks, *, prepare_s: float, timeout_s: float
+        self,
+        inventory: Inventory,
+        scheduler: Scheduler,
+        tasks: Tasks,
+        *,
+        prepare_s: float,
+        timeout_s: float,
+        injection: Injection | None = None,
     ) -> None:
         self._inventory = inventory
         self._scheduler = scheduler
         self._tasks = tasks
         self._prepare_s = prepare_s
         self._timeout_s = timeout_s
+        self._injection = injection
         self.port = DEFAULT_PORT
         self.thumbprint = ""
         self.faults: dict[str, ExportFaults] = {}
@@ -128,6 +137,8 @@ class Exports:
                 return
             if lease.faults.lease_error is not None:
                 self._end(managed, "error", faults.system_error(lease.faults.lease_error))
+            elif (found := self._injected("open", lease)).given is not None:
+                self._end(managed, "error", found.given)
             elif not self._inventory.exists(lease.vm):
                 self._end(managed, "error", faults.not_found(lease.vm.ref))
             else:
@@ -173,9 +184,12 @@ class Exports:
             else:
                 self._end(managed, "error", faults.timed_out())
 
-    def _end(self, managed: Managed, state: str, fault: Fault | None = None) -> None:
+    def _injected(self, action: str, lease: _Lease) -> LeaseFaults:
+        return LeaseFaults() if self._injection is None else self._injection.lease(action, lease.vm)
+
+    def _end(self, managed: Managed, state: str, fault: Fault | None = None, *, of_task: Fault | None = None) -> None:
         managed.set(state=state, error=fault)
-        self._tasks.close(lease_of(managed).task, fault)
+        self._tasks.close(lease_of(managed).task, of_task or fault)
         self._inventory.changed()
 
     def progress(self, managed: Managed, percent: int) -> None:
@@ -192,7 +206,11 @@ class Exports:
     def complete(self, managed: Managed) -> None:
         """The client has all it wants; raises Timedout and InvalidState."""
         self._require_ready(managed)
-        self._end(managed, "done")
+        found = self._injected("complete", lease_of(managed))
+        if found.given is not None:
+            self._end(managed, "error", found.given)
+            raise found.given
+        self._end(managed, "done", of_task=found.of_task)
 
     def abort(self, managed: Managed, fault: Fault | None) -> None:
         """The client gives up; raises Timedout and InvalidState."""

@@ -48,6 +48,14 @@ class TaskFault:
     leaves_work: bool
 
 
+@dataclass(frozen=True)
+class LeaseFaults:
+    """How a lease ends: what its client is answered with, and what its task in vCenter says."""
+
+    given: Fault | None = None
+    of_task: Fault | None = None
+
+
 class Injection:
     """Does the effects of a port on calls and tasks."""
 
@@ -63,6 +71,11 @@ class Injection:
                 case "delay":
                     clock = self._inventory.clock
                     wait_for(clock, new_event(clock), effect.args["for_s"], on_behalf_of=session.cookie)
+                case "delay_per_vm":
+                    with self._inventory.lock:
+                        count = sum(1 for _ in self._inventory.of_kind(vim.VirtualMachine))
+                    clock = self._inventory.clock
+                    wait_for(clock, new_event(clock), effect.args["for_s"] * count, on_behalf_of=session.cookie)
                 case "end_session":
                     end_session()
                     raise faults.not_authenticated(this.ref)
@@ -72,6 +85,17 @@ class Injection:
                     raise ConnectionDropped
                 case other:
                     raise ValueError(f"a call cannot do {other!r}")
+
+    def lease(self, action: str, entity: Managed) -> LeaseFaults:
+        """A lease is about to be ready (`open`) or done (`complete`); what its client and what its task are to get."""
+        given, of_task = None, None
+        for effect in self._port.hit("vcenter.lease", {"action": action, "vm": _vm_name(entity)}):
+            made = _fault(effect.args["type"], effect.args["text"])
+            if effect.kind == "task_fault":
+                of_task = made
+            else:
+                given = made
+        return LeaseFaults(given, of_task)
 
     def task(self, method: str, entity: Managed) -> TaskFault | None:
         """A task begins; how it is to fail, if at all."""

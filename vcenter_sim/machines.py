@@ -333,6 +333,15 @@ def rename(inventory: Inventory, vm: Managed, name: str) -> None:
         inventory.changed()
 
 
+def remove_nics(inventory: Inventory, vm: Managed) -> None:
+    """Take all network adapters out of the VM."""
+    with inventory.lock:
+        hardware = vm["config"].hardware
+        gone = {nic.key for nic in devices.nics_of(hardware.device)}
+        hardware.device = [device for device in hardware.device if device.key not in gone]
+        inventory.changed()
+
+
 def reconfigure(inventory: Inventory, vm: Managed, changes: dict[str, Any]) -> None:
     """Set simple fields: any of cpus, cores_per_socket, memory_mb, annotation, change_tracking, guest_id.
 

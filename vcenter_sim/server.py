@@ -20,6 +20,7 @@ from vcenter_sim.providers import Clock, Ids, RandomIds, RealClock, utc
 from vcenter_sim.saving import SavedInventory
 from vcenter_sim.service import Service, Timings, World
 from vcenter_sim.sessions import Credentials, Sessions
+from vcenter_sim.snapshots import Snapshots
 from vcenter_sim.tasks import Scheduler, Tasks
 from vcenter_sim.types import vim
 
@@ -83,11 +84,20 @@ class VcenterSim:
             self._tasks,
             prepare_s=timings.lease_s,
             timeout_s=timings.lease_timeout_s,
+            injection=injection,
         )
         for datacenter in document.datacenters:
             self._exports.faults |= {vm.name: vm.export_faults for vm in datacenter.vms if vm.export_faults}
+        self._snapshots = Snapshots(self._inventory)
         world = World(
-            self._inventory, self._sessions, self._tasks, self._scheduler, self._exports, timings, self._stopped
+            self._inventory,
+            self._sessions,
+            self._tasks,
+            self._scheduler,
+            self._exports,
+            self._snapshots,
+            timings,
+            self._stopped,
         )
         self._service = Service(world, method_table(), injection)
         self._show_service_state()
@@ -209,6 +219,11 @@ class VcenterSim:
     def exports(self) -> Exports:
         """The export leases; `exports.faults[NAME]` makes those of a VM go wrong."""
         return self._exports
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """The snapshots of VMs, which disks are left out of tracking, and how much guests write."""
+        return self._snapshots
 
     def change_password(self, password: str) -> str:
         """Have the account's password be another from the next login on; gives back the one before."""

@@ -15,6 +15,7 @@ from vcenter_sim.injection import ConnectionDropped, Injection
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.reads import Reads
 from vcenter_sim.sessions import COOKIE_NAME, Session, Sessions
+from vcenter_sim.snapshots import Snapshots
 from vcenter_sim.tasks import Scheduler, Tasks
 from vcenter_sim.types import vim, vmodl
 from vcenter_sim.wire import Call, WireError
@@ -45,6 +46,7 @@ class Timings:
     destroy_s: float = 0.02
     relocate_s: float = 0.03
     reconfigure_s: float = 0.01
+    snapshot_s: float = 0.02
     lease_s: float = 0.02
     lease_timeout_s: float = 300.0
 
@@ -58,6 +60,7 @@ class World:
     tasks: Tasks
     scheduler: Scheduler
     exports: Exports
+    snapshots: Snapshots
     timings: Timings
     stopped: threading.Event
 

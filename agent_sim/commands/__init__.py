@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 from agent_sim.commands import (
+    certificates,
     conversion,
     hostsetup,
     importing,
@@ -28,6 +29,7 @@ __all__ = ["Handler", "answer_command", "is_java_command", "unsupported"]
 
 
 _FAMILIES = (
+    certificates,
     conversion,
     hostsetup,
     importing,

@@ -167,7 +167,7 @@ class Connector:
         if attachment.link.closed:
             raise ConnectFailedError("the link is lost")
         attachment.last_ping = self._core.providers.clock.monotonic()
-        conversation.tell(welcome.second_ready())
+        conversation.tell(welcome.second_ready(sorted(self._core.attached)))
         self._core.on_up(attachment)
 
     def _ready(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Sequence
 
 from mgmt.agents.admission import startup_of
@@ -15,8 +14,10 @@ from mgmt.agents.hoststats import HostLoad, StatsRounds
 from mgmt.agents.investigation import Investigator
 from mgmt.agents.link import AgentLink
 from mgmt.agents.pingnews import PingNews
+from mgmt.agents.serverlist import SettingsNews
 from mgmt.agents.silence import SilenceWatch
 from mgmt.agents.states import Event, Status
+from mgmt.agents.trust import Trust
 from mgmt.protocol.commands import (
     AgentConnectStatusAnswer,
     AgentConnectStatusCommand,
@@ -42,15 +43,14 @@ LAST_ANSWERS_LOOK_S = 0.002
 class Hub:
     """The event-loop side of the agent edge; every method runs in the loop's thread."""
 
-    def __init__(
-        self, core: Core, context: ssl.SSLContext, ssh_keys: tuple[str, str], loads: dict[int, HostLoad]
-    ) -> None:
+    def __init__(self, core: Core, trust: Trust, ssh_keys: tuple[str, str], loads: dict[int, HostLoad]) -> None:
         self.core = core
-        self._context = context
+        self._trust = trust
         self._connector = Connector(core, ssh_keys)
         self._investigator = Investigator(core)
         self._silence = SilenceWatch(core, self._investigator)
         self._news = PingNews(core)
+        self.settings_news = SettingsNews(core)
         self.stats = StatsRounds(core, loads)
         self._links: set[AgentLink] = set()
 
@@ -79,7 +79,7 @@ class Hub:
     def new_link(self) -> AgentLink:
         """The protocol object of an accepted socket."""
         timeout_s = float(self.core.settings.get_int("agent.ssl.handshake.timeout"))
-        return AgentLink(self, self._context, self.core.timers, timeout_s)
+        return AgentLink(self, self._trust.context(), self.core.timers, timeout_s)
 
     async def disconnect(self, host_id: int, event: Event, reason: str) -> bool:
         """Close the link to a host, its state follows `event`; False when there is no link."""
@@ -117,6 +117,13 @@ class Hub:
             link.abort()
         else:
             self._links.add(link)
+
+    def link_secured(self, link: AgentLink, certificate_der: bytes | None) -> bool:
+        """Part of LinkOwner: strictness asks for a good certificate, otherwise a bad one is only logged."""
+        refusal = self._trust.refusal(certificate_der, link.peer_address)
+        if refusal is not None:
+            logger.warning("link from %s is closed: %s", link.peer, refusal)
+        return refusal is None
 
     def link_lost(self, link: AgentLink) -> None:
         """Part of LinkOwner: who waits for an answer is told at once, then the host's state follows."""

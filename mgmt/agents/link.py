@@ -25,6 +25,10 @@ class LinkOwner(Protocol):
         """A socket was accepted."""
         ...
 
+    def link_secured(self, link: AgentLink, certificate_der: bytes | None) -> bool:
+        """The TLS handshake is done; False: the link must be closed, for the certificate that the peer showed."""
+        ...
+
     def message_received(self, link: AgentLink, message: bytes) -> None:
         """A whole message came."""
         ...
@@ -48,13 +52,15 @@ class AgentLink(asyncio.Protocol):
         self.closed = False
         self._is_ending = False
         self.peer = "?"
+        self.peer_address = "?"
         self.attachment: Attachment | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self.peer = f"{peer[0]}:{peer[1]}" if peer else "?"
+        if peer:
+            self.peer, self.peer_address = f"{peer[0]}:{peer[1]}", str(peer[0])
         wire = transport.get_extra_info("socket")
         if wire is not None:  # a link in memory has none
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -84,6 +90,9 @@ class AgentLink(asyncio.Protocol):
         if self._tls.handshake_done and self._handshake_timer is not None:
             self._handshake_timer.cancel()
             self._handshake_timer = None
+            if not self._owner.link_secured(self, self._tls.peer_certificate()):
+                self.close()
+                return
         for message in messages:
             self._owner.message_received(self, message)
 

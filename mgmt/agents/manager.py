@@ -17,13 +17,14 @@ from typing import TypeVar
 from mgmt.agents import hostrecords
 from mgmt.agents.admission import host_key
 from mgmt.agents.attachment import Attachment
-from mgmt.agents.certificates import ssh_key_pair, tls_context
+from mgmt.agents.certificates import authority_in, ssh_key_pair
 from mgmt.agents.core import Core, NotAttachedError
 from mgmt.agents.hoststats import HostLoad
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
 from mgmt.agents.states import Event, Status
+from mgmt.agents.trust import Trust
 from mgmt.clock import Hold, current_hold, hold
 from mgmt.errors import AgentUnavailableError, CommandAbandonedError, ServerStoppingError
 from mgmt.observe.correlation import current_correlation_id
@@ -98,6 +99,7 @@ class AgentManager:
         self._changed = threading.Condition()
         self._up: dict[int, str] = {}
         self._waiting: dict[int, tuple[concurrent.futures.Future[list[Answer]], Hold | None]] = {}
+        self.trust: Trust | None = None  # once it is started
         self._abandoned: deque[Command] = deque(maxlen=KEPT_ABANDONED)
         self._late: dict[int, tuple[Command, Callable[[Answer], None]]] = {}
 
@@ -129,7 +131,9 @@ class AgentManager:
                 on_power=self._power_reported,
                 on_down=self._host_down,
             )
-            self._hub = Hub(core, tls_context(self._ssl_dir, self._providers.utcnow()), ssh_key_pair(), self.host_loads)
+            kept = None if self._ssl_dir is None else authority_in(self._ssl_dir, self._providers.utcnow())
+            self.trust = Trust(self._store, self._providers, self._settings, kept)
+            self._hub = Hub(core, self.trust, ssh_key_pair(), self.host_loads)
         except BaseException:
             if listener is not None:
                 listener.close()
@@ -320,6 +324,13 @@ class AgentManager:
             hub.set_maintenance(host_id, is_in_maintenance)
 
         self._in_loop(change)
+
+    def settings_changed(self) -> None:
+        """Tell attached hosts what they must know of changed settings; returns at once."""
+        hub, loop = self._hub, self._loop
+        if hub is not None and loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just ended
+                loop.call_soon_threadsafe(hub.settings_news.changed)
 
     def _in_loop(self, work: Callable[[Hub], Coroutine[None, None, T]]) -> T:
         """The result of `work`, run in the loop; raises ServerStoppingError when the loop ends."""

@@ -8,12 +8,14 @@ that nobody waits for, Ready.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from mgmt.agents.admission import Admitted
 from mgmt.agents.pools import SharedPool
 from mgmt.agents.ports import AgentSettings
+from mgmt.agents.serverlist import algorithm_of, is_known, servers_for
 from mgmt.agents.states import Event
 from mgmt.errors import AgentUnavailableError, OperationTimedOutError
 from mgmt.protocol.commands import (
@@ -35,7 +37,6 @@ logger = logging.getLogger(__name__)
 
 HOST_PARAMETERS = ("migratewait", "reconcile.commands.enabled", "router.aggregation.command.each.timeout")
 CLEANUP_INTERVAL_S = range(1800, 2700)
-_UNSET_SERVER_LISTS = frozenset({"", "localhost"})
 
 
 class ConnectFailedError(Exception):
@@ -121,17 +122,16 @@ class Welcome:
             raise ConnectFailedError(f"the host is not ready: {java_class(answer)}, {answer.details or 'no details'}")
         return answer if isinstance(answer, ReadyAnswer) else None
 
-    def second_ready(self) -> ReadyCommand:
-        """ReadyCommand #2, sent once the host is Up; its answer is not looked at."""
+    def second_ready(self, host_ids: Sequence[int]) -> ReadyCommand:
+        """ReadyCommand #2, sent once the host is Up; its answer is not looked at. `host_ids`: all that are attached."""
         command = self._ready_command()
         command.avoidMsHostList = []
         command.lbCheckInterval = self.settings.get_int("indirect.agent.lb.check.interval")
         command.arch = self.admitted.arch
-        algorithm = self.settings.get_text("indirect.agent.lb.algorithm") or "static"
-        servers = self.settings.get_text("host") or ""
-        # A server list that nobody has set would send agents to their own machine: it is not passed on.
-        if servers not in _UNSET_SERVER_LISTS and (self.admitted.ms_host_list or "") != f"{servers}@{algorithm}":
-            command.msHostList = [server.strip() for server in servers.split(",")]
+        algorithm = algorithm_of(self.settings)
+        servers = servers_for(self.settings, self.admitted.host_id, host_ids, self.providers.random)
+        if servers is not None and not is_known(self.admitted.ms_host_list, servers, algorithm):
+            command.msHostList = servers
             command.lbAlgorithm = algorithm
         return command
 

@@ -16,6 +16,7 @@ from werkzeug.datastructures import Headers
 
 from mgmt.api import pages
 from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
+from mgmt.api.face import Face, respond
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
 from mgmt.api.web_ui import Origins, WebUi
@@ -57,14 +58,21 @@ def create_wsgi(
     """The application of one server.
 
     `session_timeout_s` is how long a login lives without a request, `ui` what stands at `/client/`, `origins` the
-    origins whose pages may call the API.
+    origins whose pages may call the API. `extensions["faces"]` are the other faces on its port, by the
+    first part of their paths (`/mock`).
     """
     app = Flask("mgmt.api", static_folder=None)
     app.url_map.merge_slashes = False
     dispatcher = Dispatcher(services, session_timeout_s=session_timeout_s)
     app.extensions["dispatcher"] = dispatcher
 
+    faces: dict[str, Face] = {}
+    app.extensions["faces"] = faces
+
     def view(path: str = "") -> Response:
+        prefix = "/" + path.partition("/")[0]
+        if prefix in faces:
+            return respond(faces[prefix], prefix, request)
         return _respond(dispatcher, ui)
 
     if origins:

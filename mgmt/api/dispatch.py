@@ -337,8 +337,8 @@ class Dispatcher:
         if bound.created_uuid is not None:
             fields = {"id": bound.created_uuid, **fields}
         if work.is_json:
-            return ApiAnswer(200, work.content_type, json_body(declaration.response_key, fields))
-        document = self._xml.plain(declaration.response_key, self._version(work), fields)
+            return ApiAnswer(200, work.content_type, json_body(declaration.answer_key, fields))
+        document = self._xml.plain(declaration.answer_key, self._version(work), fields)
         return ApiAnswer(200, XML_CONTENT_TYPE, document)
 
     def _binder(self, declaration: Declaration) -> Binder:
@@ -350,7 +350,7 @@ class Dispatcher:
     # What comes back ----------------------------------------------------------------------------------------------
 
     def _result_answer(self, work: _Work, declaration: Declaration, result: Result) -> ApiAnswer:
-        key = declaration.response_key
+        key = declaration.answer_key
         if work.is_json:
             return ApiAnswer(200, work.content_type, json_body(key, content(result, declaration.object_name)))
         return ApiAnswer(200, XML_CONTENT_TYPE, self._xml.result(key, self._version(work), result, declaration))

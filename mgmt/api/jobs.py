@@ -29,8 +29,8 @@ def submit_job(declaration: Declaration, call: Call, bound: Bound, *, custom_job
 
     bound.instance_uuid = _instance_uuid(declaration, call, bound)
     shown = declaration
-    if declaration.admin_java_class is not None and call.caller.is_root_admin:
-        shown = replace(declaration, java_class=declaration.admin_java_class)
+    if call.caller.is_root_admin:
+        shown = declaration.for_admin()
     if bound.get("dryrun"):  # a look at what would happen is no event
         shown = replace(shown, event=None)
     return call.services.jobs.submit(

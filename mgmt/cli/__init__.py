@@ -1,4 +1,4 @@
-"""The command line: `cloudstack-mock serve | demo | agents | vcenter | api | leaks | journal | openapi | doctor`."""
+"""The command line: `cloudstack-mock serve`, `demo`, `agents`, `wire`, `vcenter`, `api`, `leaks`, `fault` and more."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ class _LazyGroup(click.Group):
         "serve": ("mgmt.cli.serve", "Run a management server, by default with hosts and a vCenter of its own."),
         "demo": ("mgmt.cli.demo", "Show the main job: import VMware VMs to KVM, over real sockets."),
         "agents": ("mgmt.cli.agents", "Connect simulated KVM hosts to a management server."),
+        "wire": ("mgmt.cli.wire", "Record conversations on the agent wire, and replay one side of them."),
         "vcenter": ("mgmt.cli.vcenter", "Run a vCenter stand-in."),
         "api": ("mgmt.cli.api", "Send one API command, wait for its job and print the answer."),
         "leaks": ("mgmt.cli.leaks", "Say what imports left behind; exit status 1 when something is left."),
+        "fault": ("mgmt.cli.fault", "Let things go wrong in a server that runs with --admin."),
         "journal": ("mgmt.cli.journal", "Show what crossed the server's edges: calls, jobs, messages, tool runs."),
         "openapi": ("mgmt.cli.openapi", "Print the API as an OpenAPI document."),
         "doctor": ("mgmt.cli.doctor", "Say which real tools, libraries and servers this machine has."),

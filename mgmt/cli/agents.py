@@ -25,7 +25,8 @@ from mgmt.providers import RealClock
 READY_TIMEOUT_S = 5.0
 
 
-def _endpoint(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
+def endpoint(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
+    """HOST:PORT as a pair."""
     host, separator, port = value.rpartition(":")
     if not separator or not port.isdigit() or not 0 < int(port) <= 65535:
         raise click.BadParameter(f"{value!r}: expected HOST:PORT, such as 127.0.0.1:8250")
@@ -33,7 +34,7 @@ def _endpoint(context: click.Context, parameter: click.Parameter, value: str) ->
 
 
 @click.command()
-@click.option("--connect", required=True, callback=_endpoint, help="HOST:PORT of the management server's agent port.")
+@click.option("--connect", required=True, callback=endpoint, help="HOST:PORT of the management server's agent port.")
 @click.option("--hosts", "hosts_file", type=click.Path(path_type=Path), help="YAML file that describes the hosts.")
 @click.option("--count", type=click.IntRange(1, 10_000), help="Connect that many generated hosts instead.")
 @click.option("--profile", "profile_file", type=click.Path(path_type=Path), help="YAML: what generated hosts are like.")

@@ -43,6 +43,10 @@ def start_logging(level: str) -> None:
 @click.option(
     "--extensions", is_flag=True, default=None, help="Offer commands and parameters that CloudStack does not have."
 )
+@click.option("--admin", is_flag=True, default=None, help="Answer the admin endpoints /mock/ (docs/admin.md).")
+@click.option(
+    "--admin-token", help="What their callers must have; needed beyond loopback, better given by the environment."
+)
 @click.option("--stubs", help="Folder of YAML files with answers of commands that are not simulated.")
 @click.option("--ui-dir", help="Folder of a built web UI, served at /client/.")
 @click.option(

@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "clusters",
     "hosts",
     "host_life",
+    "certificates",
     "alerts",
     "storage",
     "pool_life",
@@ -38,6 +39,7 @@ MODULES: tuple[str, ...] = (
     "place_admin",
     "offering_admin",
     "fixed",
+    "vm_deploy",
     "installation",
     "vms",
     "volumes",
@@ -53,6 +55,7 @@ MODULES: tuple[str, ...] = (
     "volume_life",
     "unmanaged",
     "import_leaks",
+    "simulator",
     "journal",
 )
 

@@ -272,6 +272,7 @@ class CatalogueDeclaration(Declaration):
         job_instance_type: str | None = None,
         job_instance_param: str | None = None,
         create: Create | None = None,
+        admin_java_class: str | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "name": name,
@@ -286,6 +287,7 @@ class CatalogueDeclaration(Declaration):
             "job_instance_type": job_instance_type,
             "job_instance_param": job_instance_param,
             "create": create,
+            "admin_java_class": admin_java_class,
         }
         self.__dict__.update(given)
 
@@ -315,7 +317,7 @@ class CatalogueDeclaration(Declaration):
     def response_name(self) -> str:
         return catalogue().response_name(self.name)
 
-    def narrowed(self, is_known: IsKnown) -> Declaration:
+    def narrowed(self, is_known: IsKnown | None) -> Declaration:
         return CatalogueDeclaration(
             self.name,
             self.handler,
@@ -329,4 +331,11 @@ class CatalogueDeclaration(Declaration):
             job_instance_type=self.job_instance_type,
             job_instance_param=self.job_instance_param,
             create=self.create,
+            admin_java_class=self.admin_java_class,
         )
+
+    def for_admin(self) -> Declaration:
+        copied = self.narrowed(self.__dict__["is_known"])
+        if self.admin_java_class is not None:
+            copied.__dict__["java_class"] = self.admin_java_class
+        return copied

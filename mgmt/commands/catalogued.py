@@ -36,6 +36,7 @@ def job(
     instance_param: str | None = None,
     create: Create | None = None,
     precheck: Precheck | None = None,
+    admin_java_class: str | None = None,
 ) -> _Declare:
     """Declare the handler of an asynchronous command; its names are those of `Declaration`."""
     return lambda handler: CatalogueDeclaration(
@@ -49,4 +50,5 @@ def job(
         job_instance_type=instance_type,
         job_instance_param=instance_param,
         create=create,
+        admin_java_class=admin_java_class,
     )

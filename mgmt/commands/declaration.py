@@ -202,7 +202,8 @@ class Declaration:
     the call's answer. `create` makes the entity there (with `call.session`) and returns its UUID, which the answer
     shows next to the job's and the handler finds in `bound.created_uuid`. `job_instance_param` names the parameter
     that is the entity a job acts on. `admin_java_class` is the variant that a root admin's jobs name. `extension`:
-    CloudStack has no such command; it is there with `--extensions`.
+    CloudStack has no such command; it is there with `--extensions`. `answer_name` is the key of good answers where the
+    response object says another one than the command, whose errors keep theirs.
     """
 
     handler: Handler
@@ -217,6 +218,7 @@ class Declaration:
     roles: tuple[str, ...] = ADMIN_ONLY
     java_class: str = ""
     response_name: str = ""
+    answer_name: str = ""
     event: EventSpec | None = None
     job_instance_type: str | None = None
     related: tuple[str, ...] = field(default=())
@@ -230,6 +232,15 @@ class Declaration:
     def response_key(self) -> str:
         """The single key of the JSON answer and the root element of the XML one."""
         return self.response_name or f"{self.name.lower()}response"
+
+    def for_admin(self) -> Declaration:
+        """This declaration with the class name that a root admin's jobs show."""
+        return self if self.admin_java_class is None else replace(self, java_class=self.admin_java_class)
+
+    @property
+    def answer_key(self) -> str:
+        """The key of an answer that is no error."""
+        return self.answer_name or self.response_key
 
     def narrowed(self, is_known: Callable[[object], bool]) -> Declaration:
         """This declaration without the parameters that are not known."""

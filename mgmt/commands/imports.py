@@ -158,6 +158,7 @@ def import_services(call: Call) -> ImportServices:
         cleanups=services.cleanups,
         host_control=services.host_control,
         import_queue=services.import_queue,
+        faults=services.faults,
     )
 
 

@@ -14,7 +14,20 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 from mgmt.faults.points import POINTS, effect_schema
 from mgmt.fixtures import fixtures_dir
 
-STAGES = ("before", "validate", "select", "source", "recheck", "export", "convert", "copy", "register", "boot", "any")
+STAGES = (
+    "before",
+    "validate",
+    "select",
+    "source",
+    "recheck",
+    "export",
+    "convert",
+    "copy",
+    "register",
+    "boot",
+    "warm",
+    "any",
+)
 STEPS = ("CloningInstance", "ConvertingInstance", "Importing", "Completed")
 TIMES_ALWAYS = "always"
 
@@ -63,6 +76,10 @@ class Seen:
     code: int | None = None
     text: str | None = None
     log: tuple[str, ...] = ()
+    vm: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the imported VM, and `root_gib`, the size of its root disk."""
+    takes_s: float = 0.0
+    """How long it takes at least, on the world's clock."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,12 @@ class Proof:
     request: Mapping[str, Any] = field(default_factory=dict)
     twice: bool = False
     """Whether the VM has been imported before."""
+    boots: bool = False
+    """Whether the imported VM is started, and looked at two minutes later."""
+    call: Mapping[str, Any] = field(default_factory=dict)
+    """An API call instead of an import: `command` and its parameters."""
+    test: str | None = None
+    """A test that shows it in a world of its own, as `file::function`; nothing else is then said."""
     seen: Seen | None = None
     left: tuple[str, ...] | None = None
 
@@ -115,6 +138,8 @@ class _SeenSchema(_Record):
     code = fields.Integer(allow_none=True)
     text = fields.String(allow_none=True)
     log = fields.List(fields.String(), load_default=list)
+    vm = fields.Dict(keys=fields.String(), values=fields.Raw(allow_none=True), load_default=dict)
+    takes_s = fields.Float(load_default=0.0)
 
 
 class _RuleSchema(_Record):
@@ -181,6 +206,9 @@ class _ProofSchema(_Record):
     choices = fields.Dict(load_default=dict)
     request = fields.Dict(load_default=dict)
     twice = fields.Boolean(load_default=False)
+    boots = fields.Boolean(load_default=False)
+    call = fields.Dict(keys=fields.String(), values=fields.Raw(), load_default=dict)
+    test = fields.String()
     seen = fields.Nested(_SeenSchema)
     left = fields.List(fields.String())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import itertools
 import logging
 import random
 import string
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mgmt.faults.definitions import TIMES_ALWAYS, Effect, Fault, Rule, load_faults, shipped_faults
+from mgmt.faults.mocks import SimulatorMocks
 from mgmt.faults.points import POINTS, WORLD_EFFECTS
 from mgmt.providers import Clock
 
@@ -42,6 +44,8 @@ class ArmedFault:
     probability: float
     due_s: float
     after: ArmedFault | None
+    number: int = 0
+    """Counts up in its engine."""
     is_armed: bool = True
     fired: int = 0
     _counts: dict[int, int] = field(default_factory=dict)
@@ -81,6 +85,10 @@ class FaultEngine:
         self._armed: list[ArmedFault] = []
         self._attempts: dict[object, int] = {}
         self._performers: dict[str, Performer] = {}
+        self.mocks = SimulatorMocks()
+        """What CloudStack's simulator commands asked for."""
+        self._numbers = itertools.count(1)
+        self._watches: dict[str, Callable[[], None]] = {}
         self._lock = threading.RLock()
 
     @property
@@ -101,6 +109,10 @@ class FaultEngine:
     def performs(self, kind: str, performer: Performer) -> None:
         """Name who does an effect on the world of that kind."""
         self._performers[kind] = performer
+
+    def watches(self, point: str, begin: Callable[[], None]) -> None:
+        """Name who makes a point ask that costs something to watch: called each time a fault of that point is armed."""
+        self._watches[point] = begin
 
     # Arming -------------------------------------------------------------------------------------------------------
 
@@ -137,7 +149,10 @@ class FaultEngine:
                     f"{name} needs a world that can do {effect.kind!r}: start it with its own parts"
                 )
         due_s = self._clock.monotonic() + delay_s
-        armed = ArmedFault(fault, values, matches, times, probability, due_s, after)
+        for point in dict.fromkeys(rule.at for rule in rules):
+            if point in self._watches:
+                self._watches[point]()
+        armed = ArmedFault(fault, values, matches, times, probability, due_s, after, number=next(self._numbers))
         with self._lock:
             self._armed.append(armed)
         try:
@@ -193,10 +208,11 @@ class FaultEngine:
 
     def hit(self, point: str, facts: Mapping[str, object]) -> Sequence[Effect]:
         """What is to be done at the point; an edge that counts tells `percent` and `percent_before` (and `bytes`)."""
+        mocked = self.mocks.effects(facts) if point == "agent.command" and len(self.mocks) else []
         if not self._armed:
-            return ()
+            return mocked
         facts = self._with_attempt(point, facts)
-        found: list[Effect] = []
+        found: list[Effect] = mocked
         for armed, index, rule in self._matching(point, facts):
             if self._takes(armed, index, rule, facts):
                 found.extend(self._perform(armed, rule, facts))

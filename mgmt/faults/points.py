@@ -32,6 +32,10 @@ WORLD_EFFECTS: Mapping[str, Fields] = {
         "vm": _text(),
         "power": fields.String(validate=validate.OneOf(["poweredOn", "poweredOff", "suspended"])),
         "rename": fields.String(),
+        "untracked_disk": fields.Integer(),
+        "changes_per_s": fields.Float(),
+        "snapshot": fields.String(),
+        "without_nics": fields.Boolean(load_default=False),
         "host": fields.String(),
     },
     "agent": {
@@ -59,13 +63,20 @@ _AGENT_EFFECTS: Mapping[str, Fields] = {
     "delay": dict(_FOR),
     "host_as": {"set": _CHANGES},
     "cut_answer": {"at_byte": fields.Integer(required=True, validate=validate.Range(min=0))},
+    "console": {"lines": fields.List(fields.String(), required=True)},
+    "guest_off": dict(_FOR),
     "corrupt_answer": {"at_byte": fields.Integer(required=True, validate=validate.Range(min=0))},
 }
 _VCENTER_EFFECTS: Mapping[str, Fields] = {
     "fault": {"type": _text(), "text": _text()},
     "delay": dict(_FOR),
+    "delay_per_vm": dict(_FOR),
     "end_session": {},
     "drop": {},
+}
+_LEASE_EFFECTS: Mapping[str, Fields] = {
+    "fault": {"type": _text(), "text": _text()},
+    "task_fault": {"type": _text(), "text": _text()},
 }
 _TASK_EFFECTS: Mapping[str, Fields] = {
     "fault": {"type": _text(), "text": _text(), "leave": fields.Boolean(load_default=False)},
@@ -73,6 +84,13 @@ _TASK_EFFECTS: Mapping[str, Fields] = {
 _ERROR: Fields = {
     "code": fields.Integer(load_default=530, validate=validate.Range(min=400, max=599)),
     "text": _text(),
+}
+
+
+_SERVER_EFFECTS: Mapping[str, Fields] = {
+    "error": {"text": _text()},
+    "java_error": {"text": _text()},
+    "delay": dict(_FOR),
 }
 
 
@@ -96,6 +114,21 @@ POINTS: Mapping[str, Point] = {
     "job": Point(
         "an async job begins", frozenset({"command", "vm", "attempt"}), {"error": _ERROR, "delay": dict(_FOR)}
     ),
+    "job.step": Point(
+        "an import begins or ends a step", frozenset({"step", "state", "vm", "attempt"}), _SERVER_EFFECTS
+    ),
+    "job.undo": Point(
+        "an import unmakes what it made", frozenset({"what", "number", "vm", "attempt"}), {"error": {"text": _text()}}
+    ),
+    "server.mount": Point(
+        "the server reaches for NFS storage", frozenset({"server", "path"}), {"error": {"text": _text()}}
+    ),
+    "store": Point(
+        "a statement goes to the database",
+        frozenset({"statement", "table"}),
+        {"error": {"text": _text()}, "delay": dict(_FOR)},
+    ),
+    "agent.pool": Point("a host looks for a pool", frozenset({"host", "pool"}), {"not_found": {}}),
     "agent.command": Point(
         "an agent gets a command", frozenset({"command", "host", "vm", "pool", "attempt"}), _AGENT_EFFECTS
     ),
@@ -107,6 +140,9 @@ POINTS: Mapping[str, Point] = {
     ),
     "vcenter.call": Point(
         "vCenter gets a call", frozenset({"method", "vm", "user", "vcenter", "attempt"}), _VCENTER_EFFECTS
+    ),
+    "vcenter.lease": Point(
+        "vCenter opens or completes the lease of an export", frozenset({"action", "vm", "attempt"}), _LEASE_EFFECTS
     ),
     "vcenter.task": Point(
         "vCenter begins a task", frozenset({"method", "vm", "vcenter", "attempt"}), _TASK_EFFECTS, positions=True

@@ -22,6 +22,7 @@ from mgmt.errors import (
     ServerApiError,
     ServerStoppingError,
 )
+from mgmt.faults.meeting import meet
 from mgmt.imports.checks import (
     KVM_SOURCES,
     UNMANAGED,
@@ -104,7 +105,7 @@ class ImportPipeline:
         # Texts for callers lose this import's own secrets only. The server's redactor knows every secret, a login's
         # password like `password` among them, and would tear holes into CloudStack's sentences.
         self._redactor = self.trace.redactor
-        self.undo = UndoList(self.services.journal, self._redactor)
+        self.undo = UndoList(self.services.journal, self._redactor, self._meet_undo)
         self._claims: list[tuple[int, ...]] = []
 
     # The frame ----------------------------------------------------------------------------------------------------
@@ -202,7 +203,9 @@ class ImportPipeline:
             return [decision.as_fields() for decision in self.trace.decisions[seen:]]
 
         try:
+            self._meet("job.step", {"step": name, "state": "begins"})
             yield
+            self._meet("job.step", {"step": name, "state": "ends"})
         except CloudError as error:
             journal.record("import", name, state="failed", reason=error.text, row=error.row, decisions=decisions())
             raise
@@ -210,6 +213,15 @@ class ImportPipeline:
             journal.record("import", name, state="failed", reason=f"{type(error).__name__}: {error}")
             raise
         journal.record("import", name, state="done", decisions=decisions())
+
+    def _meet(self, point: str, facts: Mapping[str, object]) -> None:
+        if self.services.faults is not None:
+            clock = self.services.providers.clock
+            meet(self.services.faults, clock, point, {**facts, "vm": self.request.name})
+
+    def _meet_undo(self, what: str) -> None:
+        number = what.rpartition(" ")[2]
+        self._meet("job.undo", {"what": what, "number": int(number) if number.isdecimal() else None})
 
     def _import_from_vmware(self, plan: Plan, vmware: VmwarePlan) -> Work[int]:
         failed = True

@@ -22,6 +22,7 @@ from mgmt.vmware.connector import VcenterCredentials
 from mgmt.vmware.records import SourceVm
 
 if TYPE_CHECKING:
+    from mgmt.faults import FaultEngine
     from mgmt.vmware.export import ExportRules  # brings pyvmomi's type tables
 
 
@@ -119,3 +120,4 @@ class ImportServices:
     cleanups: Cleanups = field(default_factory=NoCleanups)
     host_control: HostControl = field(default_factory=NoHostControl)
     import_queue: ImportQueue = field(default_factory=lambda: ImportQueue(lambda kind: None))
+    faults: FaultEngine | None = None

@@ -33,12 +33,13 @@ class NotUndone:
 class UndoList:
     """What was made, oldest first. Running it is best effort: a failure is a warning and the rest still runs.
 
-    `not_undone` are the entries that failed.
+    `not_undone` are the entries that failed. `before` hears of each entry that is about to run, and may raise.
     """
 
-    def __init__(self, journal: Journal, redactor: Redactor) -> None:
+    def __init__(self, journal: Journal, redactor: Redactor, before: Callable[[str], None] = lambda what: None) -> None:
         self._journal = journal
         self._redactor = redactor
+        self._before = before
         self._entries: list[Undo] = []
         self.not_undone: list[NotUndone] = []
 
@@ -70,6 +71,7 @@ class UndoList:
 
     def _run(self, entry: Undo) -> str | None:
         try:
+            self._before(entry.what)
             entry.run()
         except Exception as error:  # whatever went wrong, the other entries must have their turn
             reason = self._redactor.text(str(error))

@@ -111,6 +111,17 @@ class HostMaintenance:
             self._thread.join(timeout_s)
             self._thread = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a host is in preparation, or was when it was looked at last."""
+        with self._guard:
+            return bool(self._plans)
+
+    def forget(self) -> None:
+        """After `stop`: forget the hosts in preparation; `start` goes on with those that the records have then."""
+        with self._guard:
+            self._plans.clear()
+
     # -- what an administrator asks
 
     def prepare(self, caller: EventCaller, host_id: int) -> None:

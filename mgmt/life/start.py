@@ -29,6 +29,7 @@ from mgmt.inventory.scope import CallerLike
 from mgmt.inventory.vm_resources import prepare_nics, release_nics
 from mgmt.inventory.vm_states import NoTransitionError, VmEvent, VmState, transit
 from mgmt.life import statistics
+from mgmt.life.deploy import make_volumes
 from mgmt.life.hosts import candidates, check_capacity, check_given_place, given_host
 from mgmt.life.ports import LifeServices
 from mgmt.life.records import check_vm_access, details_of, drop_detail, live_vm
@@ -82,6 +83,7 @@ def start_vm(services: LifeServices, caller: CallerLike, request: StartRequest) 
     with services.work.on(request.vm_id):
         with services.store.session() as session:
             _check_request(session, caller, request)
+        make_volumes(services, request.vm_id)
         start_locked(services, request.vm_id, request.place)
 
 

@@ -16,7 +16,9 @@ from mgmt.protocol import gson
 JsonObject = dict[str, Any]  # a Java object that nobody here looks into
 
 MASK = "*****"
-SECRET_FIELDS = frozenset({"vcenterPassword", "vncPassword", "password", "_prvKey", "privateKey", "userInfo"})
+SECRET_FIELDS = frozenset(
+    {"vcenterPassword", "vncPassword", "password", "_prvKey", "privateKey", "keystorePassword", "userInfo"}
+)
 
 
 class ContentError(ValueError):

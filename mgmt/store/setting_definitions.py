@@ -91,6 +91,13 @@ allow.user.view.all.domain.accounts | false | boolean
 [Access / Account / RoleService]
 dynamic.apichecker.enabled | true | boolean
     Whether the rules of roles decide which commands an account may call
+[Access / Certificate / CAManager]
+ca.framework.cert.automatic.renewal | true | boolean
+    Whether certificates of agents that end soon are renewed
+ca.framework.cert.expiry.alert.period | 15 | integer
+    Days before its end from which a certificate counts as ending soon
+ca.framework.cert.validity.period | 365 | integer
+    Days that issued certificates are valid
 [Access / Certificate / RootCAProvider]
 ca.plugin.root.allow.expired.cert | true | boolean
     Whether an agent's expired certificate is let through
@@ -252,6 +259,8 @@ _STATIC = """
 account.cleanup.interval | 86400 | integer
     Seconds between two rounds of cleaning up after removed accounts
 [Access / Certificate / CAManager]
+ca.framework.background.task.delay | 3600 | long
+    Seconds between two looks for certificates that end soon
 ca.framework.cert.keysize | 2048 | integer
     Bits of the keys of issued certificates; the root has twice as many
 [Access / Certificate / RootCAProvider]

@@ -24,14 +24,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from virtual import AT_ONCE, import_parameters, write_roomy_world  # its neighbour: both are run as scripts
+from fleet import bench_fleet
+from virtual import AT_ONCE, import_parameters, write_roomy_world  # its neighbours: all are run as scripts
 
 from mgmt.cli.client import ApiClient, sign
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = [sys.executable, "-m", "mgmt.cli"]
 START_TIMEOUT_S = 60
-PARTS = ("start", "calls", "agents", "imports", "virtual", "harness")
+PARTS = ("start", "calls", "agents", "fleet", "imports", "virtual", "harness")
 POLL_INTERVAL_S = 0.05  # each look at a job costs the server a call
 # An installed program has its modules compiled; a shell that forbids it would measure Python's compiler.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -91,8 +92,8 @@ def in_threads(count: int, work: Callable[[int], None]) -> float:
 class SignedCall:
     """One signed GET that is sent again and again over a connection of its own."""
 
-    def __init__(self, ready: dict[str, Any], command: str) -> None:
-        parameters = {"command": command, "apiKey": ready["api_key"], "response": "json"}
+    def __init__(self, ready: dict[str, Any], command: str, **more: str) -> None:
+        parameters = {"command": command, "apiKey": ready["api_key"], "response": "json", **more}
         parameters["signature"] = sign(parameters, ready["secret_key"])
         url = urlsplit(ready["api"])
         self._target = f"{url.path}?{urlencode(parameters)}"
@@ -272,6 +273,9 @@ def main() -> None:
     parser.add_argument(
         "--imports", type=int, metavar="N", help="how many, in the parts `imports` (for each line of it) and `virtual`"
     )
+    parser.add_argument("--agents", type=int, metavar="N", help="how many, in the part `fleet`")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of the part `fleet`")
+    parser.add_argument("--ramp", type=float, default=200.0, metavar="N", help="agents a second in the part `fleet`")
     options = parser.parse_args()
     if options.soak is not None:
         from soak import soak
@@ -282,6 +286,9 @@ def main() -> None:
         "start": lambda: bench_start(1 + scale),
         "calls": lambda: bench_calls(500 * scale),
         "agents": lambda: bench_agents(200),
+        "fleet": lambda: bench_fleet(
+            options.agents or (200 if options.quick else 1_000), options.workers, options.ramp, sys.modules[__name__]
+        ),
         "imports": lambda: bench_imports(options.imports or 10 * scale),
         "virtual": lambda: bench_virtual(2, (options.imports or (100 if options.quick else 10_000)) // 2),
         "harness": bench_harness,

@@ -102,6 +102,22 @@ def test_a_host_that_was_added_is_gone_after_a_reset(fresh: Any) -> None:
         ]
 
 
+def test_maintenance_is_taken_back(fresh: Any) -> None:
+    """A host that was put into maintenance takes commands after a reset, and is in maintenance where it was."""
+    kvm1 = fresh.host("kvm1")["id"]
+    fresh.client.run("prepareHostForMaintenance", {"id": kvm1})
+    fresh.world.clock.run_until(lambda: fresh.host("kvm1")["resourcestate"] == "Maintenance")
+    in_maintenance = fresh.world.snapshot()
+    fresh.world.reset()
+    assert fresh.host("kvm1")["resourcestate"] == "Enabled"
+    assert fresh.import_vm("web01", convertinstancehostid=kvm1)["state"] == "Stopped"
+    fresh.world.restore(in_maintenance)
+    with pytest.raises(ApiCallError):
+        fresh.import_vm("web01", convertinstancehostid=kvm1)
+    assert fresh.client.run("cancelHostMaintenance", {"id": kvm1})["host"]["resourcestate"] == "Enabled"
+    assert fresh.import_vm("web01", convertinstancehostid=kvm1)["state"] == "Stopped"
+
+
 def test_a_world_that_kept_no_start_refuses_a_reset(lab: Any) -> None:
     """A world says how it has to be made, and takes no snapshot of another one."""
     other = World(Settings(port=0, agent_port=0))

@@ -37,6 +37,39 @@ def test_volumes_and_destroy_through_the_api(lab: Any) -> None:
         lab.client.run("rebootVirtualMachine", {"id": vm["id"]}, poll_interval_s=0.01)
 
 
+def test_a_vm_is_deployed_from_a_template(lab: Any) -> None:
+    """deployVirtualMachine answers id and job, makes the disks in a pool and starts the VM with an address."""
+    zone = lab.zone_id
+    template = lab.client.call("listTemplates", templatefilter="executable")["template"][0]["id"]
+    offering = lab.one("listServiceOfferings", "serviceoffering", name="Small Instance")["id"]
+    network = lab.one("listNetworks", "network", name="lab-isolated")["id"]
+    disk = lab.one("listDiskOfferings", "diskoffering", name="Custom Disk")["id"]
+    wanted = {"zoneid": zone, "templateid": template, "serviceofferingid": offering, "networkids": network}
+    started = lab.client.call("deployVirtualMachine", name="fresh", diskofferingid=disk, size=1, **wanted)
+    assert lab.world.server.services.jobs.wait(started["jobid"], 20)
+    job = lab.client.call("queryAsyncJobResult", jobid=started["jobid"])
+    assert (job["jobstatus"], job["cmd"].rpartition(".")[2]) == (1, "DeployVMCmdByAdmin"), job
+    vm = job["jobresult"]["virtualmachine"]
+    assert (vm["id"], vm["state"], vm["templateid"]) == (started["id"], "Running", template)
+    assert vm["nic"][0]["ipaddress"].startswith("10.1.1.")
+    volumes = lab.client.call("listVolumes", virtualmachineid=vm["id"])["volume"]
+    assert [each["state"] for each in volumes] == ["Ready", "Ready"]
+    assert {each["path"] for each in volumes} <= exported_files(lab)
+    with pytest.raises(ApiCallError, match="There already exists a VM by the name: fresh"):
+        lab.client.call("deployVirtualMachine", name="fresh", **wanted)
+    with pytest.raises(ApiCallError, match="Vm name can contain ASCII letters"):
+        lab.client.call("deployVirtualMachine", name="9lives", **wanted)
+    with pytest.raises(ApiCallError, match="Unable to use system template"):
+        system = lab.client.call("listTemplates", templatefilter="all", name="SystemVM Template (KVM)")["template"][0]
+        lab.client.call("deployVirtualMachine", **{**wanted, "templateid": system["id"]})
+    with pytest.raises(ApiCallError, match="A key pair with name 'none' was not found"):
+        lab.client.call("deployVirtualMachine", keypair="none", **wanted)
+    still = lab.client.run("deployVirtualMachine", {"startvm": "false", **wanted}, poll_interval_s=0.01)
+    assert still["virtualmachine"]["state"] == "Stopped"
+    for each in (vm["id"], still["virtualmachine"]["id"]):
+        lab.client.run("destroyVirtualMachine", {"id": each, "expunge": True}, poll_interval_s=0.01)
+
+
 def exported_files(lab: Any) -> set[str]:
     """The files on the exports of the lab's primary pools."""
     fleet = lab.world.fleet

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +40,8 @@ class Outcome:
         self.log: list[str] = []
         self.left: list[str] = []
         self.failed_step: str | None = None
+        self.vm: dict[str, Any] = {}
+        self.took_s = 0.0
 
 
 class _Lines(logging.Handler):
@@ -90,13 +92,13 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
     def is_idle(self) -> bool:
         """Whether no host works on a command that takes long."""
         assert self.world.fleet is not None
-        return not any(member._executions for member in self.world.fleet.agents)
+        return not any(member.long_work for member in self.world.fleet.agents)
 
     def attempt(self, proof: Proof) -> Outcome:
         """Import the proof's VM and look at everything, once hosts have come to an end that do not hang."""
         hanging = [rule for armed in self.world.faults.armed for rule in armed.fault.rules]
         outcome, services = Outcome(), self.world.server.services
-        parameters = self.parameters(proof.vm)
+        parameters = {} if proof.call else self.parameters(proof.vm)
         for key, value in proof.request.items():
             parameters[key] = self.resolved(value)
         before, files, number = self.things(), self.files(), services.journal.record("test", "begin").number
@@ -108,7 +110,14 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
         try:
-            self._run({key: value for key, value in parameters.items() if value is not None}, outcome)
+            begun_s = self.world.clock.monotonic()
+            if proof.call:
+                self._call(proof.call)
+            else:
+                self._run({key: value for key, value in parameters.items() if value is not None}, outcome)
+            outcome.took_s = self.world.clock.monotonic() - begun_s
+            if outcome.vm and proof.boots:
+                self._boot(outcome)
         except ApiCallError as error:
             assert error.body is not None, error
             outcome.code, outcome.text = error.body["errorcode"], error.body["errortext"]
@@ -147,6 +156,28 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
         if result["jobstatus"] == 2:
             assert result["jobresultcode"] == result["jobresult"]["errorcode"]
             outcome.code, outcome.text = result["jobresultcode"], result["jobresult"]["errortext"]
+
+        else:
+            self._look_at_vm(outcome, str(result["jobresult"]["virtualmachine"]["id"]))
+
+    def _call(self, call: Mapping[str, Any]) -> None:
+        parameters = {key: self.resolved(value) for key, value in call.items() if key != "command"}
+        if call["command"] == "listVmwareDcVms":
+            parameters["existingvcenterid"] = self.datacenter_id()
+        self.client.call(str(call["command"]), **parameters)
+
+    def _look_at_vm(self, outcome: Outcome, vm_id: str) -> None:
+        outcome.vm = self.one("listVirtualMachines", "virtualmachine", id=vm_id, listall=True)
+        root = self.one("listVolumes", "volume", virtualmachineid=vm_id, type="ROOT", listall=True)
+        outcome.vm["root_gib"] = root["size"] // 1024**3
+
+    def _boot(self, outcome: Outcome) -> None:
+        vm_id = str(outcome.vm["id"])
+        self.world.clock.run_until(str(self.client.call("startVirtualMachine", id=vm_id)["jobid"]))
+        self.world.clock.advance(minutes=2)
+        self._look_at_vm(outcome, vm_id)
+        job = self.client.call("destroyVirtualMachine", id=vm_id, expunge=True)["jobid"]
+        self.world.clock.run_until(str(job))
 
     def _latest_task(self) -> tuple[int, str] | None:
         with self.world.server.services.store.session() as session:
@@ -208,7 +239,7 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
         for member in fleet.agents:
             found["password file"] += len(member.hypervisor.password_files())
             found["mount"] += sum("/mnt/" in mount for mount in member.hypervisor.storage.mounts())
-            found["running command"] += any("Convert" in key[1] for key in member._executions)
+            found["running command"] += any("Convert" in key[1] for key in member.long_work)
         with vcenter.inventory.lock:
             from vcenter_sim.types import vim
 
@@ -225,7 +256,7 @@ class FaultLab(_e2e.Lab):  # type: ignore[misc, name-defined]
         fleet = world.fleet
         assert fleet is not None
         for member in fleet.agents:
-            if member._executions:
+            if member.long_work:
                 fleet.kill(member.name)
             if member._is_frozen:
                 fleet.thaw(member.name)

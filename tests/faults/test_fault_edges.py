@@ -32,6 +32,11 @@ faults:
      rules: [{at: api, where: {command: "list*"}, do: [{delay: {for_s: 30}}, {error: {code: 503, text: busy}}]}]}
   - {id: F-01, name: own.job, text: t, stage: any, upstream: "-", seen: {}, proofs: [{}],
      rules: [{at: job, where: {command: importVm}, do: [{error: {text: not today}}]}]}
+  - {id: F-01, name: own.store, text: t, stage: any, upstream: "-", seen: {}, proofs: [{}],
+     rules: [{at: store, where: {statement: insert, table: nics},
+              do: [{delay: {for_s: 9}}, {error: {text: "DB Exception"}}]}]}
+  - {id: F-01, name: own.lease, text: t, stage: any, upstream: "-", seen: {}, proofs: [{}],
+     rules: [{at: vcenter.lease, where: {action: open}, do: [{fault: {type: FileFault, text: cannot be read}}]}]}
 """
 
 
@@ -95,6 +100,22 @@ def test_calls_and_jobs(own: Any) -> None:
     own.world.fault("own.job")
     outcome = own.attempt(Proof())
     assert (outcome.code, outcome.text, outcome.step) == (530, "not today", None)
+
+
+def test_the_store_and_a_lease(own: Any) -> None:
+    """A statement of the database fails after a while and ends the registration; a lease is never ready."""
+    begun_s = own.world.clock.monotonic()
+    own.world.fault("own.store")
+    outcome = own.attempt(Proof())
+    assert (outcome.code, outcome.text) == (530, "Failed to import NICs while importing vm: web01. DB Exception")
+    assert outcome.failed_step == "register"
+    assert own.world.clock.monotonic() - begun_s >= 9
+    own.tidy()
+    own.world.fault("own.lease", vm="web01")
+    outcome = own.attempt(Proof(request={"usevddk": False, "forcemstoimportvmfiles": True}))
+    assert (outcome.failed_step, outcome.left) == ("export", [])
+    own.tidy()
+    assert own.attempt(Proof()).code is None
 
 
 def test_a_retry_on_another_host_succeeds(own: Any) -> None:

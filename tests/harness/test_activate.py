@@ -136,6 +136,7 @@ def test_timelines(lab: Cloud) -> None:
     timeline = lab.timeline(job)
     assert "vCenter" in timeline.parties
     assert "server -> vCenter" in str(timeline)
+    assert "virt-v2v ended  status=0" in str(timeline)
     assert timeline.mermaid().startswith("sequenceDiagram\n    participant p0 as caller\n")
     picture = ElementTree.fromstring(timeline.svg())
     assert len(picture.findall("{http://www.w3.org/2000/svg}text")) == len(timeline.parties) + len(timeline.steps)

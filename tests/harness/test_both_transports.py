@@ -105,6 +105,7 @@ def test_a_fault_is_met(cloud: Cloud) -> None:
     with pytest.raises(CloudStackError, match="Instance conversion failed for VM web01") as caught:
         cloud.import_vm("web01")
     assert armed.fired == 1
+    assert caught.value.command == "importVm"
     assert caught.value.job_id is not None
     assert "fault vddk.crash" in str(cloud.timeline(caught.value.job_id))
 

@@ -10,6 +10,7 @@ from agent_sim.toolchain.images import write_qcow2
 from tests.soak.server import FAST, POOLS, SLOW, SoakServer
 
 GIB = 1024**3
+IMPORTS = ("importVm", "importUnmanagedInstance")
 
 
 class ImportingServer(SoakServer):
@@ -83,7 +84,7 @@ class ImportingServer(SoakServer):
         self._import(source, "importVm", parameters, wait=wait)
 
     def import_unmanaged(self, host: str, *, wait: bool) -> None:
-        """Start a VM behind the server's back and take it in."""
+        """Start a VM behind the server's back and take it in, now and then after a look at what that would do."""
         if self.fleet.agent(host).phase is Phase.STOPPED:
             return
         name = f"u{self._new_name()}"
@@ -109,6 +110,8 @@ class ImportingServer(SoakServer):
             "nicnetworklist[0].nic": "0",
             "nicnetworklist[0].network": self._networks["lab-l2"],
         }
+        if self._number % 4 == 0:
+            self.run("importUnmanagedInstance", **parameters, dryrun=True)
         self._import("unmanaged", "importUnmanagedInstance", parameters, wait=wait)
 
     def _kvm_parameters(self, source: str) -> dict[str, Any]:
@@ -130,7 +133,7 @@ class ImportingServer(SoakServer):
 
     def cancel(self, number: int) -> None:
         """Cancel an import under way."""
-        jobs = [job_id for command, job_id in self._pending if command == "importVm"]
+        jobs = [job_id for command, job_id in self._pending if command in IMPORTS]
         if jobs:
             self.call("cancelImportVm", id=jobs[number % len(jobs)])
 

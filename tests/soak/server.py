@@ -33,6 +33,8 @@ SETTINGS = {
     "threads.on.ms.to.import.vmware.vm.files": ("0", "1", "3"),
     "convert.vmware.instance.to.kvm.extra.params.allowed": ("true", "true", "false"),
     "convert.vmware.instance.to.kvm.extra.params.allowed.list": ("bogus", ""),
+    "cloudstackmock.import.limit.per.kvm.host": ("0", "1"),
+    "cloudstackmock.import.limit.per.esxi.host": ("0", "1", "2"),
     "instance.name": ("VM", "SOAK"),
 }
 SLOW, FAST = 3000.0, 1e9

@@ -76,7 +76,9 @@ def test_file_refusals(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected valid TOML"):
         load_settings(file=file)
     file.write_text("prot = 1")
-    with pytest.raises(ConfigError, match=r"prot = 1 cannot be used: expected one of the settings agent_port, "):
+    with pytest.raises(
+        ConfigError, match=r"prot = 1 cannot be used: expected one of the settings admin, admin_token, agent_port, "
+    ):
         load_settings(file=file)
     file.write_text("port = true")
     with pytest.raises(ConfigError, match="port = True cannot be used"):

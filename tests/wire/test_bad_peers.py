@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mgmt.protocol.commands import Answer, CheckOnHostCommand, PingAnswer, PingCommand
+from mgmt.protocol.message import Request, Response
 
 
 def closed_by_server(sock: socket.socket) -> bool:
@@ -142,3 +143,36 @@ def test_a_link_reset_at_the_end_does_not_disturb_the_stop(edge: Any, healthy: A
         return bool(link.closed)
 
     assert edge.in_loop(reset_and_end)
+
+
+def test_a_fuzzed_link_hurts_nobody(edge: Any, healthy: Any) -> None:
+    """Five hundred messages of changed bytes on an attached link: it answers still, and so does the other agent's."""
+    odd = edge.agent()
+    odd.attach(edge.startup(guid="odd-LibvirtComputingResource", name="odd"))
+    source = random.Random(11)
+    sound = Request(7, (PingCommand(hostType="Routing", hostId=7),)).encode()
+    for _ in range(500):
+        data = bytearray(sound)
+        for _ in range(source.randint(1, 6)):
+            data[source.randrange(len(data))] = source.randrange(256)
+        odd.link.send(bytes(data))
+    odd.flush()
+    odd.sequence = 10**6
+    asked = odd.request(PingCommand())
+    while (answer := odd.receive()).sequence != asked.sequence:
+        assert isinstance(answer, Response)
+    assert isinstance(answer.answers[0], PingAnswer)
+
+
+def test_a_half_open_peer_is_given_up_when_it_is_silent(edge: Any) -> None:
+    """A peer that is gone without closing its link: no ping, no answer to the health check, and the host is Alert."""
+    agent = edge.agent()
+    agent.attach()
+    edge.wait_for_status("Up")
+
+    def is_given_up() -> bool:
+        edge.clock.advance(60)  # nothing of the agent is read or sent any more
+        return bool(edge.status() == "Alert")
+
+    edge.wait_for(is_given_up, "the host is given up")
+    assert not edge.manager.is_attached(edge.host_id())

@@ -1,5 +1,11 @@
 """The typed commands, answers and transfer objects, one module a family."""
 
+from mgmt.protocol.commands.certificates import (
+    SetupCertificateAnswer,
+    SetupCertificateCommand,
+    SetupKeystoreAnswer,
+    SetupKeyStoreCommand,
+)
 from mgmt.protocol.commands.control import (
     AgentConnectStatusAnswer,
     AgentConnectStatusCommand,
@@ -8,6 +14,8 @@ from mgmt.protocol.commands.control import (
     BadCommand,
     MaintainAnswer,
     MaintainCommand,
+    MigrateAgentConnectionAnswer,
+    MigrateAgentConnectionCommand,
     SetupMSListAnswer,
     SetupMSListCommand,
     ShutdownCommand,
@@ -190,6 +198,8 @@ __all__ = [
     "ImportConvertedInstanceCommand",
     "MaintainAnswer",
     "MaintainCommand",
+    "MigrateAgentConnectionAnswer",
+    "MigrateAgentConnectionCommand",
     "MigrateAnswer",
     "MigrateCommand",
     "ModifySshKeysCommand",
@@ -214,6 +224,10 @@ __all__ = [
     "RebootCommand",
     "RemoteInstanceTO",
     "SetHostParamsCommand",
+    "SetupCertificateAnswer",
+    "SetupCertificateCommand",
+    "SetupKeyStoreCommand",
+    "SetupKeystoreAnswer",
     "SetupMSListAnswer",
     "SetupMSListCommand",
     "ShutdownCommand",

@@ -76,6 +76,21 @@ class SetupMSListAnswer(Answer, kw_only=True):
 
 
 @wire("com.cloud.agent.api")
+class MigrateAgentConnectionCommand(Command, kw_only=True):
+    """Move to another management server: this one goes into maintenance. `avoidMsList` must be there."""
+
+    msList: list[str] | None = None
+    avoidMsList: list[str] | None = None
+    lbAlgorithm: str | None = None
+    lbCheckInterval: int | None = None
+
+
+@wire("com.cloud.agent.api")
+class MigrateAgentConnectionAnswer(Answer, kw_only=True):
+    """The agent is about to move."""
+
+
+@wire("com.cloud.agent.api")
 class UnsupportedAnswer(Answer, kw_only=True):
     """The agent does not handle the command."""
 

@@ -25,7 +25,16 @@ from mgmt.store.models.networks import Network, NetworkServiceProvider, Physical
 from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from mgmt.store.models.resources import ResourceDetail, ResourceTag, SecurityGroup, SshKeyPair
 from mgmt.store.models.templates import GuestOs, GuestOsCategory, Template
-from mgmt.store.models.work import Alert, AsyncJob, Event, HostCleanup, ImportVmTask, UsageEvent
+from mgmt.store.models.work import (
+    Alert,
+    AsyncJob,
+    Event,
+    HostCleanup,
+    ImportVmTask,
+    RevokedCertificate,
+    RootCa,
+    UsageEvent,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -57,8 +66,10 @@ __all__ = [
     "ResourceDetail",
     "ResourceReservation",
     "ResourceTag",
+    "RevokedCertificate",
     "Role",
     "RolePermission",
+    "RootCa",
     "SchemaVersion",
     "ScopedConfiguration",
     "SecurityGroup",

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from mgmt.store.encryption import EncryptedText
 from mgmt.store.models.accounts import Account
 from mgmt.store.models.base import Base, Entity, Id
 from mgmt.store.models.infrastructure import Host, Zone
@@ -103,3 +104,20 @@ class HostCleanup(Base):
     what: Mapped[str] = mapped_column(Text)
     command: Mapped[str] = mapped_column(Text)  # the content of a request to the agent
     created: Mapped[datetime]
+
+
+class RootCa(Base):
+    """The root CA of the server; upstream keeps it in hidden settings."""
+
+    __tablename__ = "root_ca"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    certificate: Mapped[str] = mapped_column(Text)
+    private_key: Mapped[str] = mapped_column(EncryptedText)
+
+
+class RevokedCertificate(Base):
+    __tablename__ = "crl"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    serial: Mapped[str] = mapped_column(unique=True)  # hexadecimal
+    cn: Mapped[str]
+    revoked: Mapped[datetime]

@@ -36,7 +36,7 @@ LEFT_OUT = {
     ("com.cloud.agent.api.HostStatsEntry", "hostVo"): "a database object of the server, never sent by an agent",
 }
 PRIMITIVES = {"int": (int, 0), "long": (int, 0), "boolean": (bool, False), "double": (float, 0.0)}
-TRUE_BY_DEFAULT = {"_gatewayAccessible", "_vnetAccessible"}
+TRUE_BY_DEFAULT = {"_gatewayAccessible", "_vnetAccessible", "handleByAgent"}
 
 
 @pytest.fixture(scope="module")
