@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mgmt.commands.catalogued import done, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing
-from mgmt.errors import PARAM_ERROR, InvalidParameterValueError, ServerApiError
+from mgmt.errors import PARAM_ERROR, UNSUPPORTED_ACTION_ERROR, InvalidParameterValueError, ServerApiError
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.network_services import ISOLATED_SERVICES
 from mgmt.inventory.tags import resource_type
@@ -157,7 +157,14 @@ def get_virtual_machine_user_data(call: Call, bound: Bound) -> Item:
     return Item({"virtualmachineid": vm.uuid})
 
 
+@done("getApiLimit", "apilimit")
+def get_api_limit(call: Call, bound: Bound) -> Item:
+    """The calls that are left to an account; nobody counts them here, as in a server without throttling."""
+    raise ServerApiError(UNSUPPORTED_ACTION_ERROR, "This api is only available when api.throttling.enabled = true.")
+
+
 COMMANDS = (
+    get_api_limit,
     list_affinity_group_types,
     list_deployment_planners,
     list_storage_providers,

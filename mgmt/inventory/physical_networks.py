@@ -5,6 +5,7 @@ Upstream: server/.../network/NetworkServiceImpl.java.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
+from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
 from mgmt.inventory.place_admin import live_zone
 from mgmt.providers import Providers
@@ -29,6 +30,11 @@ def create(session: Session, providers: Providers, params: Mapping[str, Any]) ->
     zone = live_zone(session, params["zoneid"])
     if zone.networktype == "Basic" and session.scalar(_live().where(PhysicalNetwork.zone_id == zone.id)) is not None:
         raise CloudRuntimeError("Cannot add the physical network to basic zone id: " + zone.uuid)
+    if zone.allocation_state == "Enabled":
+        shown = json.dumps({"id": str(zone.id), "name": zone.name, "uuid": zone.uuid}, ensure_ascii=False)
+        raise PermissionDeniedError(
+            f"Cannot create PhysicalNetwork since the Zone is currently enabled, zone: Zone {shown}"
+        )
     range_ = (params["broadcastdomainrange"] or ("POD" if zone.networktype == "Basic" else "ZONE")).upper()
     if range_ not in ("ZONE", "POD"):
         raise InvalidParameterValueError(

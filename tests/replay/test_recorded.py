@@ -24,10 +24,11 @@ import pytest
 import yaml
 from werkzeug.test import TestResponse
 
+from mgmt.api.app import create_wsgi
 from mgmt.api.signature import sign
 from mgmt.cli.exchanges import shape_of
 from mgmt.config import Settings
-from mgmt.providers import Providers
+from mgmt.providers import Providers, RealClock
 from mgmt.store.models import Account, AsyncJob, Cluster, Domain, Host, PhysicalNetwork, Pod, Role, User, Zone
 
 DATA = Path(__file__).parent / "data"
@@ -64,10 +65,13 @@ COUNTERPARTS: dict[str, tuple[type[Any], int]] = {
 
 
 class StillClock:
-    """A clock at the time of the recording."""
+    """A clock at a time of the recording."""
+
+    def __init__(self, at: float = START) -> None:
+        self.at = at
 
     def now(self) -> float:
-        return START
+        return self.at
 
     monotonic = now
 
@@ -88,7 +92,8 @@ def replays(request: pytest.FixtureRequest) -> Iterator[Any]:
         own = own if own in PREPARED else ""
         if own not in opened:
             settings = Settings(port=0, agent_port=0, agents="none", vcenter="none", profile="4.22.0")
-            providers = Providers(clock=StillClock(), random=random.Random(3))
+            clock = RealClock() if own in WITH_JOBS else StillClock(START + LATER_S.get(own, 0))
+            providers = Providers(clock=clock, random=random.Random(3))
             worlds = request.getfixturevalue("opener")(settings, providers)
             world = next(worlds)
             world.server.services.cloudstack_version = VERSION
@@ -100,6 +105,8 @@ def replays(request: pytest.FixtureRequest) -> Iterator[Any]:
         assert isinstance(replay, Replay)
         return replay
 
+    for own in WITH_JOBS:  # before the first test, which may leave no thread behind
+        world_of(f"{own}:")
     yield world_of
     for _, worlds in opened.values():
         assert next(worlds, None) is None
@@ -151,7 +158,7 @@ class Replay:
         content_type = headers.pop("Content-Type", "application/x-www-form-urlencoded" if form else None)
         pairs = [(name, self._filled(value, values)) for name, value in query]
         body = urlencode([(name, self._filled(value, values)) for name, value in fields]) if fields else form
-        return self.world.client().open(  # type: ignore[no-any-return]
+        answer: TestResponse = self.world.client().open(
             exchange["path"],
             method=exchange["method"],
             query_string=RAW_QUERIES.get(exchange["name"]) or encoded(pairs),
@@ -160,6 +167,21 @@ class Replay:
             headers=headers,
             base_url="http://127.0.0.1:8080",
         )
+        if exchange.get("ids") and answer.status_code == 200:
+            self._learn(exchange["ids"], answer)
+        return answer
+
+    def _learn(self, recorded: Mapping[str, str], answer: TestResponse) -> None:
+        """What the recorded ids of new entities and jobs are here; jobs are waited for."""
+        (fields,) = json.loads(answer.get_data()).values()
+        for name, uuid in recorded.items():
+            ours = fields.get(name)
+            ours = ours[0] if isinstance(ours, list) and ours else ours
+            ours = ours.get("id") if isinstance(ours, dict) else ours
+            if isinstance(ours, str):
+                self.ids[uuid] = ours
+        if "jobid" in fields and "jobstatus" not in fields:
+            assert self.world.server.services.jobs.wait(fields["jobid"], 20)
 
     def _filled(self, value: str | None, values: Mapping[str, str]) -> str | None:
         if value is None:
@@ -175,7 +197,7 @@ class Replay:
     def _prepare_session(self, exchange: Mapping[str, Any]) -> None:
         if "SESSION" in str(exchange.get("request_headers")) and exchange["name"] not in WITH_THE_SAME_SESSION:
             login = {"command": "login", "username": "admin", "password": "password"}
-            if exchange["name"].startswith("roles:"):
+            if exchange["name"].startswith(("roles:", "misc:2fa")):
                 login |= {"username": "user1", "domain": "D1"}
             answer = self.world.client().post("/client/api?response=json", data=login)
             cookies = [each.partition(";")[0].partition("=") for each in answer.headers.getlist("Set-Cookie")]
@@ -257,7 +279,41 @@ def set_user(state: str) -> Callable[[Replay], None]:
     return change
 
 
-PREPARED: dict[str, Callable[[Replay], None]] = {"roles": prepare_people}
+def prepare_zones(replay: Replay) -> None:
+    """Let jobs run, and the installation have no zone of the recorded name."""
+    replay.world.server.services.jobs.start()
+
+
+def prepare_misc(replay: Replay) -> None:
+    """The people, with keys, and the recorded cluster's name."""
+    prepare_people(replay)
+    for name in ("user1", "dadmin1"):
+        give_key(name)(replay)
+    with replay.world.server.services.store.session() as session:
+        session.query(Cluster).order_by(Cluster.id).first().name = "C0"
+        session.query(Zone).order_by(Zone.id).first().name = "Sandbox-simulator"
+
+
+def setting(**values: str) -> Callable[[Replay], None]:
+    """Change settings, whose dots are written as two underlines, and start the API anew."""
+
+    def change(replay: Replay) -> None:
+        services = replay.world.server.services
+        with services.store.session() as session:
+            for name, value in values.items():
+                services.settings.set(session, name.replace("__", "."), value)
+        replay.world.app = create_wsgi(services)
+
+    return change
+
+
+PREPARED: dict[str, Callable[[Replay], None]] = {
+    "roles": prepare_people,
+    "zone-setup": prepare_zones,
+    "misc": prepare_misc,
+}
+LATER_S = {"misc": 20 * 60}
+WITH_JOBS = frozenset({"zone-setup"})
 BEFORE: dict[str, tuple[Callable[[Replay], None], ...]] = {
     "roles:registerUserKeys-roadmin": (give_key("roadmin"),),
     "roles:registerUserKeys-suadmin": (give_key("suadmin"),),
@@ -265,6 +321,23 @@ BEFORE: dict[str, tuple[Callable[[Replay], None], ...]] = {
     "roles:user-denied": (give_key("user1"), give_key("dadmin1")),
     "roles:disabled-sig": (set_user("disabled"),),
     "roles:login-user": (set_user("enabled"),),
+    "misc:skloc-CookieOrParameter-both": (setting(api__sessionkey__check__locations="CookieOrParameter"),),
+    "misc:skloc-ParameterOnly-both": (setting(api__sessionkey__check__locations="ParameterOnly"),),
+    "misc:after": (setting(api__sessionkey__check__locations="CookieAndParameter"),),
+    "misc:json-ct": (
+        setting(
+            json__content__type="text/javascript; charset=UTF-8",
+            enable__secure__session__cookie="true",
+            enforce__post__requests__and__timestamps="true",
+        ),
+    ),
+    "misc:2fa-login": (
+        setting(
+            json__content__type="application/json; charset=UTF-8",
+            enable__secure__session__cookie="false",
+            enforce__post__requests__and__timestamps="false",
+        ),
+    ),
 }
 
 
