@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
 STOP_TIMEOUT_S = 5.0
+STOP_EACH_S = 0.01  # a large fleet takes longer
 LOOP_CHECK_S = 1.0  # how often a caller looks whether the loop that it waits for still runs
 KEPT_ABANDONED = 64
 ABANDONED_TEXT = "Nobody waits for the answer any more"
@@ -162,9 +163,10 @@ class AgentManager:
             return
         if loop is not None and stop_wanted is not None:
             loop.call_soon_threadsafe(stop_wanted.set)
-        thread.join(STOP_TIMEOUT_S)
+        limit_s = STOP_TIMEOUT_S + STOP_EACH_S * (len(self._hub.core.attached) if self._hub is not None else 0)
+        thread.join(limit_s)
         if thread.is_alive():
-            logger.error("the agents' thread did not end within %g s", STOP_TIMEOUT_S)
+            logger.error("the agents' thread did not end within %g s", limit_s)
         self._thread = None
 
     def send(self, host_id: int, command: Command, *, wait_s: int | None = None) -> Answer:
