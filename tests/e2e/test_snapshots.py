@@ -28,6 +28,7 @@ def fresh(lab: Any) -> Any:
 def content_of(lab: Any) -> dict[str, Any]:
     """What callers, vCenter and the hosts' disks show."""
     world = lab.world
+    world.server.agents.ask_for_figures()  # pools show what was measured last, in rounds that come when all rests
     return {
         "hosts": [(host["name"], host["state"]) for host in lab.client.call("listHosts", type="Routing")["host"]],
         "vms": lab.client.call("listVirtualMachines", listall=True),

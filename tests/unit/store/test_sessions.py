@@ -15,7 +15,7 @@ def names(store) -> list[str]:
 
 
 def test_rows_and_objects_share_a_transaction(open_store):
-    """A session's objects see the rows that it wrote, its rows its objects, and others neither before its end."""
+    """A session's objects see the rows that it wrote, its rows see its objects, and others neither before its end."""
     store = open_store()
     with store.session() as session:
         number = add_row(session, Zone, {"uuid": "1", "name": "row"})
