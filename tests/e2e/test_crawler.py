@@ -42,7 +42,8 @@ def strangers(item: dict[str, Any], fields: list[dict[str, Any]], place: str) ->
         if field["type"] in _TYPES and type(value) not in _TYPES[field["type"]]:
             found.append(f"{place}.{name} is {value!r}, no {field['type']}")
         if "response" in field:
-            for nested in value if isinstance(value, list) else [value]:
+            inner = value if isinstance(value, list) else [value]
+            for nested in (each for each in inner if isinstance(each, dict)):  # figures of zones have fields, too
                 found += strangers(nested, field["response"], f"{place}.{name}")
     return found
 

@@ -104,6 +104,7 @@ THIS = '<_this type="SearchIndex">SearchIndex</_this>'
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
+        (b'<?xml version="1.0" encoding="no-such"?><a/>', "unknown encoding: no-such"),
         (b"", "not well-formed XML"),
         (b"<a/>", "the document is no SOAP envelope"),
         (request(""), "the envelope has no request in its body"),

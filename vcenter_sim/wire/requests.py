@@ -168,8 +168,9 @@ def parse_call(body: bytes, soap_action: str | None = None) -> Call:
         raise
     except ExpatError as error:
         raise WireError(f"not well-formed XML: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError, binascii.Error) as error:
-        # pyvmomi's reader raises these for unknown elements, unknown types and values of the wrong type.
+    except (AttributeError, LookupError, TypeError, ValueError, binascii.Error) as error:
+        # pyvmomi's reader raises these for unknown elements, unknown types and values of the wrong type, expat a
+        # LookupError for an unknown encoding.
         raise WireError(f"{envelope.method or 'request'}: {error}") from error
     if envelope.method is None:
         raise WireError("the envelope has no request in its body")
