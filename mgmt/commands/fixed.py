@@ -26,6 +26,7 @@ TWO_FACTOR_PROVIDERS = {
     "totp": "TOTP user two factor authentication provider Plugin",
     "staticpin": "Static Pin user two factor authentication provider Plugin",
 }
+KVM_CAPABILITIES_ID = 6  # in hypervisor_capabilities of the recorded installation
 VM_DETAIL_OPTIONS = {
     "keyboard": ["uk", "us", "jp", "fr"],
     "cpu.corespersocket": [],
@@ -101,10 +102,10 @@ def list_supported_network_services(call: Call, bound: Bound) -> Listing:
 @listed("listHypervisorCapabilities", "hypervisorCapabilities", since="3.0.0")
 def list_hypervisor_capabilities(call: Call, bound: Bound) -> Listing:
     """What KVM hosts can, the one kind of hypervisor here."""
-    if (bound["hypervisor"] or "KVM").lower() != "kvm" or bound["id"] is not None:
+    if (bound["hypervisor"] or "KVM").lower() != "kvm" or bound["id"] not in (None, KVM_CAPABILITIES_ID):
         return Listing([], 0)
     capabilities = {
-        "id": "6",
+        "id": str(KVM_CAPABILITIES_ID),
         "hypervisorversion": "default",
         "hypervisor": "KVM",
         "maxguestslimit": 50,
@@ -113,7 +114,8 @@ def list_hypervisor_capabilities(call: Call, bound: Bound) -> Listing:
         "storagemotionenabled": True,
         "vmsnapshotenabled": False,
     }
-    return Listing([capabilities], 1)
+    shown = [capabilities][bound.paging.offset :] if bound.paging.limit != 0 else []
+    return Listing(shown, 1)
 
 
 @listed("listConfigurationGroups", "configurationgroup", since="4.18.0")

@@ -15,8 +15,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "date": (str,), "boolean": (bool,), "integer": (int,), "int": (int,), "long": (int,),
     "short": (int,), "double": (int, float), "float": (int, float), "map": (dict,), "list": (list,), "set": (list,),
 }  # fmt: skip
-# RegionServiceImpl.listRegions and ManagementServerImpl.listCapacities do not look at the page.
-UNPAGED = frozenset({"listRegions", "listCapacity"})
+# RegionServiceImpl.listRegions, ManagementServerImpl.listCapacities and ListSupportedNetworkServicesCmd do not look at
+# the page.
+UNPAGED = frozenset({"listRegions", "listCapacity", "listSupportedNetworkServices"})
 # `id` is the domain whose children are listed.
 IDS_OF_ANOTHER = frozenset({"listDomainChildren"})
 # Keys that may hold different values a moment later: figures, and times.
