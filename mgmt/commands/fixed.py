@@ -26,7 +26,7 @@ TWO_FACTOR_PROVIDERS = {
     "totp": "TOTP user two factor authentication provider Plugin",
     "staticpin": "Static Pin user two factor authentication provider Plugin",
 }
-KVM_CAPABILITIES_ID = 6  # in hypervisor_capabilities of the recorded installation
+KVM_CAPABILITIES_ID = 6  # in hypervisor_capabilities of a fresh database; no recording shows it
 VM_DETAIL_OPTIONS = {
     "keyboard": ["uk", "us", "jp", "fr"],
     "cpu.corespersocket": [],
