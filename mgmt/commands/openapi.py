@@ -215,7 +215,7 @@ class _Schemas:
     def _field(self, field: Out) -> Json:
         described: Json = {"description": field.description}
         kind = _FIELD_TYPES.get(field.api_type, {})
-        if field.nested is None:
+        if field.nested is None or kind.get("type") not in (None, "array", "object"):  # listApis nests some figures
             return kind | described
         item = self.reference(field.nested)
         return {"type": "array", "items": item} | described if kind.get("type") == "array" else item | described
