@@ -85,6 +85,7 @@ def details(client: ApiClient) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_fleet_survives_a_storm_and_both_ends_being_killed(
     processes: Processes, wait_until: Callable[..., Any]
 ) -> None:
