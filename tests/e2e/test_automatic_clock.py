@@ -148,6 +148,7 @@ def journal_of(lab: Any, name: str, changes: dict[str, object]) -> list[tuple[An
     name=st.sampled_from(["web01", "app01", "edge-stopped"]),
     changes=st.sampled_from([{}, {"usevddk": False}, {"usevddk": False, "forcemstoimportvmfiles": True}]),
 )
+@pytest.mark.slow
 def test_order_does_not_depend_on_the_clock(
     lab: Any, scaled_labs: list[Any], name: str, changes: dict[str, object]
 ) -> None:

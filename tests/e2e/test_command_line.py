@@ -89,6 +89,7 @@ def ready_of(process: subprocess.Popen[str], file: Path, wait_until: Callable[..
     return content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_writes_the_ready_file_and_ends_cleanly(
     start: Start, wait_until: Callable[..., Any], tmp_path: Path, number: signal.Signals
@@ -190,6 +191,7 @@ def test_settings_come_from_file_and_environment_too(tmp_path: Path) -> None:
     assert "environment: CLOUDSTACK_MOCK_PORT = 'y' cannot be used" in err
 
 
+@pytest.mark.slow
 def test_agents_and_vcenter_run_on_their_own(start: Start, wait_until: Callable[..., Any], tmp_path: Path) -> None:
     """A bare server, a vCenter and agents in processes of their own make the same world."""
     file = tmp_path / "ready.json"
@@ -288,6 +290,7 @@ def test_help_names_every_command() -> None:
         assert re.search(rf"^  {name}\s", out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_demo_can_be_broken_off(start: Start) -> None:
     """A signal in the middle of the demo ends it at once, with all that it started."""
     process = start("demo", "--time-scale", "1")
@@ -300,6 +303,7 @@ def test_a_demo_can_be_broken_off(start: Start) -> None:
     assert process.returncode == 1
 
 
+@pytest.mark.slow
 def test_a_kept_demo_says_how_to_call_it(start: Start) -> None:
     """`demo --keep` leaves the server running; its ready file works, and is gone with the server."""
     process = start("demo", "--keep", "--port", "0", "--agent-port", "0", "--time-scale", "1000000")

@@ -59,6 +59,7 @@ def items_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for item in lists[0] if isinstance(item, dict)] if len(lists) == 1 else []
 
 
+@pytest.mark.slow
 def test_every_list_can_be_walked(lab: Any, apis: dict[str, dict[str, Any]]) -> None:
     """No server error, no field that listApis does not know, pages that make up the whole, each thing by its id."""
     wrong: list[str] = []

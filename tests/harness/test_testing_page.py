@@ -14,6 +14,7 @@ PAGE = (ROOT / "docs" / "testing.md").read_text()
 FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
 
 
+@pytest.mark.slow
 def test_the_blocks_of_the_page_pass(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """All files of the page pass, one after the other, with the plugin as it is installed."""
     monkeypatch.syspath_prepend(ROOT)
