@@ -19,6 +19,7 @@ def test_extensions_are_hidden_by_default(lab: Any) -> None:
         lab.client.call("getImportTrace", jobid="x")
 
 
+@pytest.mark.slow
 def test_dry_run_and_trace_of_a_failure(start_lab: Any) -> None:
     """A dry run tells its plan and makes nothing; the command line tells the rules of a failed import."""
     lab = start_lab(extensions=True)

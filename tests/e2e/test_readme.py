@@ -29,6 +29,7 @@ def folder(lab: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_cs_example_imports_a_vm(folder: Path) -> None:
     """The unmodified client `cs` imports a VM and gets it whole."""
     run = subprocess.run(
@@ -38,6 +39,7 @@ def test_cs_example_imports_a_vm(folder: Path) -> None:
     assert re.fullmatch(r"i-2-\d+-VM Stopped\n", run.stdout)
 
 
+@pytest.mark.slow
 def test_curl_example_imports_a_vm(folder: Path) -> None:
     """Signed curl calls import a VM, and the job's result is the full VM response."""
     missing = [tool for tool in ("bash", "curl", "openssl", "python3") if shutil.which(tool) is None]

@@ -20,6 +20,7 @@ from cloudstack_mock import ApiCallError
 VCENTER_PASSWORD = "VMware1!lab"
 
 
+@pytest.mark.slow
 def test_agent_lost_during_a_conversion(start_lab: Any, wait_until: Callable[..., Any]) -> None:
     """Killing the agent fails the job with CloudStack's text; the host leaves Up, comes back, and imports again."""
     converting = threading.Event()
@@ -53,6 +54,7 @@ def test_agent_lost_during_a_conversion(start_lab: Any, wait_until: Callable[...
     assert vm["state"] == "Stopped"
 
 
+@pytest.mark.slow
 def test_a_stop_during_a_conversion_leaves_the_job_to_the_next_start(
     start_lab: Any, wait_until: Callable[..., Any], tmp_path: Path
 ) -> None:

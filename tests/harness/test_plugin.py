@@ -95,6 +95,7 @@ def examples(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
     return pytester.runpytest_inprocess("-p", "cloudstack_mock.pytest_plugin", "-p", "no:cacheprovider", "-W", "error")
 
 
+@pytest.mark.slow
 def test_fixtures_markers_reports_and_leak_check(examples: pytest.RunResult) -> None:
     """Each example ends as it should: tests pass, leaks are errors of their own, a failure shows the import."""
     examples.assert_outcomes(passed=11, failed=1, errors=4)

@@ -85,6 +85,7 @@ def test_startup_request_of_a_new_agent(server, lab_hosts, make_fleet) -> None:
     assert storage.poolInfo.availableBytes == 454255984640
 
 
+@pytest.mark.slow
 def test_pings_come_at_the_interval_and_go_on_unanswered(server, lab_hosts, make_fleet) -> None:
     """The first ping comes a full interval after the StartupAnswer; missing answers do no harm."""
     server.answers_pings = False
