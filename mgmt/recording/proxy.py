@@ -78,8 +78,10 @@ class Recorder:
         finally:
             for way in ways:
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            await server.close()
+            try:
+                await asyncio.gather(*ways, return_exceptions=True)
+            finally:  # also when the recorder is stopped just then
+                await server.close()
 
     async def _copy(self, source: MessageStream, target: MessageStream, sender: str, host: _HostName) -> None:
         with contextlib.suppress(ConnectionError):  # the end of the link is the end of the copying
