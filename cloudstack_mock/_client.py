@@ -7,10 +7,8 @@ from typing import Any
 
 import requests
 
-from mgmt.cli.client import sign
+from mgmt.cli.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, as_text, is_job, signed
 
-CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 120.0
 _PENDING, _SUCCEEDED = 0, 1
 
 
@@ -67,7 +65,7 @@ class CloudStackClient:
     def call(self, command: str, /, **parameters: Any) -> Any:
         """What the answer to the command holds, that of its job where it is one."""
         content = self._send(command, parameters)
-        if not (isinstance(content, dict) and "jobid" in content and set(content) <= {"jobid", "id"}):
+        if not is_job(content):
             return content
         return self.result(str(content["jobid"]))
 
@@ -86,9 +84,7 @@ class CloudStackClient:
         raise CloudStackError(_command_of(str(job.get("cmd", "job"))), job["jobresult"], job_id=job_id)
 
     def _send(self, command: str, parameters: Mapping[str, Any]) -> Any:
-        sent = as_sent(parameters)
-        sent |= {"command": command, "apiKey": self.api_key, "response": "json"}
-        sent["signature"] = sign(sent, self._secret_key)
+        sent = signed(command, as_sent(parameters), self.api_key, self._secret_key)
         with self.session.post(self.url, data=sent, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as answer:
             try:
                 (content,) = answer.json().values()
@@ -119,12 +115,8 @@ def _written(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             value = [value]
         if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
             for index, item in enumerate(value):
-                yield from ((f"{name}[{index}].{key}", _text(entry)) for key, entry in item.items())
+                yield from ((f"{name}[{index}].{key}", as_text(entry)) for key, entry in item.items())
         elif isinstance(value, list | tuple | set | frozenset):
-            yield name, ",".join(_text(item) for item in value)
+            yield name, ",".join(as_text(item) for item in value)
         else:
-            yield name, _text(value)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+            yield name, as_text(value)

@@ -165,11 +165,12 @@ class Actions:
 
     def journal(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
         journal = self._world.server.services.journal
-        found = [
-            entry
-            for entry in journal.entries(kind=given.get("kind"), correlation_id=given.get("correlationid"))
-            if entry.number > given["after"] and given.get("name") in (None, entry.name)
-        ]
+        found = journal.entries(
+            kind=given.get("kind"),
+            correlation_id=given.get("correlationid"),
+            name=given.get("name"),
+            after=given["after"],
+        )
         return {
             "entries": [
                 {

@@ -20,12 +20,12 @@ from mgmt.api.face import Face, respond
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
 from mgmt.api.web_ui import Origins, WebUi
-from mgmt.commands import openapi
 from mgmt.commands.services import Services
 
 MIN_COMPRESSED_BYTES = 32
 CONTEXT = "/client"
 API_PATH = "/client/api"
+OPENAPI_PATH = "/client/openapi.json"
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
 _ANSWERED_METHODS = frozenset({"GET", "HEAD", "POST"})
@@ -78,14 +78,16 @@ def create_wsgi(
     if origins:
         app.after_request(Origins(origins).open)
     if services.has_extensions:
-        app.add_url_rule(openapi.PATH, "openapi", partial(_openapi, services), methods=["GET"])
+        app.add_url_rule(OPENAPI_PATH, "openapi", partial(_openapi, services), methods=["GET"])
     for rule in ("/", "/<path:path>"):
         app.add_url_rule(rule, view_func=view, methods=_METHODS, provide_automatic_options=False)
     return app
 
 
 def _openapi(services: Services) -> Response:
-    document = openapi.openapi_document(services.commands.values(), release=services.cloudstack_version)
+    from mgmt.commands.openapi import openapi_document  # not before it is asked for: servers start often
+
+    document = openapi_document(services.commands.values(), release=services.cloudstack_version)
     return Response(json.dumps(document), 200, [("Content-Type", "application/json")])
 
 

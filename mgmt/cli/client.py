@@ -38,6 +38,20 @@ def sign(parameters: Mapping[str, str], secret_key: str) -> str:
     return base64.b64encode(digest).decode()
 
 
+def signed(
+    command: str, parameters: Mapping[str, str], api_key: str, secret_key: str, *, form: str = "json"
+) -> dict[str, str]:
+    """A whole request: the parameters with command, key, form of the answer and signature."""
+    sent = {**parameters, "command": command, "apiKey": api_key, "response": form}
+    sent["signature"] = sign(sent, secret_key)
+    return sent
+
+
+def is_job(content: object) -> bool:
+    """Whether an answer's content only says which job was made."""
+    return isinstance(content, dict) and "jobid" in content and set(content) <= {"jobid", "id"}
+
+
 @dataclass
 class ApiClient:
     """Calls the API at `url` with a key pair."""
@@ -73,9 +87,8 @@ class ApiClient:
 
     def exchange(self, command: str, parameters: Mapping[str, object], *, form: str = "json") -> requests.Response:
         """The answer as it came, an error too; `form` is json or xml. Raises ApiCallError when there is none."""
-        sent = {name: _text(value) for name, value in parameters.items() if value is not None}
-        sent |= {"command": command, "apiKey": self.api_key, "response": form}
-        sent["signature"] = sign(sent, self.secret_key)
+        texts = {name: as_text(value) for name, value in parameters.items() if value is not None}
+        sent = signed(command, texts, self.api_key, self.secret_key, form=form)
         try:
             answer = self._http.post(self.url, data=sent, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
         except requests.RequestException as error:
@@ -99,7 +112,7 @@ class ApiClient:
         `on_job` is called once the job is known, `on_poll` after each look at it while it runs, both with its id.
         """
         content = self.send(command, parameters)
-        if not (isinstance(content, dict) and "jobid" in content and set(content) <= {"jobid", "id"}):
+        if not is_job(content):
             return content
         if on_job is not None:
             on_job(str(content["jobid"]))
@@ -117,5 +130,6 @@ class ApiClient:
             self.clock.sleep(poll_interval_s)
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A parameter's value as it is sent."""
     return str(value).lower() if isinstance(value, bool) else str(value)

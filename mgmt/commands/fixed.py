@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mgmt.commands.catalogued import done, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing
 from mgmt.errors import PARAM_ERROR, UNSUPPORTED_ACTION_ERROR, InvalidParameterValueError, ServerApiError
+from mgmt.inventory.listing import in_window
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.network_services import ISOLATED_SERVICES
 from mgmt.inventory.tags import resource_type
@@ -45,9 +46,7 @@ VM_DETAIL_OPTIONS = {
 def _named(names: Sequence[str], field: str, bound: Bound) -> Listing:
     """A page of names, as a list command without filters pages them."""
     wanted = [name for name in names if (bound["keyword"] or "").lower() in name.lower()]
-    start, limit = bound.paging.offset, bound.paging.limit
-    shown = wanted[start : None if limit is None else start + limit]
-    return Listing([{field: name} for name in shown], len(wanted))
+    return Listing([{field: name} for name in in_window(wanted, bound.paging)], len(wanted))
 
 
 @listed("listAffinityGroupTypes", "affinityGroupType")
@@ -114,8 +113,7 @@ def list_hypervisor_capabilities(call: Call, bound: Bound) -> Listing:
         "storagemotionenabled": True,
         "vmsnapshotenabled": False,
     }
-    shown = [capabilities][bound.paging.offset :] if bound.paging.limit != 0 else []
-    return Listing(shown, 1)
+    return Listing(in_window([capabilities], bound.paging), 1)
 
 
 @listed("listConfigurationGroups", "configurationgroup", since="4.18.0")

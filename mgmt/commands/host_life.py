@@ -28,6 +28,7 @@ from mgmt.commands.responses.success import SuccessResponse
 from mgmt.errors import INTERNAL_ERROR, CloudRuntimeError, JavaError, ServerApiError
 from mgmt.inventory.hostmetrics import instance_counts, metrics
 from mgmt.inventory.hosts import host_row
+from mgmt.inventory.listing import in_window
 from mgmt.life.hostadd import NewHost, add_host
 from mgmt.life.hostlife import cancel_degraded, declare_degraded, delete_host, reconnect
 from mgmt.store.models import Host
@@ -272,9 +273,7 @@ def list_host_tags(call: Call, bound: Bound) -> Listing:
         for tag in (text or "").split(",")
         if word in tag.lower()
     ]
-    window = bound.paging
-    end = None if window.limit is None else window.offset + window.limit
-    return Listing(tags[window.offset : end], len(tags))
+    return Listing(in_window(tags, bound.paging), len(tags))
 
 
 COMMANDS = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from mgmt.commands.declaration import Bound, Call, Listing, command
 from mgmt.commands.fields import Integer, ListParams, Out, Response, Str
 from mgmt.errors import InvalidParameterValueError
+from mgmt.inventory.listing import in_window
 from mgmt.observe.journal import Entry, Journal
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
@@ -56,24 +57,20 @@ def list_journal_entries(call: Call, bound: Bound) -> Listing:
     found = _found(call.services.journal, bound)
     if bound["last"] is not None:
         found = found[-bound["last"] :]
-    window = bound.paging
-    end = None if window.limit is None else window.offset + window.limit
-    return Listing([entry_view(entry) for entry in found[window.offset : end]], len(found))
+    return Listing([entry_view(entry) for entry in in_window(found, bound.paging)], len(found))
 
 
 def _found(journal: Journal, bound: Bound) -> list[Entry]:
-    entries: Iterable[Entry] = journal.entries(kind=bound["kind"], correlation_id=bound["correlationid"])
+    entries = journal.entries(
+        kind=bound["kind"], correlation_id=bound["correlationid"], name=bound["name"], after=bound["after"] or 0
+    )
     if bound["jobid"] is not None:
         wanted = _correlations(journal, bound["jobid"])
         entries = [entry for entry in entries if entry.correlation_id in wanted]
-    if bound["after"] is not None:
-        entries = [entry for entry in entries if entry.number > bound["after"]]
-    if bound["name"] is not None:
-        entries = [entry for entry in entries if entry.name == bound["name"]]
     if bound["keyword"] is not None:
         keyword = bound["keyword"].lower()
         entries = [entry for entry in entries if keyword in entry.name.lower()]
-    return list(entries)
+    return entries
 
 
 def _correlations(journal: Journal, job_uuid: str) -> frozenset[str | None]:

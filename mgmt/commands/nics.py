@@ -5,6 +5,7 @@ from __future__ import annotations
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Listing, command
 from mgmt.commands.fields import Boolean, ListParams, Uuid
 from mgmt.commands.responses.user_vm import NicResponse
+from mgmt.inventory.listing import in_window
 from mgmt.inventory.nics import find_nics
 
 
@@ -37,10 +38,7 @@ def list_nics(call: Call, bound: Bound) -> Listing:
         nic_id=bound["nicid"],
         network_id=bound["networkid"],
     )
-    window = slice(
-        bound.paging.offset, None if bound.paging.limit is None else bound.paging.offset + bound.paging.limit
-    )
-    return Listing(nics[window], len(nics))
+    return Listing(in_window(nics, bound.paging), len(nics))
 
 
 COMMANDS = (list_nics,)

@@ -13,7 +13,6 @@ from mgmt.commands.declaration import Declaration
 from mgmt.commands.fields import ListOf, MapParam, Out, Param, Response
 
 Json = dict[str, Any]
-PATH = "/client/openapi.json"
 POSTED = frozenset({"login"})  # refused with 405 by GET
 
 _PARAMETER_TYPES: Mapping[str, Json] = {

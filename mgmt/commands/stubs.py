@@ -29,6 +29,7 @@ from mgmt.commands.declaration import (
 from mgmt.commands.empty import is_empty_by_truth
 from mgmt.commands.stub_schemas import ANSWERS, StubsSchema
 from mgmt.errors import UNSUPPORTED_ACTION_ERROR, ServerApiError
+from mgmt.inventory.listing import in_window
 
 # Fields that every answer may have, whatever its response class.
 _COMMON_FIELDS = frozenset({"success", "displaytext", "jobid", "jobstatus"})
@@ -69,8 +70,7 @@ class Stub:
         ((name, value),) = self.value.items()
         if self.kind == "object":
             return Item(value, name)
-        end = None if bound.paging.limit is None else bound.paging.offset + bound.paging.limit
-        return Listing(value[bound.paging.offset : end], len(value), name)
+        return Listing(in_window(value, bound.paging), len(value), name)
 
 
 class _Loader(yaml.SafeLoader):

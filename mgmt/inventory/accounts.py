@@ -24,10 +24,10 @@ from mgmt.inventory.scope import (
     CallerLike,
     check_domain_access,
     check_owner_access,
+    domain_fields,
     find_active_account,
     is_admin,
     resolve_scope,
-    shown_domain_path,
 )
 from mgmt.store.models import Account, Domain, User, VmInstance
 
@@ -279,9 +279,7 @@ def _account_identity(account: Account) -> dict[str, Any]:
         "roleid": account.role.uuid,
         "roletype": account.role.role_type,
         "rolename": account.role.name,
-        "domainid": account.domain.uuid,
-        "domain": account.domain.name,
-        "domainpath": shown_domain_path(account.domain.path),
+        **domain_fields(account.domain),
         "networkdomain": account.network_domain,
         "accountdetails": account.details or None,
     }

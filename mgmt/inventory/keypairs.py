@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
-from mgmt.inventory.scope import Scope, shown_domain_path
+from mgmt.inventory.scope import Scope, owner_fields
 from mgmt.providers import Providers
 from mgmt.store.models import Account, SecurityGroup, SshKeyPair
 
@@ -175,10 +175,7 @@ def group_view(group: SecurityGroup) -> dict[str, Any]:
         "id": group.uuid,
         "name": group.name,
         "description": group.description,
-        "account": group.account.name,
-        "domainid": group.domain.uuid,
-        "domain": group.domain.name,
-        "domainpath": shown_domain_path(group.domain.path),
+        **owner_fields(group.account, group.domain),
         "ingressrule": [],
         "egressrule": [],
         "tags": [],

@@ -82,6 +82,12 @@ def page(session: Session, statement: Select[T], paging: Window) -> tuple[list[T
     return rows, _total(session, statement, paging, len(rows))
 
 
+def in_window(rows: Sequence[T], window: Window) -> list[T]:
+    """The part of all rows that a window wants, where they had to be made before they could be narrowed."""
+    end = None if window.limit is None else window.offset + window.limit
+    return list(rows[window.offset : end])
+
+
 def _total(session: Session, statement: Select[Any], paging: Window, found: int) -> int:
     """How many rows there are over all pages when this page has `found`: counted only when the page does not tell."""
     return paging.offset + found if _is_last_page(paging, found) else count(session, statement)

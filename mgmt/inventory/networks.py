@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, joinedload
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
 from mgmt.inventory.network_services import ISOLATED_SERVICES
-from mgmt.inventory.scope import CallerLike, Scope, is_admin, shown_domain_path
+from mgmt.inventory.scope import CallerLike, Scope, domain_fields, is_admin
 from mgmt.inventory.tags import has_tags
 from mgmt.store.models import Domain, Network
 
@@ -158,9 +158,7 @@ def network_view(network: Network, caller: CallerLike) -> dict[str, Any]:
         "acltype": network.acl_type,
         "subdomainaccess": True if network.acl_type == _DOMAIN_ACL else None,
         "account": network.account.name if network.acl_type != _DOMAIN_ACL else None,
-        "domainid": network.domain.uuid,
-        "domain": network.domain.name,
-        "domainpath": shown_domain_path(network.domain.path),
+        **domain_fields(network.domain),
         "service": ISOLATED_SERVICES if is_isolated else [],
         "networkdomain": network.network_domain,
         "physicalnetworkid": network.physical_network.uuid if network.physical_network else None,

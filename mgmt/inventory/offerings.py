@@ -13,7 +13,7 @@ from sqlalchemy import Select, false, select
 from sqlalchemy.orm import Session, joinedload
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
-from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_case, page
+from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_case, in_window, page
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, check_domain_access
 from mgmt.store.models import DiskOffering, Domain, ServiceOffering, StoragePool, VmInstance, Volume
@@ -83,8 +83,7 @@ def _sized(
         and _in_range(memory_mb, offering.memory_mb, offering.details, "minmemory", "maxmemory")
         and (cpu_speed_mhz is None or offering.cpu_speed_mhz is None or offering.cpu_speed_mhz >= cpu_speed_mhz)
     ]
-    end = None if window.limit is None else window.offset + window.limit
-    return fitting[window.offset : end], len(fitting)
+    return in_window(fitting, window), len(fitting)
 
 
 def _in_range(wanted: int | None, fixed: int | None, details: Mapping[str, str], low: str, high: str) -> bool:
@@ -162,8 +161,7 @@ def find_disk_offerings(
     if tags is None:
         return page(session, statement, window)
     fitting = [each for each in session.scalars(statement) if tags(each)]
-    end = None if window.limit is None else window.offset + window.limit
-    return fitting[window.offset : end], len(fitting)
+    return in_window(fitting, window), len(fitting)
 
 
 def _wanted_tags(session: Session, params: Mapping[str, Any]) -> Any:  # a predicate on disk offerings, or None

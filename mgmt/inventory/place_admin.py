@@ -7,7 +7,7 @@ deletePod), server/.../resource/ResourceManagerImpl.java (discoverCluster, updat
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -91,12 +91,14 @@ def is_cidr(text: str) -> bool:
 
 def allocation_state(text: str | None) -> str | None:
     """Enabled or Disabled; None when it is not given; InvalidParameterValueError for another word."""
-    if not text:
-        return None
-    for known in _STATES:
-        if known.lower() == text.lower():
-            return known
-    raise InvalidParameterValueError(f"Unable to resolve Allocation State '{text}' to a supported state")
+    return _resolved(text, _STATES, "Allocation State") if text else None
+
+
+def _resolved(text: str, states: Sequence[str], what: str) -> str:
+    found = next((state for state in states if state.lower() == text.lower()), None)
+    if found is None:
+        raise InvalidParameterValueError(f"Unable to resolve {what} '{text}' to a supported state")
+    return found
 
 
 def live_zone(session: Session, zone_id: int) -> Zone:
@@ -293,12 +295,7 @@ def update_cluster(session: Session, params: Mapping[str, Any]) -> Cluster:
             raise InvalidParameterValueError(f"Unable to resolve {params['clustertype']} to a supported type")
         cluster.cluster_type = known
     if params["managedstate"]:
-        known = next((each for each in _MANAGED_STATES if each.lower() == params["managedstate"].lower()), None)
-        if known is None:
-            raise InvalidParameterValueError(
-                f"Unable to resolve Managed State '{params['managedstate']}' to a supported state"
-            )
-        cluster.managed_state = known
+        cluster.managed_state = _resolved(params["managedstate"], _MANAGED_STATES, "Managed State")
     cluster.allocation_state = allocation_state(params["allocationstate"]) or cluster.allocation_state
     cluster.arch = _architecture(params["arch"]) or cluster.arch
     return cluster

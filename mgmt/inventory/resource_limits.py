@@ -25,9 +25,9 @@ from mgmt.inventory.scope import (
     CallerLike,
     check_domain_access,
     check_owner_access,
+    domain_fields,
     find_active_account,
     is_admin,
-    shown_domain_path,
 )
 from mgmt.store.models import Account, Domain
 
@@ -88,9 +88,7 @@ def _owner_fields(owner: Account | Domain) -> dict[str, Any]:
     domain = owner.domain if isinstance(owner, Account) else owner
     return {
         "account": owner.name if isinstance(owner, Account) else None,
-        "domainid": domain.uuid,
-        "domain": domain.name,
-        "domainpath": shown_domain_path(domain.path),
+        **domain_fields(domain),
     }
 
 

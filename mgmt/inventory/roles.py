@@ -20,7 +20,6 @@ from mgmt.providers import Providers
 from mgmt.store.models import Account, Role, RolePermission
 
 ROLE_TYPES = ("Admin", "ResourceAdmin", "DomainAdmin", "User")
-ROOT_ADMIN_RULE = "*"
 
 
 def live_role(

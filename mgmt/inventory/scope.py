@@ -247,6 +247,16 @@ def _java_json(fields: Mapping[str, Any]) -> str:
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).replace("/", "\\/")
 
 
+def domain_fields(domain: Domain) -> dict[str, Any]:
+    """How an answer tells the domain of what it shows."""
+    return {"domainid": domain.uuid, "domain": domain.name, "domainpath": shown_domain_path(domain.path)}
+
+
+def owner_fields(account: Account, domain: Domain) -> dict[str, Any]:
+    """How an answer tells the account that something belongs to, and its domain."""
+    return {"account": account.name, **domain_fields(domain)}
+
+
 def shown_domain_path(path: str) -> str:
     """The stored path `/D1/` as the API shows it: `ROOT/D1`."""
     inner = path.strip("/")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
-from mgmt.inventory.scope import CallerLike, Scope, check_owner_access, shown_domain_path
+from mgmt.inventory.scope import CallerLike, Scope, check_owner_access, owner_fields
 from mgmt.providers import Providers
 from mgmt.store import models
 from mgmt.store.models import Account, ResourceDetail, ResourceTag, VmDetail, VmInstance
@@ -186,10 +186,7 @@ def tag_view(tag: ResourceTag) -> dict[str, Any]:
         "value": tag.value,
         "resourcetype": tag.resource_type,
         "resourceid": tag.resource_uuid,
-        "account": tag.account.name,
-        "domainid": tag.domain.uuid,
-        "domain": tag.domain.name,
-        "domainpath": shown_domain_path(tag.domain.path),
+        **owner_fields(tag.account, tag.domain),
         "customer": tag.customer,
     }
 

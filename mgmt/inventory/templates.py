@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from mgmt.errors import PARAM_ERROR, InvalidParameterValueError, ServerApiError
-from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword
+from mgmt.inventory.listing import Window, equals_ignoring_case, in_window, like_keyword
 from mgmt.inventory.scope import (
     DOMAIN_ADMIN,
     NORMAL,
@@ -91,8 +91,7 @@ def find_templates(
     found = _by_zone(session, templates, params.get("zoneid"), once=bool(params.get("showunique")))
     if caller.account_type == ROOT_ADMIN:
         found = _stored(found, params)
-    end = None if paging.limit is None else paging.offset + paging.limit
-    return found[paging.offset : end], len(found)
+    return in_window(found, paging), len(found)
 
 
 def _named_template(session: Session, caller: CallerLike, template_id: int) -> list[ColumnElement[bool]]:

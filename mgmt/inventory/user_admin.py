@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import available_timezones
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import (
@@ -214,9 +214,3 @@ def note_wrong_password(session: Session, user: User, allowed: int) -> None:
     if user.login_attempts >= allowed:
         user.login_attempts = allowed
         user.state = DISABLED
-
-
-def count_users(session: Session, account: Account) -> int:
-    """How many users an account has."""
-    users = select(func.count()).select_from(User).where(User.account_id == account.id, User.removed.is_(None))
-    return session.scalar(users) or 0

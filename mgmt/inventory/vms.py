@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from mgmt.inventory.nics import nic_view
-from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, shown_domain_path
+from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, domain_fields
 from mgmt.store.models import (
     Account,
     AsyncJob,
@@ -212,9 +212,7 @@ def _identity(vm: VmInstance) -> dict[str, Any]:
         "account": vm.account.name,
         "userid": vm.user.uuid,
         "username": vm.user.username,
-        "domainid": vm.domain.uuid,
-        "domain": vm.domain.name,
-        "domainpath": shown_domain_path(vm.domain.path),
+        **domain_fields(vm.domain),
         "created": vm.created,
         "lastupdated": vm.updated,
         "state": vm.state,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased, joinedload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_case, like_keyword, page
-from mgmt.inventory.scope import CallerLike, is_admin, resolve_scope, shown_domain_path
+from mgmt.inventory.scope import CallerLike, is_admin, owner_fields, resolve_scope
 from mgmt.inventory.tags import has_tags
 from mgmt.inventory.vms import PendingJob, pending_jobs
 from mgmt.store.models import ServiceOffering, StoragePool, Template, VmInstance, Volume
@@ -145,10 +145,7 @@ def _view(
         "maxiops": volume.max_iops,
         "created": volume.created,
         "state": volume.state,
-        "account": volume.account.name,
-        "domainid": volume.domain.uuid,
-        "domain": volume.domain.name,
-        "domainpath": shown_domain_path(volume.domain.path),
+        **owner_fields(volume.account, volume.domain),
         "storagetype": _storage_type(volume) if sees_storage else None,
         "hypervisor": _hypervisor(volume) if sees_storage else None,
         **_disk_offering(volume),

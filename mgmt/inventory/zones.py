@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, false, func, select
 from sqlalchemy.orm import Session, joinedload
 
-from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
+from mgmt.inventory.listing import Window, equals_ignoring_case, in_window, like_keyword, page
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike
 from mgmt.store.models import Cluster, Pod, VmInstance, Zone
 
@@ -45,8 +45,7 @@ def find_zones(
     """The zones that the parameters of listZones ask for, and how many there are over all pages."""
     conditions = _zone_conditions(caller, params, wanted_ids)
     rows = session.connection().execute(_LIVE_ZONES.where(*conditions) if conditions else _LIVE_ZONES).all()
-    end = None if window.limit is None else window.offset + window.limit
-    return rows[window.offset : end], len(rows)
+    return in_window(rows, window), len(rows)
 
 
 def _zone_conditions(

@@ -76,14 +76,18 @@ class Journal:
             listener(entry)
         return entry
 
-    def entries(self, *, kind: str | None = None, correlation_id: str | None = None) -> list[Entry]:
-        """The kept entries, oldest first, narrowed by kind and correlation id."""
+    def entries(
+        self, *, kind: str | None = None, correlation_id: str | None = None, name: str | None = None, after: int = 0
+    ) -> list[Entry]:
+        """The kept entries, oldest first, narrowed by kind, correlation id and name to those numbered above `after`."""
         with self._lock:
             return [
                 entry
                 for entry in self._entries
                 if (kind is None or entry.kind == kind)
                 and (correlation_id is None or entry.correlation_id == correlation_id)
+                and (name is None or entry.name == name)
+                and entry.number > after
             ]
 
     def clear(self) -> None:

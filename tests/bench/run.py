@@ -27,7 +27,7 @@ from urllib.parse import urlencode, urlsplit
 from fleet import bench_fleet
 from virtual import AT_ONCE, import_parameters, write_roomy_world  # its neighbours: all are run as scripts
 
-from mgmt.cli.client import ApiClient, sign
+from mgmt.cli.client import ApiClient, signed
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = [sys.executable, "-m", "mgmt.cli"]
@@ -93,8 +93,7 @@ class SignedCall:
     """One signed GET that is sent again and again over a connection of its own."""
 
     def __init__(self, ready: dict[str, Any], command: str, **more: str) -> None:
-        parameters = {"command": command, "apiKey": ready["api_key"], "response": "json", **more}
-        parameters["signature"] = sign(parameters, ready["secret_key"])
+        parameters = signed(command, more, ready["api_key"], ready["secret_key"])
         url = urlsplit(ready["api"])
         self._target = f"{url.path}?{urlencode(parameters)}"
         self._connection = http.client.HTTPConnection(url.netloc, timeout=60)

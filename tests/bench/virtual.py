@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 import yaml
 
-from mgmt.cli.client import ApiClient, sign
+from mgmt.cli.client import ApiClient, as_text, signed
 from mgmt.config import Settings
 from mgmt.embedded import World
 
@@ -83,9 +83,7 @@ class Caller:
 
     def call(self, command: str, **parameters: Any) -> Any:
         """The content of the answer; stops the program when it is an error."""
-        sent = {name: str(value).lower() if value is True else str(value) for name, value in parameters.items()}
-        sent |= {"command": command, "apiKey": self._keys[0], "response": "json"}
-        sent["signature"] = sign(sent, self._keys[1])
+        sent = signed(command, {name: as_text(value) for name, value in parameters.items()}, *self._keys)
         self._connection.request("POST", self._path, urlencode(sent), _FORM)
         answer = self._connection.getresponse()
         body = json.loads(answer.read())
