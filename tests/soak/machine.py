@@ -32,8 +32,8 @@ VM_COMMANDS = (
 
 
 def wanted_steps() -> int:
-    """How many steps a run of the suite makes: CLOUDSTACK_MOCK_SOAK_STEPS, else as many as it has time for."""
-    return int(os.environ.get("CLOUDSTACK_MOCK_SOAK_STEPS", DEFAULT_STEPS))
+    """How many steps a run of the suite makes: SOAK_STEPS, else as many as it has time for."""
+    return int(os.environ.get("SOAK_STEPS", DEFAULT_STEPS))
 
 
 class Operators(RuleBasedStateMachine):

@@ -11,7 +11,7 @@ from tests.soak.world import SoakWorld
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)  # CLOUDSTACK_MOCK_SOAK_STEPS may ask for many
+@pytest.mark.timeout(3600)  # SOAK_STEPS may ask for many
 def test_random_operators(tmp_path: Path) -> None:
     """Whatever operators, hosts and users do: at rest nothing is left, all jobs and tasks have ended."""
     soak = SoakWorld(tmp_path)
