@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -61,3 +61,24 @@ def wait_until() -> object:
             pause.wait(0.01)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def for_each() -> Callable[[Iterable[str], Callable[[str], None]], None]:
+    """`for_each(names, check)`: `check(name)` for each of many names; fails with all that do not hold.
+
+    For checks of microseconds: a test of its own for each of a thousand names costs seconds.
+    """
+
+    def check_all(names: Iterable[str], check: Callable[[str], None]) -> None:
+        wrong, count = [], 0
+        for name in names:
+            count += 1
+            try:
+                check(name)
+            except Exception as error:
+                wrong.append(f"{name}: {type(error).__name__}: {error}")
+        assert count, "there is nothing to check"
+        assert not wrong, "\n".join(wrong)
+
+    return check_all
