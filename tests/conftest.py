@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Enough for a run of the whole suite; HYPOTHESIS_PROFILE=deep searches longer.
-settings.register_profile("suite", max_examples=40, deadline=None)
-settings.register_profile("deep", max_examples=1000, deadline=None)
+# Enough for a run of the whole suite, and the same examples each time, however slow the machine; CI takes more of them,
+# and HYPOTHESIS_PROFILE=deep searches anew and longer.
+ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", ANY_MACHINE, max_examples=20, derandomize=True)
+settings.register_profile("ci", ANY_MACHINE, max_examples=40, derandomize=True)
+settings.register_profile("deep", ANY_MACHINE, max_examples=1000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 LEAK_TIMEOUT_S = 60.0
