@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import threading
 import time
@@ -19,6 +21,14 @@ settings.register_profile("deep", ANY_MACHINE, max_examples=1000, derandomize=Fa
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 LEAK_TIMEOUT_S = 60.0
+
+atexit.register(gc.freeze)  # or the end of each worker looks through all of its memory once more
+
+
+def pytest_collection_finish() -> None:
+    """Leave what lives as long as the run, modules and tests, out of the collector's rounds from now on."""
+    gc.collect()
+    gc.freeze()
 
 
 def _must_end(before: set[threading.Thread]) -> None:

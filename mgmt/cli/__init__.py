@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import sys
 from typing import ClassVar
 
 import click
 
-from mgmt.cli.collector import paused_collector
+from mgmt.cli.collector import leave_garbage, paused_collector
 from mgmt.cli.signals import end_before_the_start
 
 SERVING = ("serve", "agents", "vcenter")
@@ -55,6 +56,7 @@ def main() -> None:
 
 def run() -> None:
     """The program. What serves is ended by a signal with status 0 also while it still starts."""
+    atexit.register(leave_garbage)
     if sys.argv[1:2] and sys.argv[1] in SERVING:
         end_before_the_start()
     main(prog_name="cloudstack-mock")

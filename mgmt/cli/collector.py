@@ -1,4 +1,4 @@
-"""Python's garbage collector while the program starts."""
+"""Python's garbage collector while the program starts, and when it ends."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def paused_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def leave_garbage() -> None:
+    """For the end of the process: do not look through its whole memory for what could be freed.
+
+    Without this the end of a server takes 0.7 s of computing time, and all of it but 0.05 s goes there.
+    """
+    gc.freeze()
