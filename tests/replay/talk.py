@@ -318,7 +318,8 @@ def _is_like(line: Line, live: Line) -> bool:
 class ServerSide:
     """Plays the recorded server against one live agent, which connects to `listener` whenever it has lost its link.
 
-    `acts` are done before the line of that number. `restart` stops the agent and starts it, `pass_time` lets so many seconds pass on the agent's clock.
+    `acts` are done before the line of that number. `restart` stops the agent and starts it, `pass_time` lets so many
+    seconds pass on its clock.
     """
 
     rows: list[tuple[int, Line | None]]

@@ -78,12 +78,21 @@ def real_host(run: str) -> HostDescription:
     properties = {"zone": "1", "pod": "1", "cluster": "1", "private.network.device": "cloudbr0"}
     if run == "C":
         properties["libvirt.events.enabled"] = "true"
-    domains = (
-        Domain("i-2-3-VM", "shut off", 1, 1000, 64, disks=(DomainDisk("/srv/domains/i-2-3-VM.qcow2", 33554432),), vnc_password="p",
-               nics=(DomainNic("52:54:00:aa:bb:02"),), persistent=True),
-        Domain("web01", "shut off", 2, 500, 256, disks=(DomainDisk("/srv/domains/web01.qcow2", 67108864),), vnc_password="p",
-               nics=(DomainNic("52:54:00:aa:bb:03"),), persistent=True),
-    )  # fmt: skip
+    sizes = {"i-2-3-VM": (1, 1000, 64, 33554432), "web01": (2, 500, 256, 67108864)}
+    domains = tuple(
+        Domain(
+            name,
+            "shut off",
+            cores,
+            shares,
+            memory_mb,
+            vnc_password="p",
+            disks=(DomainDisk(f"/srv/domains/{name}.qcow2", disk_bytes),),
+            nics=(DomainNic("52:54:00:aa:bb:02"),),
+            persistent=True,
+        )
+        for name, (cores, shares, memory_mb, disk_bytes) in sizes.items()
+    )
     return HostDescription(
         name="kvm1",
         guid="5b6e0b0e-3d0e-4c6a-9f2c-5a4f8b4b1f11",
