@@ -37,6 +37,7 @@ from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.maintenance import HostMaintenance
 from mgmt.life.pool_maintenance import interrupted
 from mgmt.life.pool_mounts import PoolMounts
+from mgmt.life.renewal import CertificateRenewal
 from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -65,6 +66,7 @@ class ManagementServer:
     http: HttpServer | InProcessServer
     agents: AgentManager
     pool_mounts: PoolMounts
+    certificates: CertificateRenewal
     forget_callers: Callable[[], None]  # for when other records are put into the store
     faces: dict[str, Face] = field(default_factory=dict)  # what else answers on its port, such as `/mock`
     integration_http: HttpServer | None = None
@@ -112,6 +114,7 @@ class ManagementServer:
         self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
         self.pool_mounts.join(timeout_s=UNDO_TIMEOUT_S)
+        self.certificates.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 
@@ -229,6 +232,8 @@ def _wire(
         pool_mounts.host_up(host_id)
 
     agents.on_host_up = host_up
+    certificates = CertificateRenewal(store, providers, global_settings, agents)
+    agents.on_certificates_ending = certificates.ending
     ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
     wsgi = create_wsgi(services, ui=ui, origins=settings.cors_origin)
     http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
@@ -242,6 +247,7 @@ def _wire(
         forget_callers=forget_callers,
         faces=wsgi.extensions["faces"],
         pool_mounts=pool_mounts,
+        certificates=certificates,
         integration_http=integration_http,
     )
 

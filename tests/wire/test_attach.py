@@ -224,7 +224,7 @@ def test_a_pools_size_is_that_of_the_hosts_answer(edge: Any) -> None:
 
 
 def test_pools_of_the_zone_are_mounted_too(edge: Any) -> None:
-    """Zone-wide pools for KVM or any hypervisor are mounted, and first; removed ones and those in maintenance are not."""
+    """Zone-wide pools for KVM or any hypervisor come first; removed ones and those in maintenance do not come."""
     edge.add_pool("zone-kvm", scope="ZONE", hypervisor="KVM", user_info="admin:key", pool_type="RBD", path="rbd")
     edge.add_pool("zone-any", scope="ZONE", path="/any")
     edge.add_pool("zone-vmware", scope="ZONE", hypervisor="VMware", path="/vmware")
