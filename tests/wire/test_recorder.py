@@ -33,7 +33,7 @@ def recorded(edge: Any, tmp_path: Path) -> Path:
 
 
 def record_attach(edge: Any, tmp_path: Path, client: ssl.SSLContext | None = None) -> Path:
-    """What the recorder wrote of an agent that attached and went; `client` is how it connects to the server."""
+    """What the recorder wrote of an agent that attached and went; with `client`, how it connects, to a strict server."""
     written: list[str] = []
 
     async def record() -> None:
@@ -44,6 +44,8 @@ def record_attach(edge: Any, tmp_path: Path, client: ssl.SSLContext | None = Non
         def attach() -> None:
             agent = edge.agent()
             agent.sock.close()
+            if client is not None:
+                edge.set("ca.plugin.root.auth.strictness", "true")
             agent.sock = socket.create_connection(address, timeout=10)
             agent.link = type(agent.link)(False, client_context())
             agent.shake_hands()
@@ -105,7 +107,6 @@ def test_what_passes_is_written_down_without_secrets(edge: Any, recorded: Path) 
 
 def test_a_strict_server_lets_a_recorder_with_a_certificate_in(edge: Any, tmp_path: Path) -> None:
     """The recorder shows the certificate that it was given; the command line wants both files, and readable ones."""
-    edge.set("ca.plugin.root.auth.strictness", "true")
     issued = edge.manager.trust.issue(["recorder"], ["127.0.0.1"], days=1)
     certificate, key = tmp_path / "recorder.crt", tmp_path / "recorder.key"
     certificate.write_text(issued.certificate_pem)
