@@ -108,6 +108,7 @@ class ManagementServer:
         self.http.stop()
         if self.integration_http is not None:
             self.integration_http.stop()
+        self.services.server_shutdown.stop(timeout_s=1)
         self.services.maintenance.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()

@@ -56,6 +56,7 @@ MODULES: tuple[str, ...] = (
     "unmanaged",
     "import_leaks",
     "simulator",
+    "server_shutdown",
     "journal",
 )
 

@@ -15,6 +15,7 @@ from mgmt.imports.queue import ImportQueue
 from mgmt.imports.running import RunningImports
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
+from mgmt.life.servers import ServerShutdown
 from mgmt.life.work import VmWork
 
 if TYPE_CHECKING:
@@ -71,10 +72,12 @@ class Services:
     known_commands: KnownCommands = field(default_factory=KnownCommands)
     host_control: HostControl = field(default_factory=NoHostControl)
     faults: FaultEngine | None = None
+    server_shutdown: ServerShutdown = field(init=False)
     leaks: LeakWatch = field(init=False)
     cleanups: HostCleanups = field(init=False)
 
     def __post_init__(self) -> None:
+        self.server_shutdown = ServerShutdown(self.jobs, self.providers)
         self.leaks = LeakWatch(self.store, self.providers)
         self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)
 
@@ -87,6 +90,7 @@ class Services:
         self.settings.restore(saved.settings)
         self.leaks.restore(saved.leaks)
         self.cleanups.restore(saved.cleanups)
+        self.server_shutdown.reset()
         self.imports.clear()
         self.import_traces.clear()
         self.vm_work.stopped_for_pool.clear()

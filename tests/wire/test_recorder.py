@@ -33,7 +33,7 @@ def recorded(edge: Any, tmp_path: Path) -> Path:
 
 
 def record_attach(edge: Any, tmp_path: Path, client: ssl.SSLContext | None = None) -> Path:
-    """What the recorder wrote of an agent that attached and went; with `client`, how it connects, to a strict server."""
+    """What the recorder wrote of an agent that attached and went; with `client` to show to a strict server."""
     written: list[str] = []
 
     async def record() -> None:
