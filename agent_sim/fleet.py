@@ -410,6 +410,7 @@ class Fleet:
         self._ended = asyncio.Event()
         timers = Timers.for_clock(self._clock)
         executor = ThreadPoolExecutor(_WORKER_THREADS, thread_name_prefix="agent-tool")
+        starts = []
         try:
             self._members = self._make_members(timers, executor)
             for place, member in enumerate(self._members.values()):
@@ -418,10 +419,12 @@ class Fleet:
                 if self._start_after_s is None:
                     member.start()
                 else:
-                    timers.call_at(timers.now_s() + self._start_after_s(place), member.start)
+                    starts.append(timers.call_at(timers.now_s() + self._start_after_s(place), member.start))
             started.set()
             await self._ended.wait()
         finally:
+            for start in starts:  # or an agent would begin while the others are being stopped
+                start.cancel()
             await asyncio.gather(*(member.close() for member in self._members.values()))
             timers.close()
             executor.shutdown(wait=True, cancel_futures=True)
