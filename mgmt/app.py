@@ -94,6 +94,7 @@ class ManagementServer:
         self.agents.start()
         self.services.jobs.start()
         self.services.maintenance.start()
+        self.services.downloads.start()
         self.http.start()
         if self.integration_http is not None:
             self.integration_http.start()
@@ -107,6 +108,7 @@ class ManagementServer:
         if self.integration_http is not None:
             self.integration_http.stop()
         self.services.maintenance.stop(timeout_s=1)
+        self.services.downloads.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
         self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)

@@ -47,6 +47,7 @@ MODULES: tuple[str, ...] = (
     "events",
     "ostypes",
     "templates",
+    "template_admin",
     "vmware",
     "imports",
     "import_control",

@@ -60,6 +60,7 @@ _KINDS: Mapping[str, str] = {
     "GuestOSResponse": "ostype",
     "ImportVMTaskResponse": "importvmtask",
     "ProviderResponse": "networkserviceprovider",
+    "TemplatePermissionsResponse": "template",
     "UserVmResponse": "vm",
     "VmwareDatacenterResponse": "vmwaredc",
 }
