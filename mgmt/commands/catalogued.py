@@ -5,12 +5,13 @@ What a start needs to know is given here, so that the catalogue is not read for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mgmt.commands.catalogue import CatalogueDeclaration
 from mgmt.commands.declaration import Bound, Call, Create, EventSpec, Handler, Item, Listing, Precheck, Result, at_once
+from mgmt.commands.fields import Param
 from mgmt.commands.life_calls import completed
 from mgmt.inventory.events import RESOURCE_TYPES
 
@@ -37,11 +38,20 @@ class DoneEvent:
 
 
 def done(
-    name: str, object_name: str | None = None, *, since: str | None = None, event: DoneEvent | None = None
+    name: str,
+    object_name: str | None = None,
+    *,
+    since: str | None = None,
+    event: DoneEvent | None = None,
+    admin_params: Mapping[str, Param] | None = None,
 ) -> _Declare:
     """Declare the handler of a synchronous command that changes something, or shows one thing."""
     return lambda handler: CatalogueDeclaration(
-        name, handler if event is None else _telling(handler, event), object_name=object_name, since=since
+        name,
+        handler if event is None else _telling(handler, event),
+        object_name=object_name,
+        since=since,
+        admin_params=admin_params,
     )
 
 

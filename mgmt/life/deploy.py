@@ -65,7 +65,7 @@ def allocate_vm(
     template = _template(session, caller, zone, params["templateid"])
     networks = _networks(session, caller, owner, zone, params)
     name = _host_name(session, networks, params["name"])
-    cpus, mhz, memory_mb = _size(offering, _details(params))
+    cpus, mhz, memory_mb = vm_size(offering, _details(params))
     sizes = _disk_sizes(session, template, offering, params)
     amounts = {USER_VM: 1, CPU: cpus, MEMORY: memory_mb, VOLUME: len(sizes)}
     claims = reserve(session, owner.id, {**amounts, PRIMARY_STORAGE: sum(size for _, size in sizes)})
@@ -217,7 +217,7 @@ def _host_name(session: Session, networks: Sequence[Network], name: str | None) 
     return name
 
 
-def _size(offering: ServiceOffering, details: Mapping[str, str]) -> tuple[int, int, int]:
+def vm_size(offering: ServiceOffering, details: Mapping[str, str]) -> tuple[int, int, int]:
     """CPU number, MHz and MB: those of the offering, of a custom one those of the details."""
     if not offering.is_dynamic:
         return offering.cpu_number or 0, offering.cpu_speed_mhz or 0, offering.memory_mb or 0

@@ -34,7 +34,7 @@ from mgmt.store.models.resources import (
     SecurityGroup,
     SshKeyPair,
 )
-from mgmt.store.models.templates import GuestOs, GuestOsCategory, LaunchPermission, Template
+from mgmt.store.models.templates import GuestOs, GuestOsCategory, GuestOsMapping, LaunchPermission, Template
 from mgmt.store.models.work import (
     Alert,
     AsyncJob,
@@ -60,6 +60,7 @@ __all__ = [
     "Event",
     "GuestOs",
     "GuestOsCategory",
+    "GuestOsMapping",
     "Host",
     "HostCleanup",
     "HostDetail",

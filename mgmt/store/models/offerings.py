@@ -78,6 +78,11 @@ class NetworkOffering(Entity, Base):
         return self.guest_type != "Isolated" if self.specify_vlan is None else self.specify_vlan
 
     @property
+    def conserves(self) -> bool:
+        """Whether one public address may serve several services (conserve mode)."""
+        return self.guest_type == "Isolated" if self.conserve_mode is None else self.conserve_mode
+
+    @property
     def shown_availability(self) -> str:
         """Required or Optional."""
         return self.availability or ("Required" if self.guest_type == "Isolated" else "Optional")

@@ -25,6 +25,18 @@ class GuestOs(Entity, Base):
     category: Mapped[GuestOsCategory] = relationship()
 
 
+class GuestOsMapping(Entity, Base):
+    """What a hypervisor calls a guest system."""
+
+    __tablename__ = "guest_os_hypervisor"
+    hypervisor_type: Mapped[str] = mapped_column(default="KVM")
+    hypervisor_version: Mapped[str] = mapped_column(default="default")
+    guest_os_id: Mapped[int] = mapped_column(ForeignKey("guest_os.id"), index=True)
+    guest_os_name: Mapped[str]
+    is_user_defined: Mapped[bool] = mapped_column(default=False)
+    guest_os: Mapped[GuestOs] = relationship()
+
+
 class Template(Entity, Base):
     __tablename__ = "vm_template"
     name: Mapped[str]
