@@ -141,7 +141,7 @@ def _check_url(url: str, image_format: str) -> None:
     else:
         is_illegal = address.is_unspecified or address.is_link_local or address.is_loopback or address.is_multicast
     if is_illegal:
-        raise ServerApiError(PARAM_ERROR, "Illegal host specified in url")
+        raise ServerApiError(PARAM_ERROR, "Illegal host specified in URL.")
     kind = image_format.lower()
     endings = tuple(f".{suffix}{packed}" for suffix in _SUFFIXES.get(kind, (kind,)) for packed in _COMPRESSED)
     if kind not in ("external", "dir", "baremetal") and not parts.path.lower().endswith(endings):

@@ -339,10 +339,12 @@ def downloaded_percent(template: Template, now: datetime) -> int:
     return max(0, min(100, int(100 * (now - began) / (ends - began))))
 
 
-def _status(template: Template, now: datetime) -> str:
-    """TemplateJoinDaoImpl.getTemplateStatus."""
+def _status(template: Template, now: datetime) -> str | None:
+    """TemplateJoinDaoImpl.getTemplateStatus; nothing of an image that was never asked for."""
     if template.is_ready:
         return "Download Complete"
+    if template.download_began is None:
+        return None
     percent = downloaded_percent(template, now)
     if percent == 100:
         return f"Installing {'ISO' if template.format == ISO else 'Template'}"

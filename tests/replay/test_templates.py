@@ -85,7 +85,7 @@ def test_a_template_comes_and_goes(own_world: Any, zone: str, os_type: str) -> N
         ({"hypervisor": "Zen"}, 431, "Hypervisor Type: Zen is invalid. Supported Hypervisor types are: XenServer, KVM"),
         ({"url": "ftp://images.example/x.qcow2"}, 431, "Unsupported scheme for url: ftp://images.example/x.qcow2"),
         ({"url": "http://images.example:81/x.qcow2"}, 431, "Only ports 80, 8080 and 443 are allowed"),
-        ({"url": "http://127.0.0.1/x.qcow2"}, 431, "Illegal host specified in url"),
+        ({"url": "http://127.0.0.1/x.qcow2"}, 431, "Illegal host specified in URL."),
         ({"url": "file:///x.qcow2"}, 431, "File:// type urls are currently unsupported"),
         (
             {"url": "http://images.example/x.iso"},
