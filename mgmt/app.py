@@ -96,6 +96,7 @@ class ManagementServer:
         self.agents.start()
         self.services.jobs.start()
         self.services.maintenance.start()
+        self.services.downloads.start()
         self.http.start()
         if self.integration_http is not None:
             self.integration_http.start()
@@ -110,6 +111,7 @@ class ManagementServer:
             self.integration_http.stop()
         self.services.server_shutdown.stop(timeout_s=1)
         self.services.maintenance.stop(timeout_s=1)
+        self.services.downloads.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
         self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)

@@ -14,6 +14,7 @@ from mgmt.imports.ports import HostControl, NoHostControl
 from mgmt.imports.queue import ImportQueue
 from mgmt.imports.running import RunningImports
 from mgmt.imports.staging import NoStaging, StagingArea
+from mgmt.life.downloads import Downloads
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.servers import ServerShutdown
 from mgmt.life.work import VmWork
@@ -75,10 +76,12 @@ class Services:
     server_shutdown: ServerShutdown = field(init=False)
     leaks: LeakWatch = field(init=False)
     cleanups: HostCleanups = field(init=False)
+    downloads: Downloads = field(init=False)
 
     def __post_init__(self) -> None:
         self.server_shutdown = ServerShutdown(self.jobs, self.providers)
         self.leaks = LeakWatch(self.store, self.providers)
+        self.downloads = Downloads(self.store, self.providers)
         self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)
 
     def save(self) -> SavedServices:
@@ -95,6 +98,7 @@ class Services:
         self.import_traces.clear()
         self.vm_work.stopped_for_pool.clear()
         self.vm_work.remounted_pools.clear()
+        self.downloads.look()
 
     @property
     def maintenance(self) -> HostMaintenance:

@@ -26,6 +26,7 @@ ENTITIES: Mapping[str, type[Entity]] = {
     "diskoffering": models.DiskOffering,
     "domain": models.Domain,
     "event": models.Event,
+    "guestosmapping": models.GuestOsMapping,
     "host": models.Host,
     "imagestore": models.ImageStore,
     "importvmtask": models.ImportVmTask,

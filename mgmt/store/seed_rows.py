@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import uuid
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ from mgmt.store.models import (
     Domain,
     GuestOs,
     GuestOsCategory,
+    GuestOsMapping,
     Host,
     ImageStore,
     ManagementServer,
@@ -54,6 +56,7 @@ _SET_PASSWORD = (
 
 Entry = dict[str, Any]
 
+_WIDTH = re.compile(r" \((32|64)-bit\)$")
 _TRAFFIC_TYPES = ("Guest", "Management", "Public")
 
 
@@ -223,6 +226,13 @@ class _Writer:
                 category_id=self._id(GuestOsCategory, category),
             )
             self._add(entry["name"], row)
+            self._session.add(
+                GuestOsMapping(
+                    uuid=str(uuid.uuid5(uuid.UUID(entry["uuid"]), "KVM")),
+                    guest_os_id=self._id(GuestOs, entry["name"]),
+                    guest_os_name=_WIDTH.sub("", entry["name"]),  # as KVM's mappings are recorded
+                )
+            )
 
     def _write_places(self) -> None:
         for entry in self._document["zones"]:

@@ -70,6 +70,63 @@ def test_a_vm_is_deployed_from_a_template(lab: Any) -> None:
         lab.client.run("destroyVirtualMachine", {"id": each, "expunge": True}, poll_interval_s=0.01)
 
 
+def test_a_vm_is_restored_and_scaled(lab: Any) -> None:
+    """A running VM gets a new root disk and runs again; a stopped one another offering; an ISO goes in and out."""
+    template = lab.client.call("listTemplates", templatefilter="executable")["template"][0]
+    offerings = {each["name"]: each["id"] for each in lab.client.call("listServiceOfferings")["serviceoffering"]}
+    network = lab.client.call(
+        "createNetwork",
+        name="scaled",
+        zoneid=lab.zone_id,
+        networkofferingid=lab.one("listNetworkOfferings", "networkoffering", guestiptype="Isolated")["id"],
+    )["network"]["id"]
+
+    def run(command: str, **given: Any) -> Any:
+        return lab.client.run(command, given, poll_interval_s=0.01)["virtualmachine"]
+
+    small, medium = offerings["Small Instance"], offerings["Medium Instance"]
+    vm = run(
+        "deployVirtualMachine",
+        zoneid=lab.zone_id,
+        templateid=template["id"],
+        serviceofferingid=small,
+        networkids=network,
+    )
+    implemented = lab.one("listNetworks", "network", id=network)
+    assert (implemented["state"], implemented["vlan"]) == ("Implemented", "1000")
+    old = lab.client.call("listVolumes", virtualmachineid=vm["id"])["volume"][0]
+    restored = run("restoreVirtualMachine", virtualmachineid=vm["id"])
+    (new,) = lab.client.call("listVolumes", virtualmachineid=vm["id"])["volume"]
+    assert (restored["state"], new["state"], new["id"] != old["id"]) == ("Running", "Ready", True)
+    assert old["path"] not in exported_files(lab)
+    with pytest.raises(ApiCallError, match="Dynamically scaling virtual machines is disabled"):
+        run("scaleVirtualMachine", id=vm["id"], serviceofferingid=medium)
+    run("stopVirtualMachine", id=vm["id"])
+    assert run("scaleVirtualMachine", id=vm["id"], serviceofferingid=medium)["cpunumber"] == 2
+    again = lab.client.call("changeServiceForVirtualMachine", id=vm["id"], serviceofferingid=small)["virtualmachine"]
+    assert (again["cpunumber"], again["serviceofferingname"]) == (1, "Small Instance")
+    with pytest.raises(ApiCallError, match="since it already has the requested service offering"):
+        lab.client.call("changeServiceForVirtualMachine", id=vm["id"], serviceofferingid=small)
+    iso = lab.client.call(
+        "registerIso",
+        name="net",
+        url="http://images.example/net.iso",
+        zoneid=lab.zone_id,
+        ostypeid=template["ostypeid"],
+    )["iso"][0]["id"]
+    assert run("attachIso", id=iso, virtualmachineid=vm["id"])["isoname"] == "net"
+    with pytest.raises(ApiCallError, match="Unable to delete ISO, as it's used by other instances"):
+        lab.client.run("deleteIso", {"id": iso}, poll_interval_s=0.01)
+    assert "isoid" not in run("detachIso", virtualmachineid=vm["id"])
+    with pytest.raises(ApiCallError, match="The specified instance has no ISO attached to it"):
+        run("detachIso", virtualmachineid=vm["id"])
+    with pytest.raises(ApiCallError, match="Failed to delete network"):
+        lab.client.run("deleteNetwork", {"id": network}, poll_interval_s=0.01)
+    lab.client.run("destroyVirtualMachine", {"id": vm["id"], "expunge": True}, poll_interval_s=0.01)
+    for command, id_ in (("deleteIso", iso), ("deleteNetwork", network)):
+        assert lab.client.run(command, {"id": id_}, poll_interval_s=0.01) == {"success": True}
+
+
 def exported_files(lab: Any) -> set[str]:
     """The files on the exports of the lab's primary pools."""
     fleet = lab.world.fleet

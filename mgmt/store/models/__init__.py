@@ -21,10 +21,20 @@ from mgmt.store.models.infrastructure import (
     Zone,
 )
 from mgmt.store.models.machines import Nic, VmDetail, VmInstance, Volume
-from mgmt.store.models.networks import Network, NetworkServiceProvider, PhysicalNetwork, TrafficType
+from mgmt.store.models.networks import (
+    Network,
+    NetworkServiceProvider,
+    PhysicalNetwork,
+    TrafficType,
+)
 from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
-from mgmt.store.models.resources import ResourceDetail, ResourceTag, SecurityGroup, SshKeyPair
-from mgmt.store.models.templates import GuestOs, GuestOsCategory, Template
+from mgmt.store.models.resources import (
+    ResourceDetail,
+    ResourceTag,
+    SecurityGroup,
+    SshKeyPair,
+)
+from mgmt.store.models.templates import GuestOs, GuestOsCategory, GuestOsMapping, LaunchPermission, Template
 from mgmt.store.models.work import (
     Alert,
     AsyncJob,
@@ -50,12 +60,14 @@ __all__ = [
     "Event",
     "GuestOs",
     "GuestOsCategory",
+    "GuestOsMapping",
     "Host",
     "HostCleanup",
     "HostDetail",
     "Id",
     "ImageStore",
     "ImportVmTask",
+    "LaunchPermission",
     "ManagementServer",
     "Network",
     "NetworkOffering",
