@@ -50,7 +50,7 @@ from mgmt.store.models import StoragePool
 from mgmt.store.seeding import Seed, seed
 from mgmt.vmware.connector import VcenterConnector
 
-UNDO_TIMEOUT_S = 5.0  # what is left to do ends at once; more is for machines under load
+UNDO_TIMEOUT_S = 30.0  # what is left to do ends at once; more is for machines under load
 
 
 class PortTakenError(OSError):

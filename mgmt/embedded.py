@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mgmt.admin import AdminFace
     from vcenter_sim.server import VcenterSim
 
-ATTACH_TIMEOUT_S = 30.0
+ATTACH_TIMEOUT_S = 60.0
 KEPT_LINES = 100  # of what a program printed, in the journal
 
 

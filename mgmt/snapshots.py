@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mgmt.faults.mocks import Mock
     from vcenter_sim.server import SavedVcenter
 
-REST_TIMEOUT_S = 20.0
-LINK_TIMEOUT_S = 20.0
+REST_TIMEOUT_S = 60.0
+LINK_TIMEOUT_S = 60.0
 _LOOK_S = 0.002
 _BY = "a reset of the world"
 

@@ -27,7 +27,7 @@ from mgmt.protocol.https import HttpsConnection, unverified_context
 # An API version that every vCenter in use speaks; nothing newer is asked for.
 _ACTION = '"urn:vim25/6.0"'
 _PAGE_SIZE = 200
-_REQUEST_TIMEOUT_S = 10.0
+_REQUEST_TIMEOUT_S = 60.0
 _VIM = "{urn:vim25}"
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"

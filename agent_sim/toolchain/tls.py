@@ -8,7 +8,7 @@ from agent_sim.toolchain.vsphere import VcenterUnreachableError, split_address
 from mgmt.protocol import inprocess
 from mgmt.protocol.https import unverified_context
 
-_CONNECT_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 60.0
 
 
 async def certificate_der(address: str) -> bytes:

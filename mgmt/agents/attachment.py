@@ -13,7 +13,8 @@ from mgmt.agents.states import Status
 class Attachment:
     """An attached host; lives in the event loop's thread. `last_ping` is in seconds of the clock's `monotonic`.
 
-    `settled_power` is a power report that told nothing new: the same one again would change nothing.
+    `settled_power` is a power report that told nothing new: the same one again would change nothing. `is_shown_up`:
+    its record says Up, or is about to.
     """
 
     host_id: int
@@ -29,6 +30,7 @@ class Attachment:
     pod_id: int | None = None
     cluster_id: int = 0
     investigating: bool = False
+    is_shown_up: bool = False
     has_gateway: bool = True
     is_healthy: bool | None = None
     settled_power: dict[str, str] | None = None

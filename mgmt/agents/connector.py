@@ -159,7 +159,7 @@ class Connector:
         )
         conversation = self._core.conversation(attachment)
         ready = await welcome.give(conversation)
-        await self._core.db(self._ready, attachment.host_id, ready, welcome.pool_sizes)
+        await self._core.db(self._ready, attachment, ready, welcome.pool_sizes)
         attachment.status = Status.UP
         self._core.trace.move(
             attachment.host_id, attachment.host_name, Status.CONNECTING, Status.UP, Event.READY, "the host is ready"
@@ -171,8 +171,13 @@ class Connector:
         self._core.on_up(attachment)
 
     def _ready(
-        self, session: Session, host_id: int, answer: ReadyAnswer | None, pool_sizes: dict[int, StoragePoolInfo]
+        self,
+        session: Session,
+        attachment: Attachment,
+        answer: ReadyAnswer | None,
+        pool_sizes: dict[int, StoragePoolInfo],
     ) -> None:
+        host_id = attachment.host_id
         save_pool_sizes(session.connection(), pool_sizes)
         if answer is not None:
             details = answer.detailsMap
@@ -180,3 +185,4 @@ class Connector:
                 details = {name: value for name, value in details.items() if name not in hostrecords.VDDK_NAMES}
             hostrecords.save_ready_details(session, host_id, details)
         hostrecords.move(session, host_id, Event.READY, self._core.providers.utcnow())
+        attachment.is_shown_up = True  # before the commit: whoever sees the host Up may use it

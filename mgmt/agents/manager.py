@@ -38,7 +38,7 @@ from mgmt.store.database import Store
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
-STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 30.0  # for a machine under load; it takes milliseconds
 STOP_EACH_S = 0.01  # a large fleet takes longer
 LOOP_CHECK_S = 1.0  # how often a caller looks whether the loop that it waits for still runs
 KEPT_ABANDONED = 64

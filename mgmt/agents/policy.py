@@ -59,7 +59,7 @@ def check_allowed(attachment: Attachment, commands: Sequence[Command]) -> None:
         if attachment.maintenance:
             allowed = simple_name(command) in ALLOWED_IN_MAINTENANCE or command.bypassHostMaintenance
             mode = "maintenance"
-        elif attachment.status is Status.CONNECTING:
+        elif attachment.status is Status.CONNECTING and not attachment.is_shown_up:
             allowed = java_class(command) not in REFUSED_WHILE_CONNECTING
             mode = "connecting"
         else:

@@ -288,12 +288,13 @@ class JobRunner:
             state, ended = self._end(JobState(job.status), outcome)
             change_row(session, AsyncJob, job.id, ended)
             order.events.ended(session, state)
+            # Before the commit: whoever sees the job's end finds it in the journal.
+            self._journal.record(
+                "job", order.command, job=order.job_uuid, state=state.name.lower(), resultcode=outcome.result_code
+            )
         with self._changed:
             self._pending.discard(order.job_uuid)
             self._changed.notify_all()
-        self._journal.record(
-            "job", order.command, job=order.job_uuid, state=state.name.lower(), resultcode=outcome.result_code
-        )
 
     def _end(self, was: JobState, outcome: Outcome) -> tuple[JobState, dict[str, Any]]:
         """The state that follows, and the columns of the ended job."""

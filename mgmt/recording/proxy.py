@@ -68,8 +68,10 @@ class Recorder:
         except asyncio.CancelledError:
             logger.debug("the recorder stops")
         finally:
-            self._links.discard(task)
-            await agent.close()
+            try:
+                await agent.close()
+            finally:  # only now: `stop` waits for it
+                self._links.discard(task)
 
     async def _carry(self, agent: MessageStream) -> None:
         await agent.secure()

@@ -50,7 +50,10 @@ class Player:
         """The first difference, None when the peer did all that is recorded. The link stays open."""
         for number, line in enumerate(self._lines, start=1):
             if line.sender == self._side:
-                await self._say(stream, line)
+                try:
+                    await self._say(stream, line)
+                except ConnectionError as error:
+                    return Difference(number, "the link", [simple(name) for name in line.classes], str(error))
                 continue
             if set(map(simple, line.classes)) & self._ignored:
                 continue

@@ -239,7 +239,7 @@ def test_without_the_option_they_are_not_there() -> None:
     with World(Settings(**BARE)) as world:
         assert "admin" not in world.ready()
         url = world.server.api_url.rpartition("/client/")[0] + "/mock/clock"
-        assert requests.get(url, timeout=10, allow_redirects=False).status_code == 301
+        assert requests.get(url, timeout=60, allow_redirects=False).status_code == 301
 
 
 def test_beyond_loopback_a_token_is_needed() -> None:
@@ -248,13 +248,13 @@ def test_beyond_loopback_a_token_is_needed() -> None:
         World(Settings(**BARE, host="0.0.0.0", admin=True))
     with World(Settings(**BARE, admin=True, admin_token=TOKEN)) as world:
         url = f"{world.ready()['admin']}/clock"
-        refused = requests.get(url, timeout=10)
+        refused = requests.get(url, timeout=60)
         assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
-        assert requests.get(url, timeout=10, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert requests.get(url, timeout=60, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert (
             "401"
             in requests.get(
-                f"{world.ready()['admin']}/openapi.json", timeout=10, headers={"Authorization": f"Bearer {TOKEN}"}
+                f"{world.ready()['admin']}/openapi.json", timeout=60, headers={"Authorization": f"Bearer {TOKEN}"}
             ).json()["paths"]["/mock/clock"]["get"]["responses"]
         )
 

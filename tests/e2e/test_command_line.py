@@ -84,7 +84,7 @@ def ready_of(process: subprocess.Popen[str], file: Path, wait_until: Callable[..
         assert process.poll() is None, process.communicate()
         return file.exists()
 
-    wait_until(written, "the ready file is written", 60)
+    wait_until(written, "the ready file is written")
     content: dict[str, Any] = json.loads(file.read_text())
     return content
 
@@ -125,7 +125,7 @@ def test_serve_writes_the_ready_file_and_ends_cleanly(
     assert "there is no profile 'other'" in err
 
     process.send_signal(number)
-    process.communicate(timeout=5)
+    process.communicate(timeout=60)
     assert process.returncode == 0
     assert not file.exists()
 
@@ -210,7 +210,7 @@ def test_agents_and_vcenter_run_on_their_own(start: Start, wait_until: Callable[
         code, out, _ = said_apart("api", "listHosts", "type=Routing", "state=Up", "--ready-file", str(file))
         return code == 0 and json.loads(out).get("count") == 3
 
-    wait_until(up, "the agents are Up", 40)
+    wait_until(up, "the agents are Up")
     code, out, err = said_apart(
         "api",
         "listVmwareDcVms",
@@ -226,7 +226,7 @@ def test_agents_and_vcenter_run_on_their_own(start: Start, wait_until: Callable[
     for process in (agents, vcenter, server):
         process.send_signal(signal.SIGTERM)
     for process in (agents, vcenter, server):
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         assert process.returncode == 0
 
 
@@ -299,7 +299,7 @@ def test_a_demo_can_be_broken_off(start: Start) -> None:
         if line.startswith("importVm web01"):
             break
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 1
 
 
@@ -312,7 +312,7 @@ def test_a_kept_demo_says_how_to_call_it(start: Start) -> None:
     code, output = said("api", "listVirtualMachines", "listall=true", "--ready-file", str(file))
     assert (code, json.loads(output)["count"]) == (0, 2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 0
     assert not file.parent.exists()
 

@@ -68,7 +68,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     for process in started.started:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def up(client: ApiClient) -> int:
@@ -119,7 +119,7 @@ def test_a_fleet_survives_a_storm_and_both_ends_being_killed(
     client.close()
 
     fleet.send_signal(signal.SIGTERM)
-    assert fleet.wait(30) == 0
+    assert fleet.wait(60) == 0
     summary = json.loads((processes.folder / "summary.json").read_text())
     assert (summary["hosts"], summary["workers"], summary["refusals"]) == (COUNT, 1, [])
     assert [storm["cut"] for storm in summary["storms"]] == [18]

@@ -12,7 +12,7 @@ import pytest
 from agent_sim.host import NfsExport, VddkLibrary
 from cloudstack_mock import ApiCallError
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 PASSWORD = "ssh-Secret-of-kvm4"
 LIBRARY = "/opt/vmware-vix-disklib-distrib"
 GIB = 1024**3

@@ -40,7 +40,7 @@ class Watcher:
         job_id: str = self.lab.client.call("importVm", **self.lab.import_parameters(name, forced=True, **changes))[
             "jobid"
         ]
-        assert self.reached.wait(20), "the import never came so far"
+        assert self.reached.wait(60), "the import never came so far"
         return job_id
 
 
@@ -134,14 +134,14 @@ def test_cancel_with_agents_that_cannot_be_told(start_lab: Any, wait_until: Call
     address = lab.world.server.agents.address
     with Fleet(hosts, connect=address, work_dir=tmp_path, time_scale=1e9, on_progress=watcher) as fleet:
         assert lab.world.server.agents.wait_for_hosts_up(
-            [host.full_guid for host in hosts if not host.spare], timeout_s=20
+            [host.full_guid for host in hosts if not host.spare], timeout_s=60
         )
         go_on = threading.Event()
-        watcher.until = lambda event: go_on.wait(20)
-        fleet.agent("kvm1").hypervisor.bench.on_progress = lambda event: (watcher.reached.set(), go_on.wait(20))
+        watcher.until = lambda event: go_on.wait(60)
+        fleet.agent("kvm1").hypervisor.bench.on_progress = lambda event: (watcher.reached.set(), go_on.wait(60))
         parameters = lab.import_parameters("web01", convertinstancehostid=lab.host("kvm1")["id"])
         job_id = lab.client.call("importVm", **parameters)["jobid"]
-        assert watcher.reached.wait(20)
+        assert watcher.reached.wait(60)
         answer = lab.client.call("cancelImportVm", id=job_id)["importcancellation"]
         remark = (
             "host kvm1 goes on with ConvertInstanceCommand: CloudStack's agents cannot be told to stop it; what it "

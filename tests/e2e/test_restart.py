@@ -60,7 +60,7 @@ def test_the_new_server_has_its_hosts_in_hand(start_lab: Any, tmp_path: Path, wa
     control = wait_until(lambda: services.imports.find(job_id), "the import")
     wait_until(lambda: control.progress.latest(), "the progress of virt-v2v")
     client.call("cancelImportVm", id=job_id)
-    assert services.jobs.wait(job_id, 10)
+    assert services.jobs.wait(job_id, 60)
     text = client.call("queryAsyncJobResult", jobid=job_id)["jobresult"]["errortext"]
     wait_until(lambda: not any(member.running_commands for member in world.fleet.agents), "the end of virt-v2v")
     assert text.endswith("was cancelled by admin at step: convert")

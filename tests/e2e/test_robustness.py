@@ -28,7 +28,7 @@ def test_agent_lost_during_a_conversion(start_lab: Any, wait_until: Callable[...
     host = lab.host("kvm1")
     parameters = lab.import_parameters("web01", convertinstancehostid=host["id"])
     job_id = lab.client.call("importVm", **parameters)["jobid"]
-    assert converting.wait(20), "the conversion never began"
+    assert converting.wait(60), "the conversion never began"
     lab.world.fleet.kill("kvm1")
 
     job = wait_until(lambda: finished(lab, job_id), "the job ends after the agent was lost")
@@ -44,12 +44,13 @@ def test_agent_lost_during_a_conversion(start_lab: Any, wait_until: Callable[...
 
     lab.world.fleet.revive("kvm1")
     wait_until(lambda: lab.host("kvm1")["state"] == "Up", "the host is Up again")
-    states = [
-        entry.name
-        for entry in lab.world.server.services.journal.entries(kind="host")
-        if entry.fields.get("host") == "kvm1"
-    ]
-    assert states[-4:] == ["Up", "Alert", "Connecting", "Up"]
+
+    def states() -> list[str]:
+        entries = lab.world.server.services.journal.entries(kind="host")
+        return [entry.name for entry in entries if entry.fields.get("host") == "kvm1"]
+
+    # the journal is written after the record
+    wait_until(lambda: states()[-4:] == ["Up", "Alert", "Connecting", "Up"], "the states in the journal")
     vm = lab.import_vm("edge-stopped", usevddk=False, convertinstancehostid=host["id"])
     assert vm["state"] == "Stopped"
 
@@ -63,7 +64,7 @@ def test_a_stop_during_a_conversion_leaves_the_job_to_the_next_start(
     url = f"sqlite:///{tmp_path / 'cloud.db'}"
     first = start_lab(on_progress=lambda event: converting.set(), time_scale=1, database=url)
     job_id = first.client.call("importVm", **first.import_parameters("web01"))["jobid"]
-    assert converting.wait(20), "the conversion never began"
+    assert converting.wait(60), "the conversion never began"
     first.world.stop()
 
     second = start_lab(database=url)
@@ -90,7 +91,7 @@ def tls_socket(address: tuple[str, int]) -> tuple[socket.socket, ssl.SSLObject, 
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing)
-    raw = socket.create_connection(address, timeout=10)
+    raw = socket.create_connection(address, timeout=60)
     while True:
         try:
             tls.do_handshake()
@@ -133,7 +134,7 @@ def wait_for_end(raw: socket.socket) -> bool:
 
 def test_bytes_that_are_no_tls_are_cut(lab: Any) -> None:
     """Clear text on the agent port is cut at once, and a bare probe does no harm."""
-    with socket.create_connection(lab.world.server.agents.address, timeout=10) as raw:
+    with socket.create_connection(lab.world.server.agents.address, timeout=60) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
         assert wait_for_end(raw)
     socket.create_connection(lab.world.server.agents.address).close()

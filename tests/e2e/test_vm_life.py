@@ -20,7 +20,7 @@ def test_volumes_and_destroy_through_the_api(lab: Any) -> None:
     assert lab.one("listVolumes", "volume", id=started["id"])["state"] == "Allocated"
     assert lab.client.call("deleteVolume", id=started["id"]) == {"success": True}
     job_id = lab.client.call("stopVirtualMachine", id=vm["id"])["jobid"]
-    assert lab.world.server.services.jobs.wait(job_id, 20)
+    assert lab.world.server.services.jobs.wait(job_id, 60)
     job = lab.client.call("queryAsyncJobResult", jobid=job_id)
     assert (job["jobinstancetype"], job["jobinstanceid"]) == ("VirtualMachine", vm["id"])
     assert job["cmd"] == "org.apache.cloudstack.api.command.admin.vm.StopVMCmdByAdmin"
@@ -46,7 +46,7 @@ def test_a_vm_is_deployed_from_a_template(lab: Any) -> None:
     disk = lab.one("listDiskOfferings", "diskoffering", name="Custom Disk")["id"]
     wanted = {"zoneid": zone, "templateid": template, "serviceofferingid": offering, "networkids": network}
     started = lab.client.call("deployVirtualMachine", name="fresh", diskofferingid=disk, size=1, **wanted)
-    assert lab.world.server.services.jobs.wait(started["jobid"], 20)
+    assert lab.world.server.services.jobs.wait(started["jobid"], 60)
     job = lab.client.call("queryAsyncJobResult", jobid=started["jobid"])
     assert (job["jobstatus"], job["cmd"].rpartition(".")[2]) == (1, "DeployVMCmdByAdmin"), job
     vm = job["jobresult"]["virtualmachine"]
@@ -258,7 +258,7 @@ def test_changes_behind_the_servers_back_are_followed(lab: Any) -> None:
     domain = lab.world.fleet.agent("kvm1").hypervisor.domains[vm["instancename"]]
 
     def seen() -> tuple[str, str | None]:
-        while not reports.get(timeout=10):
+        while not reports.get(timeout=60):
             pass  # a ping of its turn
         found = lab.one("listVirtualMachines", "virtualmachine", id=vm["id"], listall=True)
         return found["state"], found.get("hostname")

@@ -90,7 +90,7 @@ def test_the_oldest_that_fits_holds(mocks: SimulatorMocks) -> None:
 def raw(lab: Any, command: str, **parameters: str) -> tuple[int, str]:
     sent = {"command": command, "apiKey": str(lab.ready["api_key"]), "response": "json", **parameters}
     sent["signature"] = sign(sent, str(lab.ready["secret_key"]))
-    answer = requests.get(str(lab.ready["api"]), params=sent, timeout=30)
+    answer = requests.get(str(lab.ready["api"]), params=sent, timeout=60)
     return answer.status_code, answer.text
 
 

@@ -29,7 +29,7 @@ class Tool:
         vcenter = world.vcenter
         host, port = vcenter.address
         self.clock, self.vm_name = world.clock, vm_name
-        self.stub = SmartStubAdapter(host=host, port=port, disableSslCertValidation=True, httpConnectionTimeout=10)
+        self.stub = SmartStubAdapter(host=host, port=port, disableSslCertValidation=True, httpConnectionTimeout=60)
         content = vim.ServiceInstance("ServiceInstance", self.stub).RetrieveContent()
         self.sessions = content.sessionManager
         self.sessions.Login(vcenter.username, vcenter.password, None)

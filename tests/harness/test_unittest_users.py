@@ -20,5 +20,5 @@ class ForUnittest(unittest.TestCase):
 
     @cloudstack_mock.cloud(faults=[("vddk.crash", {"vm": "db01"})])
     def test_on_ports(self, cloud: Cloud) -> None:
-        assert requests.get(cloud.url, timeout=10).status_code == 401
+        assert requests.get(cloud.url, timeout=60).status_code == 401
         assert cloud.import_vm("web01")["state"] == "Stopped"

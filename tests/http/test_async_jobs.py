@@ -13,7 +13,7 @@ from mgmt.errors import AgentUnavailableError, InvalidParameterValueError, Serve
 from mgmt.store.models import AsyncJob, Event
 
 UUID = "fbbf0edd-f3ab-4bf1-9910-566fc732e5ad"
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 VERSION = ' cloud-stack-version="4.22.0.0-SNAPSHOT"'
 

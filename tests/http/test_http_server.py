@@ -17,7 +17,7 @@ from mgmt.api.server import HttpServer
 from mgmt.api.signature import sign
 from mgmt.commands.declaration import Item, Success
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_the_loop_may_end_before_it_is_told_to() -> None:
         pulls.append(pull())
         if len(pulls) == 2:
             assert loop is not None
-            loop.join(10)
+            loop.join(TIMEOUT_S)
             pull()
 
     trigger._physical_pull = pull_late

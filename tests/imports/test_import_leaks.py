@@ -206,7 +206,7 @@ def test_a_host_that_is_away_cleans_up_when_it_is_back(world: Any, wait_until: A
     assert cleanups.is_waiting()
     cleanups.host_up(7)
     wait_until(lambda: done == ["delete x"], "the clean-up")
-    cleanups.join(5)
+    cleanups.join(60)
     assert not cleanups.is_waiting()
 
 
@@ -222,7 +222,7 @@ def test_what_waits_for_a_host_survives_a_restart(world: Any, wait_until: Any) -
     for sent in (2, 3):
         after.host_up(7)
         wait_until(lambda sent=sent: len(world.agents.commands(DeleteCommand)) == sent, "the command")
-        after.join(5)
+        after.join(60)
     assert (done, after.is_waiting(), world.rows(models.HostCleanup)) == (["delete x"], False, [])
 
 

@@ -23,8 +23,8 @@ BINARY_VARIABLE = "CLOUDSTACK_MOCK_VCSIM"
 BUILT = Path(__file__).resolve().parent.parent / "peers" / "vcsim" / "vcsim"
 USERNAME = "administrator@vsphere.local"
 PASSWORD = "vcsim-S3cret+word!"
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
 
 
 def _missing(reason: str) -> Any:
@@ -114,7 +114,7 @@ class Client:
     def link(self, running: Vcsim) -> VcenterLink:
         """A plain session, to set things up with."""
         return open_link(
-            running.address, USERNAME, PASSWORD, journal=self.journal, clock=self.providers.clock, timeout_s=30
+            running.address, USERNAME, PASSWORD, journal=self.journal, clock=self.providers.clock, timeout_s=60
         )
 
 

@@ -249,7 +249,7 @@ def test_vcsim_leaves_nothing(own_vcsim: Any) -> None:
 def test_vcsim_ends_on_sigterm(own_vcsim: Any) -> None:
     """The peer ends on SIGTERM with status 0 and removes its datastores."""
     own_vcsim.process.send_signal(signal.SIGTERM)
-    assert own_vcsim.process.wait(10) == 0
+    assert own_vcsim.process.wait(60) == 0
     assert list(own_vcsim.folder.iterdir()) == []
     own_vcsim.process.stdin.close()
     own_vcsim.process.stdout.close()

@@ -288,7 +288,7 @@ class Matrix:
     def ended(self, **changes: Any) -> dict[str, Any]:
         """The job of an import, when it has ended, whatever became of it."""
         job_id = self.client.call("importVm", **self.parameters(**changes))["jobid"]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (job := self.client.call("queryAsyncJobResult", jobid=job_id))["jobstatus"] == 0:
             assert time.monotonic() < deadline, "the import goes on"
             threading.Event().wait(0.02)

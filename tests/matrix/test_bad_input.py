@@ -110,7 +110,7 @@ class Bare:
 
     def ended_jobs(self) -> dict[str, tuple[int, dict[str, Any]]]:
         """Code and result of every job by its uuid, when none is under way any more."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             with self.world.server.services.store.session() as session:
                 jobs = list(session.scalars(select(AsyncJob)))

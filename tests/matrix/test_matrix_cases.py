@@ -351,7 +351,7 @@ def test_A2_agent_drops(lab: Any, wait_until: Any) -> None:
     finally:
         lab.world.fleet.revive("K1")
         guid = lab.world.fleet.agent("K1").hypervisor.host.full_guid
-        assert lab.world.server.agents.wait_for_hosts_up([guid], timeout_s=20)
+        assert lab.world.server.agents.wait_for_hosts_up([guid], timeout_s=60)
     wait_until(lambda: lab.plan(convertinstancehostid="K1")["possible"], "the host converts again")
 
 

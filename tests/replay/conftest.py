@@ -56,7 +56,7 @@ class BareWorld:
         assert status == 200, fields
         if "jobid" not in fields:
             return fields
-        assert self.server.services.jobs.wait(fields["jobid"], 20)
+        assert self.server.services.jobs.wait(fields["jobid"], 60)
         _, _, job = self.answer("queryAsyncJobResult", who=who, jobid=fields["jobid"])
         assert job["jobstatus"] == 1, job
         return cast(dict[str, Any], job["jobresult"])
@@ -65,7 +65,7 @@ class BareWorld:
         """Code and text of an error; of a job the ones that it ended with."""
         _, _, fields = self.answer(name, who=who, **parameters)
         if "jobid" in fields:
-            assert self.server.services.jobs.wait(fields["jobid"], 20)
+            assert self.server.services.jobs.wait(fields["jobid"], 60)
             fields = self.answer("queryAsyncJobResult", who=who, jobid=fields["jobid"])[2]["jobresult"]
         return fields["errorcode"], fields["errortext"]
 

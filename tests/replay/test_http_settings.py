@@ -85,7 +85,7 @@ def ask(
     server: HttpServer, path: str = "/client/api", method: str = "GET", body: str | None = None, **query: str
 ) -> Any:
     """The response of the integration port, read, with its body as `text`."""
-    connection = http.client.HTTPConnection(*server.address, timeout=10)
+    connection = http.client.HTTPConnection(*server.address, timeout=60)
     try:
         connection.request(method, f"{path}?{urlencode(query)}" if query else path, body=body)
         response: Any = connection.getresponse()

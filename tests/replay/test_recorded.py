@@ -181,7 +181,7 @@ class Replay:
             if isinstance(ours, str):
                 self.ids[uuid] = ours
         if "jobid" in fields and "jobstatus" not in fields:
-            assert self.world.server.services.jobs.wait(fields["jobid"], 20)
+            assert self.world.server.services.jobs.wait(fields["jobid"], 60)
 
     def _filled(self, value: str | None, values: Mapping[str, str]) -> str | None:
         if value is None:

@@ -49,7 +49,7 @@ def test_the_examples_of_the_page_are_true(request_line: str, body: str, lab: An
 
 def job_of(world: Any, **parameters: str) -> dict[str, Any]:
     _, _, fields = world.answer("createVPC", **parameters)
-    assert world.server.services.jobs.wait(fields["jobid"], 10)
+    assert world.server.services.jobs.wait(fields["jobid"], 60)
     _, _, job = world.answer("queryAsyncJobResult", jobid=fields["jobid"])
     return dict(job)
 

@@ -47,7 +47,7 @@ def connect() -> Iterator[Callable[..., Any]]:
     def connect(vcenter: VcenterSim, user: str | None = None, password: str | None = None) -> Any:
         host, port = vcenter.address
         # Not SmartConnect: it leaves its connection open when the login fails.
-        stub = SmartStubAdapter(host=host, port=port, disableSslCertValidation=True, httpConnectionTimeout=10)
+        stub = SmartStubAdapter(host=host, port=port, disableSslCertValidation=True, httpConnectionTimeout=60)
         instance = vim.ServiceInstance("ServiceInstance", stub)
         opened.append((vcenter, instance))
         manager = instance.RetrieveContent().sessionManager
@@ -101,7 +101,7 @@ def vm_named() -> Callable[[Any, str], Any]:
 def finish() -> Callable[[Any], Any]:
     """Wait for a task by reading its info; return the info."""
 
-    def finish(task: Any, timeout_s: float = 5.0) -> Any:
+    def finish(task: Any, timeout_s: float = 60.0) -> Any:
         deadline = time.monotonic() + timeout_s
         pause = threading.Event()
         while time.monotonic() < deadline:
@@ -146,7 +146,7 @@ class RawClient:
     def __init__(self, vcenter: VcenterSim) -> None:
         host, port = vcenter.address
         context = ssl.create_default_context(cadata=vcenter.certificate_pem)
-        self.connection = http.client.HTTPSConnection(host, port, context=context, timeout=10)
+        self.connection = http.client.HTTPSConnection(host, port, context=context, timeout=60)
         self.cookie: str | None = None
 
     def post(self, body: Any, path: str = "/sdk", **headers: str) -> RawReply:

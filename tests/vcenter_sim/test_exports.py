@@ -65,7 +65,7 @@ def get(vcenter: VcenterSim, url: str, cookie: str | None) -> tuple[int, bytes]:
     host, port = vcenter.address
     assert url.startswith(f"https://*:{port}/nfc/")
     context = ssl.create_default_context(cadata=vcenter.certificate_pem)
-    with contextlib.closing(http.client.HTTPSConnection(host, port, context=context, timeout=5)) as connection:
+    with contextlib.closing(http.client.HTTPSConnection(host, port, context=context, timeout=60)) as connection:
         headers = {"Cookie": cookie} if cookie else {}
         connection.request("GET", url.removeprefix(f"https://*:{port}"), headers=headers)
         response = connection.getresponse()

@@ -71,17 +71,21 @@ def test_gzip_bodies_are_taken(lab: VcenterSim, raw: Any, soap: Any, chunked: bo
     assert raw(lab).post(iter([body]) if chunked else body, **headers).status == 200
 
 
-def test_connections_are_kept_alive_and_quick(lab: VcenterSim, raw: Any, soap: Any) -> None:
+def test_connections_are_kept_alive_and_quick(lab: VcenterSim, raw: Any, soap: Any, wait_until: Any) -> None:
     """Calls over one connection take far less than the 40 ms each that delayed ACKs would cost."""
     client = raw(lab)
     client.post(soap(*SERVICE))
     opened = client.connection.sock
-    durations_s = []
-    for _ in range(50):
-        started = time.monotonic()
-        assert client.post(soap(*SERVICE)).status == 200
-        durations_s.append(time.monotonic() - started)
-    assert statistics.quantiles(durations_s, n=4)[0] < 0.035  # the quick quarter: other work may slow the rest down
+
+    def are_quick() -> bool:  # those of the quick quarter: other work may slow the rest down, now and then all
+        durations_s = []
+        for _ in range(50):
+            started = time.monotonic()
+            assert client.post(soap(*SERVICE)).status == 200
+            durations_s.append(time.monotonic() - started)
+        return statistics.quantiles(durations_s, n=4)[0] < 0.035
+
+    wait_until(are_quick, "calls without the delay")
     assert client.connection.sock is opened
 
 
@@ -230,7 +234,7 @@ def test_slow_clients_block_nobody(lab: VcenterSim, raw: Any, soap: Any) -> None
 
 def test_what_is_no_tls_is_dropped(lab: VcenterSim, raw: Any, soap: Any) -> None:
     """Plain HTTP on the port ends that connection only."""
-    with socket.create_connection(lab.address, timeout=5) as plain:
+    with socket.create_connection(lab.address, timeout=60) as plain:
         plain.sendall(b"GET / HTTP/1.0\r\n\r\n" + b"x" * 100)
         while plain.recv(1024):
             pass
@@ -240,7 +244,7 @@ def test_what_is_no_tls_is_dropped(lab: VcenterSim, raw: Any, soap: Any) -> None
 def test_a_silent_handshake_times_out(lab: VcenterSim, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that never begins TLS is closed after the handshake time."""
     monkeypatch.setattr(edge, "HANDSHAKE_TIMEOUT_S", 0.05)
-    with socket.create_connection(lab.address, timeout=5) as silent:
+    with socket.create_connection(lab.address, timeout=60) as silent:
         assert silent.recv(1) == b""
 
 

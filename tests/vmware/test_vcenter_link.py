@@ -109,7 +109,7 @@ def test_credentials_hide_the_password() -> None:
     assert "s3cret" not in repr(VcenterCredentials("vc", "dc", "user", "s3cret"))
 
 
-def _open(journal: Journal, address: str, timeout_s: float = 5.0) -> VcenterLink:
+def _open(journal: Journal, address: str, timeout_s: float = 60.0) -> VcenterLink:
     return open_link(address, "user", "s3cret-word", journal=journal, clock=RealClock(), timeout_s=timeout_s)
 
 
@@ -144,11 +144,11 @@ class TlsServer:
     def _serve(self) -> None:
         for reply in self.replies:
             raw, _ = self.socket.accept()
-            raw.settimeout(10)
+            raw.settimeout(60)
             with self.context.wrap_socket(raw, server_side=True) as connection:
                 self._read_request(connection)
                 if reply is None:
-                    self.release.wait(10)
+                    self.release.wait(60)
                 else:
                     connection.sendall(reply)
 
@@ -164,7 +164,7 @@ class TlsServer:
 
     def stop(self) -> None:
         self.release.set()
-        self.thread.join(10)
+        self.thread.join(60)
         self.socket.close()
 
 

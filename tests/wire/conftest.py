@@ -46,7 +46,7 @@ from mgmt.store.models import Cluster, Host, HostDetail, PhysicalNetwork, Pod, S
 NODE_ID = 345050284381
 GUID = "5b6e0b0e-3d0e-4c6a-9f2c-5a4f8b4b1f11-LibvirtComputingResource"
 CREATED = datetime(2026, 1, 1)
-BOUND_S = 10.0
+BOUND_S = 60.0
 Result = TypeVar("Result")
 
 

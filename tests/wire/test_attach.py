@@ -445,14 +445,14 @@ def test_a_link_lost_while_its_host_is_admitted_is_noticed(edge: Any, monkeypatc
 
     def slow_admit(*arguments: Any) -> Any:
         writing.set()
-        assert lost.wait(20)
+        assert lost.wait(60)
         return admit(*arguments)
 
     monkeypatch.setattr(connector, "admit", slow_admit)
     agent = edge.agent()
     agent.request(edge.startup())
     agent.receive()
-    assert writing.wait(20)
+    assert writing.wait(60)
     agent.close()
     edge.wait_for(lambda: not edge.manager._hub._links, "the server to see the link's end")
     lost.set()
@@ -471,13 +471,13 @@ def test_maintenance_that_ends_while_its_host_is_admitted_does_not_stay(edge: An
     def slow_admit(*arguments: Any) -> Any:
         admitted = admit(*arguments)
         read.set()
-        assert ended.wait(20)
+        assert ended.wait(60)
         return admitted
 
     monkeypatch.setattr(connector, "admit", slow_admit)
     agent = edge.agent()
     agent.request(edge.startup())
-    assert read.wait(20)
+    assert read.wait(60)
     edge.manager.set_maintenance(edge.host_id(), False)
     ended.set()
     agent.serve_until_ready()

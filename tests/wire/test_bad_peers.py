@@ -113,7 +113,7 @@ def test_a_peer_that_does_not_read_is_not_read_from(edge: Any, healthy: Any) -> 
             greedy.request(PingCommand(contextMap=noise))
             sent += 1
     assert sent < 20_000
-    greedy.sock.settimeout(10)
+    greedy.sock.settimeout(60)
     for _ in range(sent - 1):
         assert isinstance(greedy.receive().answers[0], PingAnswer)
 

@@ -72,7 +72,7 @@ def test_power_reports_are_handed_on_in_turn(edge: Any) -> None:
 
     def listen(host_id: int, states: Any, is_out_of_band: bool) -> None:
         if not heard:
-            answered.wait(10)  # the loop answers pings meanwhile, and a second report has to wait
+            answered.wait(60)  # the loop answers pings meanwhile, and a second report has to wait
         with edge.store.session() as session:
             assert session.get_one(Host, host_id).name == "kvm1"
         heard.append((host_id, dict(states), is_out_of_band))
@@ -86,7 +86,7 @@ def test_power_reports_are_handed_on_in_turn(edge: Any) -> None:
     reply(agent, PingRoutingCommand(_hostVmStateReport={}, outOfBand=True))
     reply(agent, PingRoutingCommand())
     answered.set()
-    assert done.wait(10)
+    assert done.wait(60)
     assert heard == [(edge.host_id(), {"i-2-14-VM": "PowerOn"}, False), (edge.host_id(), {}, True)]
 
 

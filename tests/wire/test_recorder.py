@@ -46,7 +46,7 @@ def record_attach(edge: Any, tmp_path: Path, client: ssl.SSLContext | None = Non
             agent.sock.close()
             if client is not None:
                 edge.set("ca.plugin.root.auth.strictness", "true")
-            agent.sock = socket.create_connection(address, timeout=10)
+            agent.sock = socket.create_connection(address, timeout=60)
             agent.link = type(agent.link)(False, client_context())
             agent.shake_hands()
             agent.attach()
@@ -80,14 +80,14 @@ async def play_both(file: Path, changed: dict[str, Any] | None = None) -> tuple[
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stream = MessageStream(reader, writer, tls_context(None, Providers().utcnow()), server_side=True)
         await stream.secure()
-        found.set_result(await Player(lines, "server", timeout_s=2.0).play(stream))
+        found.set_result(await Player(lines, "server", timeout_s=60.0).play(stream))
         await stream.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         stream = await connect(*server.sockets[0].getsockname()[:2], client_context())
         mine = [line if changed is None else altered(line, changed) for line in lines]
-        agent = await Player(mine, "agent", timeout_s=2.0).play(stream)
+        agent = await Player(mine, "agent", timeout_s=60.0).play(stream)
         result = await found
         await stream.close()
     return agent, result

@@ -99,12 +99,12 @@ class Connection:
         values = {"hostId": 0, "hostName": "", "hostUuid": "", "pingInterval": 60, "result": True, **fields}
         self.send(Response.to(request, [StartupAnswer(**values)], management_id=NODE_ID).encode())
 
-    def ask(self, *commands: Command, timeout_s: float = 10.0, **options: Any) -> list[Answer]:
+    def ask(self, *commands: Command, timeout_s: float = 60.0, **options: Any) -> list[Answer]:
         """Send the commands in one request and wait for the answers."""
         request = self.request(*commands, **options)
         return list(self.answer_to(request.sequence, timeout_s).answers)
 
-    def answer_to(self, sequence: int, timeout_s: float = 10.0) -> Response:
+    def answer_to(self, sequence: int, timeout_s: float = 60.0) -> Response:
         while True:
             response = self.responses.get(timeout=timeout_s)
             if response.sequence == sequence:
@@ -126,7 +126,7 @@ class Connection:
     def close(self) -> None:
         with contextlib.suppress(OSError):  # it may be closed already
             self._socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join(5)
+        self.thread.join(60)
 
 
 class ScriptedServer:
@@ -166,7 +166,7 @@ class ScriptedServer:
         command = ReadyCommand(dcId=1, hostId=connection.host_id, hostUuid="u", hostName="h", wait=60)
         connection.request(command)
 
-    def next_agent(self, timeout_s: float = 10.0) -> Connection:
+    def next_agent(self, timeout_s: float = 60.0) -> Connection:
         """The next agent that introduced itself."""
         return self._arrived.get(timeout=timeout_s)
 
@@ -175,7 +175,7 @@ class ScriptedServer:
         with contextlib.suppress(OSError):  # not every system has listeners that can be shut down
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(60)
         for connection in self.connections:
             connection.close()
 
@@ -259,7 +259,7 @@ class Lab:
         for _ in hosts:
             connection = server.next_agent()
             self.agents[connection.startup[0].name] = connection
-        assert self.fleet.wait_until_ready(10)
+        assert self.fleet.wait_until_ready(60)
 
     def _progress(self, event: ProgressEvent) -> None:
         self.events.append(event)

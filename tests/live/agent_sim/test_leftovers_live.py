@@ -55,7 +55,7 @@ def test_half_converted_left_by_a_killed_agent(lab_with, is_repaired) -> None:
     copying = threading.Event()
     lab.on_event = lambda event: copying.set() if event.bytes_done > 0 else None
     lab.agent.request(lab.convert_command("web01", location=lab.primary(), useVddk=True))
-    assert copying.wait(10)
+    assert copying.wait(60)
     assert kinds(lab) == [FILE, PASSWORD_FILE, PROCESS]
     lab.fleet.kill("kvm1")
     assert kinds(lab) == ([] if is_repaired else [FILE])
@@ -142,9 +142,9 @@ def test_lost_answer_files_left(lab_with, wait_until, is_repaired) -> None:
     copying = threading.Event()
     lab.on_event = lambda event: copying.set() if event.disk_index == 1 else None
     lab.agent.request(lab.convert_command("app01", location=lab.primary(), useVddk=True))
-    assert copying.wait(10)
+    assert copying.wait(60)
     lab.fleet.drop_link("kvm1")
-    assert lab.fleet.wait_for(lambda: lab.fleet.agent("kvm1").running_commands == 0, 20)
+    assert lab.fleet.wait_for(lambda: lab.fleet.agent("kvm1").running_commands == 0, 60)
     wait_until(lambda: PROCESS not in kinds(lab), "the end of the conversion")
     assert len(lab.files()) == (0 if is_repaired else 3), "two disks and the XML"
 

@@ -239,7 +239,7 @@ def test_statistics_of_vms_and_volumes(lab: Any) -> None:
 def told(lab: Any) -> tuple[bool, set[str]]:
     """The next ping: did it come out of turn, and which VMs does it say are on?"""
     while True:
-        command = lab.agent.requests.get(timeout=10).commands[0]
+        command = lab.agent.requests.get(timeout=60).commands[0]
         if isinstance(command, PingRoutingCommand):
             return command.outOfBand, set(command._hostVmStateReport)
 

@@ -97,7 +97,7 @@ def test_abort_ends_a_look_up_that_hangs(server_certificate) -> None:
         with context.wrap_socket(plain, server_side=True) as link:
             link.recv(1)
             heard.set()
-            finished.wait(10)
+            finished.wait(60)
 
     serving = threading.Thread(target=serve, daemon=True)
     serving.start()
@@ -112,11 +112,11 @@ def test_abort_ends_a_look_up_that_hangs(server_certificate) -> None:
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
-    assert heard.wait(5)
+    assert heard.wait(60)
     reader.abort()
-    looking.join(5)
+    looking.join(60)
     finished.set()
-    serving.join(5)
+    serving.join(60)
     listener.close()
     assert not looking.is_alive()
     assert len(failures) == 1

@@ -33,7 +33,7 @@ def on_clock(clock, *works):
             return await done
 
         try:
-            return await asyncio.wait_for(asyncio.gather(*map(spawned, works)), 10)
+            return await asyncio.wait_for(asyncio.gather(*map(spawned, works)), 60)
         finally:
             timers.close()
 

@@ -180,7 +180,7 @@ def test_two_claims_at_once_cannot_both_win(store):
     start = threading.Barrier(6)
 
     def claim():
-        start.wait(10)
+        start.wait(60)
         try:
             with store.session() as session:
                 reserve(session, 2, {"user_vm": 1})
@@ -192,7 +192,7 @@ def test_two_claims_at_once_cannot_both_win(store):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(outcomes) == ["lost"] * 4 + ["won"] * 2
 
 

@@ -20,7 +20,7 @@ from mgmt.store.database import Store
 from mgmt.store.models import AsyncJob
 from tests.unit.jobs.doubles import Command, Owner
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 UUID = "fbbf0edd-f3ab-4bf1-9910-566fc732e5ad"
 
 

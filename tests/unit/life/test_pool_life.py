@@ -286,10 +286,10 @@ def test_a_host_that_misses_the_end_of_a_pools_maintenance(life: Any, is_repaire
         life.agents.script(wire.ModifyStoragePoolCommand, answer)
         life.agents.sent.clear()
         mounts.host_up(life.ids["h2"])
-        mounts.join(10)
+        mounts.join(60)
         assert [host for host, _ in life.agents.sent] == ([life.ids["h2"]] if is_repaired else [])
     mounts.host_up(999)
-    mounts.join(10)
+    mounts.join(60)
 
 
 def test_maintenance_of_a_pool_that_fails(life: Any, refused: Any) -> None:

@@ -23,7 +23,7 @@ class Scripted(HttpsConnection):
 
     def _open(self) -> Any:
         near, far = socket.socketpair()
-        near.settimeout(5.0)
+        near.settimeout(60.0)
         far.sendall(self.answers.pop(0))
         far.shutdown(socket.SHUT_WR)
         self.peers.append(far)

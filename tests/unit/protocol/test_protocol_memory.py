@@ -76,7 +76,7 @@ def test_what_was_sent_before_a_close_arrives() -> None:
         client.transport.close()
         client.transport.write(b"too late")
         assert client.transport.is_closing()
-        await asyncio.wait_for(asyncio.gather(server.lost.wait(), client.lost.wait()), 5)
+        await asyncio.wait_for(asyncio.gather(server.lost.wait(), client.lost.wait()), 60)
         assert server.heard == [b"last", "eof"]
 
     asyncio.run(run())
@@ -93,7 +93,7 @@ def test_one_end_may_end_sending_and_still_hear() -> None:
         await turns()
         assert (server.heard, client.heard) == (["eof"], [b"still here"])
         server.transport.abort()
-        await asyncio.wait_for(client.lost.wait(), 5)
+        await asyncio.wait_for(client.lost.wait(), 60)
 
     asyncio.run(run())
 
@@ -160,7 +160,7 @@ def test_a_server_of_this_process_is_asked_by_its_address() -> None:
     assert host != inprocess.new_address()
     peer = InProcessPeer(exchange, b"certificate")
     with inprocess.reachable(host, peer):
-        connection = HttpsConnection(host, 443, unverified_context(), 5)
+        connection = HttpsConnection(host, 443, unverified_context(), 60)
         assert connection.exchange("GET", "/there", {}).body == b"hello"
         assert connection.is_open
         assert connection.certificate_der == b"certificate"

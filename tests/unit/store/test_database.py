@@ -105,7 +105,7 @@ def test_readers_do_not_wait_for_a_writer(open_store):
         writing.add(Zone(uuid="z", name="z"))
         writing.flush()
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(count_zones, store).result(timeout=5) == 0
+            assert pool.submit(count_zones, store).result(timeout=60) == 0
     assert count_zones(store) == 1
 
 
