@@ -238,7 +238,7 @@ def _wire(
     certificates = CertificateRenewal(store, providers, global_settings, agents)
     agents.on_certificates_ending = certificates.ending
     ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
-    wsgi = create_wsgi(services, ui=ui, origins=settings.cors_origin)
+    wsgi = create_wsgi(services, session_timeout_s=settings.session_timeout * 60, ui=ui, origins=settings.cors_origin)
     http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
     integration_http = _integration_server(services, wsgi.extensions["dispatcher"], settings.host)
     forget_callers = wsgi.extensions["dispatcher"].forget

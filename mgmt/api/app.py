@@ -125,12 +125,15 @@ def _api(dispatcher: Dispatcher, method: str, path: str) -> Response:
         parameters = parse(query, form)
     except UndecodableError as error:
         return _html_error(404, path, f"java.lang.IllegalArgumentException: {error}")
-    answer = dispatcher.handle(ApiRequest(method, parameters, cookies(environ.get("HTTP_COOKIE", ""))))
+    sent = ApiRequest(method, parameters, cookies(environ.get("HTTP_COOKIE", "")), peer=environ.get("REMOTE_ADDR"))
+    answer = dispatcher.handle(sent)
     return _api_response(answer, method, environ.get("HTTP_ACCEPT_ENCODING", ""))
 
 
 def _api_response(answer: ApiAnswer, method: str, accepted: str) -> Response:
-    headers = Headers([("Content-Type", answer.content_type), *answer.headers, *_SECURITY_HEADERS])
+    headers = Headers([("Content-Type", answer.content_type), *answer.headers])
+    if not answer.is_bare:
+        headers.extend(_SECURITY_HEADERS)
     body = answer.body
     if answer.status == 200 and method != "HEAD":
         headers.add(*_VARY)

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from sqlalchemy import select
 
-from mgmt.api import errors, posting
+from mgmt.api import errors, origin, posting
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
 from mgmt.api.credentials import CredentialCache, Credentials
 from mgmt.api.faultpoints import meet
@@ -40,6 +40,7 @@ from mgmt.errors import (
     ServerApiError,
 )
 from mgmt.inventory.accounts import SYSTEM
+from mgmt.inventory.api_limits import ApiLimits
 from mgmt.inventory.lookup import find_internal_id
 from mgmt.observe.correlation import correlated
 from mgmt.observe.redaction import MASK
@@ -73,6 +74,7 @@ class ApiRequest:
     parameters: Mapping[str, str]
     cookies: Mapping[str, str] = field(default_factory=dict)
     is_internal: bool = False  # came to the integration port: nobody asks who calls
+    peer: str | None = None  # the address of the caller, None in this process
 
 
 @dataclass
@@ -83,6 +85,7 @@ class ApiAnswer:
     content_type: str
     body: bytes
     headers: list[tuple[str, str]] = field(default_factory=list)
+    is_bare: bool = False  # without the security headers: a failure that upstream swallows
 
 
 @dataclass
@@ -109,16 +112,19 @@ class Dispatcher:
         self.sessions = SessionTable(services.providers, session_timeout_s)
         self._xml = XmlRenderer(self._commands.values())
         self._binders: dict[str, Binder] = {}
-        # CloudStack reads these two once, at start.
+        # CloudStack reads these once, at start.
         configured = self._setting_text("json.content.type", DEFAULT_JSON_CONTENT_TYPE)
         self._json_content_type = JSON_CONTENT_TYPE if configured == DEFAULT_JSON_CONTENT_TYPE else configured
         self._page_limit = self._setting_int("default.page.size", DEFAULT_PAGE_SIZE)
         self._enforces_post = self._setting_bool(posting.SETTING, False)
+        self._has_secure_cookies = self._setting_bool("enable.secure.session.cookie", False)
+        self._api_limits = services.api_limits = ApiLimits.of(services.settings, services.providers.clock)
 
     def forget(self) -> None:
         """Know no login and no caller any more: the records behind them were exchanged."""
         self.sessions.clear()
         self._credentials.clear()
+        self._api_limits.reset()
 
     def handle(self, request: ApiRequest) -> ApiAnswer:
         """The answer to one request; never raises for anything a client can send."""
@@ -133,7 +139,10 @@ class Dispatcher:
             content_type=self._json_content_type if is_json else XML_CONTENT_TYPE,
             correlation_id=services.providers.ids.uuid(),
             session=CallSession(
-                self.sessions, request.cookies, self._setting_text("api.sessionkey.cookie.samesite", "Lax")
+                self.sessions,
+                request.cookies,
+                self._setting_text("api.sessionkey.cookie.samesite", "Lax"),
+                is_secure=self._has_secure_cookies,
             ),
         )
         with correlated(work.correlation_id), working(clock, f"API request {work.command}"):
@@ -163,15 +172,19 @@ class Dispatcher:
             return self._answer_internal(work)
         if command in AUTHENTICATION_COMMANDS and command in self._commands:
             return self._authenticate(work, self._commands[command])
+        work.session.refresh_cookie()  # the container does so, whatever comes of the request
+        if command is None and (work.session.exists or (self._enforces_post and work.request.method != "POST")):
+            # upstream swallows the failure; a session lives on
+            return ApiAnswer(200, XML_CONTENT_TYPE, b"", is_bare=True)
         if self._enforces_post and command is not None:
             posting.require_post(work.request.method, command, work.request.parameters)
         if work.session.exists:
-            if command is None:
-                # upstream swallows the failure; the session lives on
-                return ApiAnswer(200, XML_CONTENT_TYPE, b"")
+            assert command is not None
             credentials = self._session_credentials(work)
             work.caller = credentials.caller
-            work.session.refresh_cookie()
+            if not self._is_from_allowed(work, credentials):
+                work.session.drop()
+                raise errors.unauthorized(errors.UNVERIFIED_REQUEST)
             self._check_role(command, credentials, shown_user_uuid=work.caller.user_uuid)
         elif command in OPEN_COMMANDS and command in self._commands and not self._is_signed(work):
             return self._run(work, self._commands[command], NOBODY)
@@ -249,11 +262,18 @@ class Dispatcher:
         credentials = self._credentials.by_api_key(api_key)
         if credentials is None or not credentials.is_enabled or not self._may_use_keys(credentials):
             raise refused
+        if not self._is_from_allowed(work, credentials):
+            raise refused
         # A denied command is told even with a wrong signature; the user id in the text is a random one (a defect).
         self._check_role(command, credentials, shown_user_uuid=None)
         if not credentials.secret_key or not is_right(parameters, credentials.secret_key, signature):
             raise refused
         return credentials.caller
+
+    def _is_from_allowed(self, work: _Work, credentials: Credentials) -> bool:
+        account_id = credentials.caller.account_id
+        networks = self._services.settings.get_text(origin.SETTING, scope="Account", scope_id=account_id)
+        return origin.is_allowed(work.request.peer, networks)
 
     def _may_use_keys(self, credentials: Credentials) -> bool:
         access = credentials.key_access
@@ -270,6 +290,8 @@ class Dispatcher:
                 UNSUPPORTED_ACTION_ERROR,
                 f"The API [{command}] does not exist or is not available for the account for user id [{shown}].",
             )
+        if not credentials.caller.is_root_admin:
+            self._api_limits.count(credentials.caller.account_id)
 
     def _known(self, command: str) -> Declaration | AbsentCommand | None:
         """The command that a real server of this release would know, whether it is simulated or not."""

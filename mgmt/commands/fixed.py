@@ -1,12 +1,13 @@
-"""Lists of what a release of CloudStack has built in, as far as it is in this world."""
+"""What a release of CloudStack has built in, as far as it is in this world, and the limit of calls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mgmt.commands.catalogued import done, listed
-from mgmt.commands.declaration import Bound, Call, Item, Listing
+from mgmt.commands.declaration import Bound, Call, Item, Listing, Success
 from mgmt.errors import PARAM_ERROR, UNSUPPORTED_ACTION_ERROR, InvalidParameterValueError, ServerApiError
+from mgmt.inventory.api_limits import ApiLimits
 from mgmt.inventory.listing import in_window
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.network_services import ISOLATED_SERVICES
@@ -159,12 +160,36 @@ def get_virtual_machine_user_data(call: Call, bound: Bound) -> Item:
 
 @done("getApiLimit", "apilimit")
 def get_api_limit(call: Call, bound: Bound) -> Item:
-    """The calls that are left to an account; nobody counts them here, as in a server without throttling."""
-    raise ServerApiError(UNSUPPORTED_ACTION_ERROR, "This api is only available when api.throttling.enabled = true.")
+    """The calls that are left to the caller's account."""
+    limits = _api_limits(call)
+    calls = limits.of_account(call.caller.account_id)
+    return Item(
+        {
+            "accountid": call.caller.account_uuid,
+            "account": call.caller.account_name,
+            "apiIssued": calls.issued,
+            "apiAllowed": calls.allowed,
+            "expireAfter": calls.expires_ms,
+        }
+    )
+
+
+@done("resetApiLimit")
+def reset_api_limit(call: Call, bound: Bound) -> Success:
+    """Give one account, or all of them, their calls anew."""
+    _api_limits(call).reset(bound["account"])
+    return Success()
+
+
+def _api_limits(call: Call) -> ApiLimits:
+    if not call.services.api_limits.is_enabled:
+        raise ServerApiError(UNSUPPORTED_ACTION_ERROR, "This api is only available when api.throttling.enabled = true.")
+    return call.services.api_limits
 
 
 COMMANDS = (
     get_api_limit,
+    reset_api_limit,
     list_affinity_group_types,
     list_deployment_planners,
     list_storage_providers,

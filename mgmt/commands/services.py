@@ -14,6 +14,7 @@ from mgmt.imports.ports import HostControl, NoHostControl
 from mgmt.imports.queue import ImportQueue
 from mgmt.imports.running import RunningImports
 from mgmt.imports.staging import NoStaging, StagingArea
+from mgmt.inventory.api_limits import ApiLimits
 from mgmt.life.downloads import Downloads
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.servers import ServerShutdown
@@ -74,12 +75,14 @@ class Services:
     host_control: HostControl = field(default_factory=NoHostControl)
     faults: FaultEngine | None = None
     server_shutdown: ServerShutdown = field(init=False)
+    api_limits: ApiLimits = field(init=False)  # those of the start, by the HTTP edge
     leaks: LeakWatch = field(init=False)
     cleanups: HostCleanups = field(init=False)
     downloads: Downloads = field(init=False)
 
     def __post_init__(self) -> None:
         self.server_shutdown = ServerShutdown(self.jobs, self.providers)
+        self.api_limits = ApiLimits(self.providers.clock)
         self.leaks = LeakWatch(self.store, self.providers)
         self.downloads = Downloads(self.store, self.providers)
         self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)
