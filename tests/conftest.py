@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Enough for a run of the whole suite; HYPOTHESIS_PROFILE=deep searches longer.
-settings.register_profile("suite", max_examples=40, deadline=None)
-settings.register_profile("deep", max_examples=1000, deadline=None)
+# Enough for a run of the whole suite, and the same examples each time, however slow the machine; CI takes more of them,
+# and HYPOTHESIS_PROFILE=deep searches anew and longer.
+ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", ANY_MACHINE, max_examples=20, derandomize=True)
+settings.register_profile("ci", ANY_MACHINE, max_examples=40, derandomize=True)
+settings.register_profile("deep", ANY_MACHINE, max_examples=1000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 LEAK_TIMEOUT_S = 60.0
@@ -61,3 +64,24 @@ def wait_until() -> object:
             pause.wait(0.01)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def for_each() -> Callable[[Iterable[str], Callable[[str], None]], None]:
+    """`for_each(names, check)`: `check(name)` for each of many names; fails with all that do not hold.
+
+    For checks of microseconds: a test of its own for each of a thousand names costs seconds.
+    """
+
+    def check_all(names: Iterable[str], check: Callable[[str], None]) -> None:
+        wrong, count = [], 0
+        for name in names:
+            count += 1
+            try:
+                check(name)
+            except Exception as error:
+                wrong.append(f"{name}: {type(error).__name__}: {error}")
+        assert count, "there is nothing to check"
+        assert not wrong, "\n".join(wrong)
+
+    return check_all

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from mgmt.commands import MODULES, all_declarations, empty
 from mgmt.commands.catalogue import catalogue
@@ -25,9 +24,7 @@ def filled(name: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_empty_list_is_answered_as_a_real_server_does(name: str, bare_world: Any) -> None:
-    """The answer is `{}` under the command's key, or the refusal that the file names."""
+def check_answer(name: str, bare_world: Any) -> None:
     refusal = empty.empty_lists()[name].refusal
     response_key = catalogue().response_name(name) or f"{name.lower()}response"
     status, key, fields = bare_world.answer(name, **filled(name))
@@ -47,9 +44,12 @@ def test_an_empty_list_is_answered_as_a_real_server_does(name: str, bare_world: 
         assert bare_world.answer(name, **{parameter: value})[::2] == (200, {})
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_parameters_of_an_empty_list_are_checked(name: str, bare_world: Any) -> None:
-    """An unknown UUID, a wrong number and a missing parameter are refused with CloudStack's texts."""
+def test_an_empty_list_is_answered_as_a_real_server_does(bare_world: Any, for_each: Callable[..., None]) -> None:
+    """The answer is `{}` under the command's key, or the refusal that the file names."""
+    for_each(NAMES, lambda name: check_answer(name, bare_world))
+
+
+def check_parameters(name: str, bare_world: Any) -> None:
     shown = (catalogue().response_name(name) or f"{name.lower()}response").removesuffix("response")
     prefix = f"Unable to execute API command {shown} due to"
     required = filled(name)
@@ -71,6 +71,11 @@ def test_parameters_of_an_empty_list_are_checked(name: str, bare_world: Any) -> 
         status, _, fields = bare_world.answer(name, **(required | {parameter: wrong}))
         assert (status, fields["cserrorcode"]) == (431, 9999), parameter
         assert fields["errortext"].startswith(text)
+
+
+def test_parameters_of_an_empty_list_are_checked(bare_world: Any, for_each: Callable[..., None]) -> None:
+    """An unknown UUID, a wrong number and a missing parameter are refused with CloudStack's texts."""
+    for_each(NAMES, lambda name: check_parameters(name, bare_world))
 
 
 def test_the_file_agrees_with_the_catalogue() -> None:

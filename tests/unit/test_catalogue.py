@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,7 @@ def simple_type(java_type: str) -> str:
     return re.sub("<.*", "", java_type).rpartition(".")[2].lower()
 
 
-@pytest.mark.parametrize("name", sorted(DECLARATIONS))
-def test_command_is_in_the_catalogue(name: str) -> None:
-    """A declared command is in the catalogue with the same kind, release and Java class."""
+def check_command(name: str) -> None:
     listed = DIFFERENCES["commands"].get(name)
     wanted = CATALOGUE["commands"].get(name)
     assert (wanted is None) == (listed is not None), listed
@@ -73,9 +71,12 @@ def test_command_is_in_the_catalogue(name: str) -> None:
     assert (declaration.response.catalogue if declaration.response else "SuccessResponse") == wanted["response"]
 
 
-@pytest.mark.parametrize("name", sorted(DECLARATIONS))
-def test_parameters_match_the_catalogue(name: str) -> None:
-    """Name, type, item type, required, since and length of every parameter are the catalogue's."""
+def test_command_is_in_the_catalogue(for_each: Callable[..., None]) -> None:
+    """A declared command is in the catalogue with the same kind, release and Java class."""
+    for_each(sorted(DECLARATIONS), check_command)
+
+
+def check_parameters(name: str) -> None:
     if name in DIFFERENCES["commands"]:
         return
     wanted = wanted_parameters(CATALOGUE["commands"][name])
@@ -84,9 +85,12 @@ def test_parameters_match_the_catalogue(name: str) -> None:
     assert different == set(DIFFERENCES["parameters"].get(name, {}))
 
 
-@pytest.mark.parametrize("name", sorted(DECLARATIONS))
-def test_response_fields_match_the_catalogue(name: str) -> None:
-    """Name and type of every response field, nested ones too, are the catalogue's."""
+def test_parameters_match_the_catalogue(for_each: Callable[..., None]) -> None:
+    """Name, type, item type, required, since and length of every parameter are the catalogue's."""
+    for_each(sorted(DECLARATIONS), check_parameters)
+
+
+def check_response_fields(name: str) -> None:
     if name in DIFFERENCES["commands"]:
         return
     for response in responses(DECLARATIONS[name].response):
@@ -94,6 +98,11 @@ def test_response_fields_match_the_catalogue(name: str) -> None:
         declared = {name: field.api_type for name, field in response._declared_fields.items()}
         different = {each for each in wanted.keys() | declared.keys() if wanted.get(each) != declared.get(each)}
         assert different == set(DIFFERENCES["response_fields"].get(response.catalogue, {})), response.__name__
+
+
+def test_response_fields_match_the_catalogue(for_each: Callable[..., None]) -> None:
+    """Name and type of every response field, nested ones too, are the catalogue's."""
+    for_each(sorted(DECLARATIONS), check_response_fields)
 
 
 def test_listed_differences_are_of_declared_commands() -> None:

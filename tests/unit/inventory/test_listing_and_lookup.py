@@ -36,7 +36,7 @@ def store():
     made.close()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(offset=st.integers(0, 8), limit=st.none() | st.integers(0, 8))
 def test_a_page_is_a_slice_with_the_count_of_all(store, offset, limit):
     """Whatever the window, the rows are those of the slice and the count is that of the whole list."""

@@ -103,9 +103,7 @@ def test_values_seeded_later_are_read_on_reload(store, settings):
     assert settings.get_int("wait") == 5
 
 
-@pytest.mark.parametrize("name", sorted(all_definitions()))
-def test_every_definition_is_complete(name):
-    """Each default fits its own type, and each setting has a description, group, subgroup and component."""
+def check_definition(name):
     definition = all_definitions()[name]
     assert definition.default is not None
     assert definition.fits(definition.default)
@@ -114,6 +112,11 @@ def test_every_definition_is_complete(name):
     assert all((definition.group, definition.subgroup, definition.component))
     if definition.options:
         assert definition.default in definition.options.split(",")
+
+
+def test_every_definition_is_complete(for_each):
+    """Each default fits its own type, and each setting has a description, group, subgroup and component."""
+    for_each(sorted(all_definitions()), check_definition)
 
 
 @pytest.mark.parametrize(

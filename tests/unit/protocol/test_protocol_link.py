@@ -90,7 +90,9 @@ def test_messages_that_were_sent_too_early_wait_for_the_handshake(server_tls: ss
     assert received == [b"early"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(messages=st.lists(st.binary(min_size=1, max_size=40_000), min_size=1, max_size=4), data=st.data())
 def test_messages_survive_any_cutting(server_tls: ssl.SSLContext, messages: list[bytes], data: st.DataObject) -> None:
     """However TCP cuts the bytes, each message comes out once and whole."""
@@ -104,7 +106,9 @@ def test_messages_survive_any_cutting(server_tls: ssl.SSLContext, messages: list
     assert received == messages
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255), tail=st.binary(max_size=64))
 def test_changed_frames_never_crash_nor_pass(
     server_tls: ssl.SSLContext, position: int, value: int, tail: bytes
@@ -121,7 +125,9 @@ def test_changed_frames_never_crash_nor_pass(
         assert received in ([], [b"z" * 300], [b""], [b"", b"z" * 300])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.binary(min_size=1, max_size=200))
 def test_garbage_instead_of_a_handshake_never_crashes(server_tls: ssl.SSLContext, garbage: bytes) -> None:
     """Bytes that are no TLS end the link or leave it waiting for more."""

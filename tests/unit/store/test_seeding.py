@@ -350,7 +350,9 @@ JSON_LIKE = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_any_seed_is_read_or_refused_with_a_reason(lab_document, write_seed, data):
     """Whatever stands in place of a part of the lab, reading gives a seed or a SeedError with a reason."""
