@@ -141,6 +141,10 @@ class Exports:
         with self._inventory.lock:
             return sorted(lease.vm.name for managed, lease in self._leases() if managed["state"] in _OPEN)
 
+    def streams_from(self, esxi_host: str) -> int:
+        """How many disks stream from that ESXi host now."""
+        return self._streams.count(esxi_host)
+
     def _leases(self) -> Iterator[tuple[Managed, _Lease]]:
         for managed in self._inventory.of_kind(vim.HttpNfcLease):
             yield managed, lease_of(managed)
