@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import done, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success
-from mgmt.errors import PARAM_ERROR, ServerApiError
+from mgmt.errors import INTERNAL_ERROR, ServerApiError
 from mgmt.inventory import record_keeping
 from mgmt.inventory.listing import equals_ignoring_case, like_keyword, page
 from mgmt.inventory.lookup import get_live
@@ -89,7 +89,7 @@ def update_image_store(call: Call, bound: Bound) -> Item:
     """Rename a secondary storage, or let it take nothing new."""
     store = get_live(call.db, ImageStore, bound["id"])
     if store is None:
-        raise ServerApiError(PARAM_ERROR, f"Unable to find image store with ID: {bound['id']}")
+        raise ServerApiError(INTERNAL_ERROR, f"Unable to find image store with ID: {bound['id']}")
     store.name = bound["name"] or store.name
     store.read_only = store.read_only if bound["readonly"] is None else bound["readonly"]
     store.total_bytes = bound["capacitybytes"] or store.total_bytes

@@ -139,7 +139,7 @@ def copy_iso(call: Call, bound: Bound) -> Item:
 def _extract(call: Call, bound: Bound, kind: str) -> Item:
     if bound["mode"].upper() not in ("HTTP_DOWNLOAD", "FTP_UPLOAD"):
         raise InvalidParameterValueError(
-            "Please specify a valid extract mode. Supported modes: FTP_UPLOAD, HTTP_DOWNLOAD"
+            "Please specify a valid extract Mode. Supported modes: FTP_UPLOAD, HTTP_DOWNLOAD"
         )
     with call.services.store.session() as session:
         template = template_admin.check_extractable(session, call.caller, bound["id"], bound["zoneid"], kind)

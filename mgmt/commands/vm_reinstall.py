@@ -16,7 +16,7 @@ _event = events_of(VM)
     "restoreVirtualMachine",
     "virtualmachine",
     since="3.0.0",
-    event=_event("VM.RESTORE", "restoring Vm", lambda bound: f"restore Vm. Vm Id: {bound.instance_uuid}"),
+    event=_event("VM.RESTORE", "restoring Vm", lambda bound: "Restore a VM to original template or specific snapshot"),
     instance_type=VM,
     instance_param="virtualmachineid",
     admin_java_class="org.apache.cloudstack.api.command.admin.vm.RestoreVMCmdByAdmin",

@@ -1,13 +1,15 @@
 """Making, changing and deleting guest networks and network offerings.
 
 Upstream: server/.../network/NetworkServiceImpl.java (createGuestNetwork, updateGuestNetwork, deleteNetwork),
-server/.../configuration/ConfigurationManagerImpl.java (createNetworkOffering, ...). The texts are from the main branch
-of that source; no recording shows them.
+server/.../configuration/ConfigurationManagerImpl.java (createNetworkOffering, ...). No recording shows their texts.
+Those on a taken VLAN (NetworkOrchestrator) were compared with the source; the others are written from memory: clients
+should not hang on their wording.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +28,7 @@ from mgmt.store.models import Network, NetworkOffering, Nic, PhysicalNetwork, Vm
 ISOLATED, SHARED, L2 = "Isolated", "Shared", "L2"
 DEFAULT_CIDR = "10.1.1.0/24"  # the default of setting network.guest.cidr, of a zone that has none
 DEFAULT_DOMAIN = "cs{account}cloud.internal"  # setting guest.domain.suffix
-_MTU_RANGE = (68, 1500)
+_MTU_RANGE = (68, 1500)  # NetworkService.MINIMUM_MTU; vr.public.interface.max.mtu and vr.private.interface.max.mtu
 
 
 def create_network(session: Session, providers: Providers, caller: CallerLike, params: Mapping[str, Any]) -> Network:
@@ -173,20 +175,17 @@ def _vlan(session: Session, caller: CallerLike, zone: Zone, offering: NetworkOff
         )
     taken = select(Network.id).where(Network.zone_id == zone.id, Network.vlan == vlan, Network.removed.is_(None))
     if session.scalar(taken.limit(1)) is not None:
+        shown = json.dumps({"id": str(zone.id), "name": zone.name, "uuid": zone.uuid}, ensure_ascii=False)
         raise InvalidParameterValueError(
-            f"The VLAN tag for isolated PVLAN or network to use {vlan} is already being used for dynamic vlan"
-            f" allocation for the guest network in zone {zone.name}"
+            f"Network with vlan {given} already exists or overlaps with other network vlans in zone Zone {shown}"
         )
     return vlan
 
 
 def _mtu(value: int | None) -> int | None:
-    if value is None:
-        return None
+    """The MTU within its bounds, as validateMtuConfig mends it; its alert to the administrator is not written here."""
     low, high = _MTU_RANGE
-    if value < low:
-        raise InvalidParameterValueError(f"Invalid MTU passed: {value}; the minimum is {low}")
-    return min(value, high)
+    return None if value is None else max(low, min(value, high))
 
 
 def live_network(session: Session, caller: CallerLike, network_id: int, missing: str) -> Network:

@@ -1,7 +1,7 @@
 """Archiving and deleting events and alerts.
 
 Upstream: server/.../server/ManagementServerImpl.java (archiveEvents, deleteEvents, archiveAlerts, deleteAlerts) and
-their commands, whose texts these are (of the main branch; no recording shows them).
+their commands, with whose source the texts were compared; no recording shows them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Changing, copying, sharing and deleting templates and ISOs.
 
-Upstream: server/.../template/TemplateManagerImpl.java. The texts are from its main branch; no recording
-shows them.
+Upstream: server/.../template/TemplateManagerImpl.java. No recording shows their texts, which are written from memory of
+that source: clients should not hang on their wording.
 """
 
 from __future__ import annotations

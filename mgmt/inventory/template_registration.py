@@ -1,8 +1,8 @@
 """Registering templates and ISOs: what is checked before their images are asked for.
 
 Upstream: server/.../template/TemplateManagerImpl.java, TemplateAdapterBase.java and HypervisorTemplateAdapter.java,
-api/.../user/template/RegisterTemplateCmd.java, utils/.../UriUtils.java. Their texts are from that source (of its main
-branch); no recording shows them.
+api/.../user/template/RegisterTemplateCmd.java, utils/.../UriUtils.java. No recording shows their
+texts, which are written from memory of that source: clients should not hang on their wording.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The ISO in a VM's drive.
 
 A record only: image stores hold no files here that a host could mount. Upstream: TemplateManagerImpl (attachIso,
-detachIso), whose texts these are (of its main branch; no recording shows them).
+detachIso). No recording shows their texts, which are written from memory of that source.
 """
 
 from __future__ import annotations

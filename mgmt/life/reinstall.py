@@ -1,7 +1,7 @@
 """A VM's root disk made anew, and another compute offering for a stopped VM.
 
-Upstream: UserVmManagerImpl (restoreVM, upgradeVirtualMachine). The texts are from the main branch of that source; no
-recording shows them.
+Upstream: UserVmManagerImpl (restoreVM), VirtualMachineManagerImpl (checkIfCanUpgrade), with whose source the texts were
+compared, but for those on the size of the root disk and on scaling a running VM; no recording shows them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mgmt.inventory import usage
 from mgmt.inventory.limits import CPU, MEMORY, release, reserve
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import CallerLike
-from mgmt.inventory.templates import check_use
+from mgmt.inventory.templates import ISO, check_use
 from mgmt.inventory.vm_states import VmState
 from mgmt.life import disks
 from mgmt.life.deploy import DEFAULT_DISK_GIB, GIB, make_volumes, vm_size
@@ -24,6 +24,7 @@ from mgmt.life.ports import LifeServices
 from mgmt.life.records import check_vm_access, live_vm, live_volumes
 from mgmt.life.start import Place, start_locked
 from mgmt.life.stop import stop_locked
+from mgmt.life.texts import vm_text
 from mgmt.store.models import ServiceOffering, Template, VmInstance, Volume
 
 
@@ -39,7 +40,7 @@ def restore_vm(
             vm = live_vm(session, vm_id, "Cannot find VM with ID {id}")
             check_vm_access(caller, vm)
             if vm.account.state == "disabled":
-                raise PermissionDeniedError(f"Owner {vm.account.name} is disabled.")
+                raise PermissionDeniedError(f"The owner of {vm_text(vm)} is disabled: {vm.account_id}")
             if vm.state not in (VmState.RUNNING, VmState.STOPPED):
                 raise CloudRuntimeError(
                     f"Vm {vm.uuid} currently in {vm.state} state, restore vm can only execute when VM in Running or"
@@ -69,8 +70,12 @@ def _template(session: Session, caller: CallerLike, vm: VmInstance, template_id:
     if template is None:
         raise InvalidParameterValueError("Cannot find template/ISO for specified volumeid and vmId")
     check_use(session, caller, template)
+    if template.format == ISO:
+        raise InvalidParameterValueError("Invalid template id provided to restore the VM ")
     if not template.is_ready or not template.is_in(vm.zone_id):
-        raise InvalidParameterValueError(f"The template {template.id} is not available for use")
+        raise InvalidParameterValueError(
+            f"Cannot restore the vm as the template {template.uuid} isn't available in the zone"
+        )
     return template
 
 
@@ -121,21 +126,19 @@ def change_offering(
     if offering is None:
         raise InvalidParameterValueError(f"Unable to find a service offering with id {offering_id}")
     if offering.state != "Active":
-        raise InvalidParameterValueError(
-            f"Unable to upgrade virtual machine {vm.uuid} with an inactive service offering {offering.uuid}"
-        )
+        raise InvalidParameterValueError(f"New service offering is inactive: [{offering.uuid}].")
     if vm.state == VmState.RUNNING:
         raise PermissionDeniedError(
             "Dynamically scaling virtual machines is disabled for this zone, please contact your admin"
         )
     if vm.state != VmState.STOPPED:
         raise InvalidParameterValueError(
-            f"Unable to upgrade virtual machine {vm.uuid}  in state {vm.state}; make sure the virtual machine is"
-            " stopped"
+            f"Unable to upgrade virtual machine {vm_text(vm)}  in state {vm.state}; make sure the virtual machine is"
+            " stopped/running"
         )
     if vm.service_offering_id == offering.id and not offering.is_dynamic:
         raise InvalidParameterValueError(
-            f"Not upgrading vm {vm.uuid} since it already has the requested service offering ({offering.name})"
+            f"Not upgrading vm {vm_text(vm)} since it already has the requested service offering ({offering.name})"
         )
     given: dict[str, str] = {}
     for entry in (details or {}).values():

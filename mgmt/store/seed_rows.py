@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from mgmt.providers import Providers
+from mgmt.store.default_roles import add_ruled_roles
 from mgmt.store.models import (
     Account,
     Base,
@@ -178,6 +179,8 @@ class _Writer:
                 uuid=entry["uuid"], name=entry["name"], role_type=entry["type"], description=entry["description"]
             )
             self._add(entry["name"], role)
+        roles = self._document["roles"]
+        add_ruled_roles(self._session, uuid.UUID(roles[0]["uuid"]), {entry["name"] for entry in roles})
         for entry in self._document["accounts"]:
             self._write_account(entry)
 

@@ -114,6 +114,8 @@ def test_a_vm_is_restored_and_scaled(lab: Any) -> None:
         zoneid=lab.zone_id,
         ostypeid=template["ostypeid"],
     )["iso"][0]["id"]
+    with pytest.raises(ApiCallError, match="Invalid template id provided to restore the VM"):
+        run("restoreVirtualMachine", virtualmachineid=vm["id"], templateid=iso)
     assert run("attachIso", id=iso, virtualmachineid=vm["id"])["isoname"] == "net"
     with pytest.raises(ApiCallError, match="Unable to delete ISO, as it's used by other instances"):
         lab.client.run("deleteIso", {"id": iso}, poll_interval_s=0.01)

@@ -39,6 +39,8 @@ def test_an_isolated_network(own_world: Any, zone: str) -> None:
     assert (plain["gateway"], plain["cidr"]) == ("10.1.1.1", "10.1.1.0/24")
     changed = own_world.ok("updateNetwork", id=made["id"], name="n3", dns1="192.0.2.9", publicmtu="1400")["network"]
     assert (changed["name"], changed["dns1"], changed["publicmtu"]) == ("n3", "192.0.2.9", 1400)
+    changed = own_world.ok("updateNetwork", id=made["id"], publicmtu="9000", privatemtu="20")["network"]
+    assert (changed["publicmtu"], changed["privatemtu"]) == (1500, 68)  # mended, not refused
     assert own_world.ok("restartNetwork", id=made["id"], cleanup="true") == {"success": True}
     for network in (made, plain):
         assert own_world.ok("deleteNetwork", id=network["id"]) == {"success": True}
@@ -54,7 +56,8 @@ def test_a_vlan_is_chosen(own_world: Any, zone: str) -> None:
     made = own_world.ok("createNetwork", name="l1", vlan="300", **given)["network"]
     assert (made["vlan"], made["state"], made["type"]) == ("300", "Setup", "L2")
     assert "gateway" not in made
-    assert "300 is already being used" in own_world.refused("createNetwork", name="l2", vlan="300", **given)[1]
+    _, text = own_world.refused("createNetwork", name="l2", vlan="300", **given)
+    assert "Network with vlan 300 already exists or overlaps" in text
     assert own_world.refused("createNetwork", who="user", name="l3", **given) == (
         431,
         "Only ROOT admin is allowed to specify vlanId or bypass vlan overlap check",

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from mgmt.commands.declaration import ADMIN, DOMAIN_ADMIN, RESOURCE_ADMIN, USER, Declaration
+from mgmt.inventory.permissions import is_allowed
+from mgmt.store.default_roles import RULED_ROLES
 from mgmt.store.models import Account, Role, User
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +36,7 @@ def people(own_world: Any) -> Iterator[dict[str, str]]:
     """A user of each kind of account, by role type; they all have keys."""
     names = {}
     with own_world.server.services.store.session() as session:
-        roles = {role.role_type: role.uuid for role in session.query(Role) if role.is_default}
+        roles = {role.role_type: role.uuid for role in session.query(Role).order_by(Role.id.desc())}
     for role_type in ACCOUNT_TYPES:
         name = names[role_type] = f"matrix-{role_type.lower()}"
         own_world.ok(
@@ -112,3 +114,51 @@ def test_list_apis_shows_a_caller_what_it_may_call(own_world: Any, people: dict[
     commands = own_world.server.services.commands
     wanted = {name for name in commands if name not in OF_NOBODY and may_by_catalogue(role_type, name)}
     assert shown - OF_NOBODY == wanted
+
+
+# How many commands a real server lists for each of these roles; no list of the support user was recorded.
+RULED = {"Read-Only Admin - Default": 230, "Read-Only User - Default": 78, "Support Admin - Default": 255}
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_default_roles_with_rules_may_what_a_real_server_lists(name: str) -> None:
+    """The rules of a read-only or support role open as many of CloudStack's commands as a real server lists for it."""
+    type_, _, rules = RULED_ROLES[name]
+    ordered = tuple((rule, permission == "ALLOW") for rule, permission in rules)
+    assert sum(is_allowed(command, type_, ordered, ()) for command in SEEN) == RULED[name]
+
+
+def test_who_reads_only_and_who_supports(own_world: Any) -> None:
+    """Accounts of these roles may what their rules say, whatever their type may; their rules are listed and copied."""
+    roles = {role["name"]: role for role in own_world.ok("listRoles")["role"]}
+    assert [name for name, role in roles.items() if role.get("isdefault")] == [
+        "Root Admin", "Resource Admin", "Domain Admin", "User", *RULED_ROLES,
+    ]  # fmt: skip
+    for number, (name, may, may_not) in enumerate(
+        (
+            ("Read-Only Admin - Default", "listHosts", "createDiskOffering"),
+            ("Read-Only User - Default", "listVolumes", "startVirtualMachine"),
+            ("Support Admin - Default", "createDiskOffering", "updateConfiguration"),
+            ("Support User - Default", "startVirtualMachine", "deployVirtualMachine"),
+        )
+    ):
+        who, role = f"ruled-{number}", roles[name]["id"]
+        made = own_world.ok(
+            "createAccount", username=who, password="Ruled-1234", firstname="F", lastname="L", email="x@example.com",
+            roleid=role,
+        )["account"]  # fmt: skip
+        keys = own_world.ok("registerUserKeys", id=made["user"][0]["id"])["userkeys"]
+        own_world.keys[who] = (keys["apikey"], keys["secretkey"])
+        shown = {api["name"] for api in own_world.ok("listApis", who=who)["api"]}
+        assert (may in shown, may_not in shown) == (True, False), name
+        assert own_world.answer(may, who=who)[0] != 432, name
+        assert own_world.answer(may_not, who=who)[0] == 432, name
+        rules = own_world.ok("listRolePermissions", roleid=role)["rolepermission"]
+        assert (rules[-1]["rule"], rules[-1]["permission"]) == ("*", "deny"), name
+        text = own_world.refused("createRolePermission", roleid=role, rule="listHosts", permission="allow")[1]
+        assert text == "Role permission cannot be added for Default roles"
+        copied = own_world.ok("createRole", name=f"copy-{number}", roleid=role)["role"]["id"]
+        copies = own_world.ok("listRolePermissions", roleid=copied)["rolepermission"]
+        assert [(each["rule"], each["permission"]) for each in copies] == [
+            (each["rule"], each["permission"]) for each in rules
+        ]

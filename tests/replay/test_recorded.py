@@ -221,12 +221,12 @@ RECORDED = {
     "rouser": "55b8d800-aa87-4c63-810a-2a8f57217a60",
 }
 ROLES = {
-    "563f34b3-e6d2-11f1-b0c4-02fc00000001": "Admin",
-    "563fd572-e6d2-11f1-b0c4-02fc00000001": "ResourceAdmin",
-    "56404ffa-e6d2-11f1-b0c4-02fc00000001": "DomainAdmin",
+    "563f34b3-e6d2-11f1-b0c4-02fc00000001": "Root Admin",
+    "563fd572-e6d2-11f1-b0c4-02fc00000001": "Resource Admin",
+    "56404ffa-e6d2-11f1-b0c4-02fc00000001": "Domain Admin",
     "5640fc31-e6d2-11f1-b0c4-02fc00000001": "User",
-    "5b132601-e6d2-11f1-b0c4-02fc00000001": "Admin",
-    "5b13bfe3-e6d2-11f1-b0c4-02fc00000001": "Admin",
+    "5b132601-e6d2-11f1-b0c4-02fc00000001": "Read-Only Admin - Default",
+    "5b13bfe3-e6d2-11f1-b0c4-02fc00000001": "Support Admin - Default",
 }
 
 
@@ -234,8 +234,9 @@ def prepare_people(replay: Replay) -> None:
     """Make the fourth account the recorded one, so that the numbers in texts are the recorded ones."""
     replay.values["USER_PASSWORD"] = "password"
     with replay.world.server.services.store.session() as session:
-        roles = {role.role_type: role for role in session.query(Role)}
-        replay.ids |= {recorded: roles[type_].uuid for recorded, type_ in ROLES.items()}
+        roles = {role.name: role for role in session.query(Role)}
+        replay.ids |= {recorded: roles[name].uuid for recorded, name in ROLES.items()}
+        reading = roles["Read-Only User - Default"].uuid
         domain = session.get(Domain, 2)
         domain.name, domain.path = "D1", "/D1/"
         account = session.get(Account, 4)
@@ -246,8 +247,8 @@ def prepare_people(replay: Replay) -> None:
         replay.ids[RECORDED["admin"]] = session.query(User).filter(User.username == "admin").one().uuid
     domain_uuid = replay.ids[RECORDED["D1"]]
     fields = {"firstname": "F", "lastname": "L", "email": "x@x", "password": "password", "domainid": domain_uuid}
-    for name, type_ in (("dadmin1", "2"), ("rouser", "0")):
-        status, _, _ = replay.world.answer("createAccount", username=name, accounttype=type_, **fields)
+    for name, kind in (("dadmin1", {"accounttype": "2"}), ("rouser", {"roleid": reading})):
+        status, _, _ = replay.world.answer("createAccount", username=name, **kind, **fields)
         assert status == 200
     _, _, started = replay.world.answer("disableUser", id=replay.ids[RECORDED["user1"]])
     replay.ids["1cb95135-6be9-4eb8-9fb7-0bcfe75edbb6"] = started["jobid"]
