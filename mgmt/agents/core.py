@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -76,6 +77,13 @@ class Core:
         self._executor = ThreadPoolExecutor(max_workers=DATABASE_THREADS, thread_name_prefix="agents-db")
         self._listeners = ThreadPoolExecutor(max_workers=LISTENER_THREADS, thread_name_prefix="agents-listener")
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Have all threads there from the beginning, rather than some day."""
+        for executor, count in ((self._executor, DATABASE_THREADS), (self._listeners, LISTENER_THREADS)):
+            all_there = threading.Barrier(count)
+            for _ in range(count):
+                executor.submit(all_there.wait)
 
     async def stop(self) -> None:
         """Cancel what is under way and write what is known; the hosts of this server become Disconnected."""

@@ -66,6 +66,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin to watch for silent hosts and to ask for figures."""
+        self.core.start()
         self._silence.start()
         self.stats.start()
         self._certificates.start()
