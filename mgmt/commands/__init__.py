@@ -57,6 +57,7 @@ MODULES: tuple[str, ...] = (
     "vm_records",
     "vm_reinstall",
     "volume_life",
+    "volume_snapshots",
     "unmanaged",
     "import_leaks",
     "simulator",

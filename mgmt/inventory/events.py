@@ -31,6 +31,7 @@ _NAMED_RESOURCES: Mapping[str, tuple[type[models.Entity], str]] = {
     "Network": (models.Network, "name"),
     "Pod": (models.Pod, "name"),
     "ServiceOffering": (models.ServiceOffering, "name"),
+    "Snapshot": (models.Snapshot, "name"),
     "StoragePool": (models.StoragePool, "name"),
     "Template": (models.Template, "name"),
     "User": (models.User, "username"),
@@ -56,7 +57,6 @@ RESOURCE_TYPES: Mapping[str, type[models.Entity] | None] = {
     "PublicIpAddress": None,
     "Role": models.Role,
     "SecurityGroup": None,
-    "Snapshot": None,
     "Vpc": None,
 }
 

@@ -46,6 +46,7 @@ ENTITIES: Mapping[str, type[Entity]] = {
     "role": models.Role,
     "rolepermission": models.RolePermission,
     "serviceoffering": models.ServiceOffering,
+    "snapshot": models.Snapshot,
     "storagepool": models.StoragePool,
     "template": models.Template,
     "user": models.User,

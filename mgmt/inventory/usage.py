@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.providers import Providers
-from mgmt.store.models import Template, UsageEvent, VmInstance, Volume, Zone
+from mgmt.store.models import Snapshot, Template, UsageEvent, VmInstance, Volume, Zone
 
 
 def vm_event(session: Session, providers: Providers, vm: VmInstance, type_: str) -> None:
@@ -64,6 +64,21 @@ def volume_event(session: Session, providers: Providers, volume: Volume, type_: 
             offering_id=offering.id if is_create and offering is not None and not offering.compute_only else None,
             template_id=volume.template_id if is_create else None,
             size_bytes=volume.size_bytes if is_create else None,
+            created=providers.utcnow(),
+        )
+    )
+
+
+def snapshot_event(session: Session, providers: Providers, snapshot: Snapshot, *, created: bool) -> None:
+    """Record SNAPSHOT.CREATE (with its size) or SNAPSHOT.DELETE."""
+    session.add(
+        UsageEvent(
+            type=f"SNAPSHOT.{'CREATE' if created else 'DELETE'}",
+            account_id=snapshot.account_id,
+            zone_id=snapshot.zone_id,
+            resource_id=snapshot.id,
+            resource_name=snapshot.name,
+            size_bytes=snapshot.size_bytes if created else None,
             created=providers.utcnow(),
         )
     )

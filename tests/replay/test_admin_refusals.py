@@ -13,6 +13,7 @@ LIMITS = {"mincpunumber": "1", "maxcpunumber": "4", "minmemory": "256", "maxmemo
 CUSTOM = {**COMPUTE, "customized": "true", **LIMITS}
 DISK = {"name": "d", "displaytext": "d"}
 INT_MAX = 2147483647
+LIMITS_TOGETHER = "For creating a custom compute offering min/max cpu and min/max memory/cpu speed should all be null or all"
 BETWEEN = "Failed to create service offering o: specify the"
 
 
@@ -34,8 +35,7 @@ BETWEEN = "Failed to create service offering o: specify the"
         ),
         (
             {name: value for name, value in CUSTOM.items() if name != "maxmemory"},
-            "For creating a custom compute offering min/max cpu and min/max memory/cpu speed should all be null or all"
-            " specified",
+            f"{LIMITS_TOGETHER} specified",
         ),
         ({**CUSTOM, "cpuspeed": "-1"}, f"{BETWEEN} cpu speed value between 1 and {INT_MAX}"),
         ({**CUSTOM, "mincpunumber": "5"}, f"{BETWEEN} minimum or minimum cpu number value between 1 and {INT_MAX}"),

@@ -35,6 +35,7 @@ from mgmt.store.models.resources import (
     SshKeyPair,
 )
 from mgmt.store.models.templates import GuestOs, GuestOsCategory, GuestOsMapping, LaunchPermission, Template
+from mgmt.store.models.volume_snapshots import Snapshot
 from mgmt.store.models.work import (
     Alert,
     AsyncJob,
@@ -86,6 +87,7 @@ __all__ = [
     "ScopedConfiguration",
     "SecurityGroup",
     "ServiceOffering",
+    "Snapshot",
     "SshKeyPair",
     "StoragePool",
     "Template",
