@@ -15,7 +15,8 @@ from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
 from mgmt.api import pages
-from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
+from mgmt.api.dispatch import Dispatcher
+from mgmt.api.exchange import ApiAnswer, ApiRequest
 from mgmt.api.face import Face, respond
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
