@@ -13,7 +13,9 @@ LIMITS = {"mincpunumber": "1", "maxcpunumber": "4", "minmemory": "256", "maxmemo
 CUSTOM = {**COMPUTE, "customized": "true", **LIMITS}
 DISK = {"name": "d", "displaytext": "d"}
 INT_MAX = 2147483647
-LIMITS_TOGETHER = "For creating a custom compute offering min/max cpu and min/max memory/cpu speed should all be null or all"
+LIMITS_TOGETHER = (
+    "For creating a custom compute offering min/max cpu and min/max memory/cpu speed should all be null or all"
+)
 BETWEEN = "Failed to create service offering o: specify the"
 
 
