@@ -192,7 +192,7 @@ def test_the_journals_are_the_same_in_both(cloud: Cloud, transport: str, case: C
 def comparable(entries: Iterable[Any]) -> list[tuple[object, ...]]:
     """Entries without what names a transport: addresses, the vCenter's certificate and file names made of its name.
 
-    Identifiers are numbered as they appear: all threads draw from one source, and what a job does after its end races with
+    Identifiers are numbered as they appear: all threads draw from one source, and what follows a job's end races with
     the caller who learns of it.
     """
     numbers: dict[str, str] = {}
