@@ -11,6 +11,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.assertion.rewrite import AssertionRewritingHook
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -40,8 +41,11 @@ class _FromPythonsOwnCache:
 
 
 # pytest loads plugins before the tests' own conftest.py, so that nothing is imported before. What pytest runs within
-# pytest puts the old list back by itself.
-sys.meta_path.insert(0, _FromPythonsOwnCache)
+# pytest puts the old list back by itself. Finders before pytest's, such as those that measure coverage, stay before it.
+sys.meta_path.insert(
+    next((at for at, finder in enumerate(sys.meta_path) if isinstance(finder, AssertionRewritingHook)), 0),
+    _FromPythonsOwnCache,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
