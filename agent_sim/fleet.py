@@ -55,7 +55,8 @@ class Fleet:
     (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block. On a clock that moves from
     timer to timer, `on_pings_passed` says whether a host's pings may be left out on the way (`agent_sim.member`).
     With `memory` they connect to a server of this process without a socket.
-    `start_after_s` says for the place of each host in the list how many seconds later its agent starts.
+    `start_after_s` says for the place of each host in the list how many seconds later its agent starts; `streams`
+    counts who reads from the ESXi hosts, others included.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Fleet:
         faults: FaultPort | None = None,
         memory: MemoryListener | None = None,
         start_after_s: Callable[[int], float] | None = None,
+        streams: EsxiStreams | None = None,
     ) -> None:
         if not time_scale > 0:
             raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
@@ -86,6 +88,7 @@ class Fleet:
         self._clock: Clock = clock or RealClock()
         self._ids: Ids = ids or RandomIds()
         self._model = model or TimeModel()
+        self._streams = streams or EsxiStreams()
         self._on_progress = on_progress
         self._on_tool_run = on_tool_run
         self._repaired = frozenset(repaired)
@@ -410,6 +413,7 @@ class Fleet:
         self._ended = asyncio.Event()
         timers = Timers.for_clock(self._clock)
         executor = ThreadPoolExecutor(_WORKER_THREADS, thread_name_prefix="agent-tool")
+        starts = []
         try:
             self._members = self._make_members(timers, executor)
             for place, member in enumerate(self._members.values()):
@@ -418,10 +422,12 @@ class Fleet:
                 if self._start_after_s is None:
                     member.start()
                 else:
-                    timers.call_at(timers.now_s() + self._start_after_s(place), member.start)
+                    starts.append(timers.call_at(timers.now_s() + self._start_after_s(place), member.start))
             started.set()
             await self._ended.wait()
         finally:
+            for start in starts:  # or an agent would begin while the others are being stopped
+                start.cancel()
             await asyncio.gather(*(member.close() for member in self._members.values()))
             timers.close()
             executor.shutdown(wait=True, cancel_futures=True)
@@ -438,7 +444,7 @@ class Fleet:
             timers=timers,
             executor=executor,
             ids=self._ids,
-            streams=EsxiStreams(),
+            streams=self._streams,
             model=self._model,
             time_scale=self._time_scale,
             on_progress=self._on_progress,

@@ -47,7 +47,7 @@ class RemoteHosts:
         """The host's files after a login over ssh; raises AgentFailure with the ssh client's text."""
         host = self._hosts.get(ip)
         if host is None:
-            raise AgentFailure(f"There was a problem while connecting to {ip}:22")
+            raise AgentFailure(f"java.io.IOException: There was a problem while connecting to {ip}:22")
         if username != host.username or (host.password is not None and password != host.password):
             raise AgentFailure(f"Failed to authentication SSH user {username} on host {ip}")
         return self.files(ip)

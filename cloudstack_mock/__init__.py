@@ -6,7 +6,6 @@ fixtures (docs/testing.md). `World` is what they are made of; `ApiClient` calls 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,7 +69,9 @@ def __getattr__(name: str) -> object:
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(place), name)
+    from cloudstack_mock._importing import imported
+
+    return getattr(imported(place), name)
 
 
 def __dir__() -> list[str]:

@@ -5,12 +5,17 @@ Nothing of the server is imported until a test asks for one of the fixtures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.assertion.rewrite import AssertionRewritingHook
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from cloudstack_mock._client import CloudStackClient
     from cloudstack_mock._cloud import Cloud
     from cloudstack_mock._pool import Pool, Wanted
@@ -19,6 +24,28 @@ _CLOUD = pytest.StashKey["Cloud"]()
 _FAILED = pytest.StashKey[bool]()
 _REPORT_SECTION = "cloudstack-mock"
 _TRANSPORTS = ("sockets", "memory")
+_PACKAGES = frozenset({"agent_sim", "cloudstack_mock", "mgmt", "vcenter_sim"})
+
+
+class _FromPythonsOwnCache:
+    """Finds this distribution's modules before pytest does.
+
+    pytest rewrites the assertions of everything that a distribution with a plugin holds: after an installation it would
+    compile all of the server anew in the first run. There are no assertions of tests in it.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """As `importlib.abc.MetaPathFinder` has it; None for modules of others."""
+        return PathFinder.find_spec(name, path, target) if name.partition(".")[0] in _PACKAGES else None
+
+
+# pytest loads plugins before the tests' own conftest.py, so that nothing is imported before. What pytest runs within
+# pytest puts the old list back by itself. Finders before pytest's, such as those that measure coverage, stay before it.
+sys.meta_path.insert(
+    next((at for at, finder in enumerate(sys.meta_path) if isinstance(finder, AssertionRewritingHook)), 0),
+    _FromPythonsOwnCache,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,9 +88,9 @@ def _wanted(request: pytest.FixtureRequest) -> Wanted:
 
 @pytest.fixture(scope="session")
 def _cloudstack_pool() -> Iterator[Pool]:
-    from cloudstack_mock._pool import Pool
+    from cloudstack_mock._importing import imported
 
-    pool = Pool()
+    pool: Pool = imported("cloudstack_mock._pool").Pool()
     yield pool
     pool.close()
 

@@ -37,6 +37,7 @@ from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.maintenance import HostMaintenance
 from mgmt.life.pool_maintenance import interrupted
 from mgmt.life.pool_mounts import PoolMounts
+from mgmt.life.renewal import CertificateRenewal
 from mgmt.life.work import VmWork
 from mgmt.observe.journal import Journal
 from mgmt.observe.redaction import Redactor
@@ -65,6 +66,7 @@ class ManagementServer:
     http: HttpServer | InProcessServer
     agents: AgentManager
     pool_mounts: PoolMounts
+    certificates: CertificateRenewal
     forget_callers: Callable[[], None]  # for when other records are put into the store
     faces: dict[str, Face] = field(default_factory=dict)  # what else answers on its port, such as `/mock`
     integration_http: HttpServer | None = None
@@ -94,6 +96,7 @@ class ManagementServer:
         self.agents.start()
         self.services.jobs.start()
         self.services.maintenance.start()
+        self.services.downloads.start()
         self.http.start()
         if self.integration_http is not None:
             self.integration_http.start()
@@ -106,12 +109,15 @@ class ManagementServer:
         self.http.stop()
         if self.integration_http is not None:
             self.integration_http.stop()
+        self.services.server_shutdown.stop(timeout_s=1)
         self.services.maintenance.stop(timeout_s=1)
+        self.services.downloads.stop(timeout_s=1)
         self.services.jobs.stop(timeout_s=1)
         self.agents.stop()
         self.services.jobs.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.cleanups.join(timeout_s=UNDO_TIMEOUT_S)
         self.pool_mounts.join(timeout_s=UNDO_TIMEOUT_S)
+        self.certificates.join(timeout_s=UNDO_TIMEOUT_S)
         self.services.store.close()
 
 
@@ -229,8 +235,10 @@ def _wire(
         pool_mounts.host_up(host_id)
 
     agents.on_host_up = host_up
+    certificates = CertificateRenewal(store, providers, global_settings, agents)
+    agents.on_certificates_ending = certificates.ending
     ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
-    wsgi = create_wsgi(services, ui=ui, origins=settings.cors_origin)
+    wsgi = create_wsgi(services, session_timeout_s=settings.session_timeout * 60, ui=ui, origins=settings.cors_origin)
     http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
     integration_http = _integration_server(services, wsgi.extensions["dispatcher"], settings.host)
     forget_callers = wsgi.extensions["dispatcher"].forget
@@ -242,6 +250,7 @@ def _wire(
         forget_callers=forget_callers,
         faces=wsgi.extensions["faces"],
         pool_mounts=pool_mounts,
+        certificates=certificates,
         integration_http=integration_http,
     )
 

@@ -186,6 +186,7 @@ OPTIONS: tuple[Option, ...] = (
         _origins,
         "origins whose pages may call the API, for a UI on another port",
     ),
+    Option("session_timeout", "a number greater than 0", _positive, "minutes without a call after which a login ends"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
     Option("nfs_root", "the path of a folder", _path, "where NFS exports are mounted, as HOST/PATH, for OVF exports"),
@@ -230,6 +231,7 @@ class Settings:
     stubs: Path | None = None
     ui_dir: Path | None = None
     cors_origin: tuple[str, ...] = field(default=())
+    session_timeout: float = 30.0
     ready_file: Path | None = None
     work_dir: Path | None = None
     nfs_root: Path | None = None

@@ -34,6 +34,7 @@ from mgmt.worldfaults import engine_of
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet, ProgressEvent, ToolRun
+    from agent_sim.toolchain.timing import EsxiStreams
     from mgmt.admin import AdminFace
     from vcenter_sim.server import VcenterSim
 
@@ -134,6 +135,7 @@ class World:
         self._at_start: Snapshot | None = None
         self._memory = MemoryListener((settings.host, settings.agent_port)) if in_memory else None
         self._reachable = ExitStack()
+        self._streams: EsxiStreams | None = None
 
     def _admin_face(self) -> AdminFace:
         from mgmt.admin import AdminFace
@@ -214,9 +216,12 @@ class World:
     # The simulators are imported when they are wanted: a server without them starts in half the time.
 
     def _start_vcenter(self, inventory_file: Path) -> None:
+        from agent_sim.toolchain.timing import EsxiStreams
         from vcenter_sim.document import InventoryError
         from vcenter_sim.server import VcenterSim
+        from vcenter_sim.transfers import TransferModel
 
+        self._streams = EsxiStreams()
         try:
             self.vcenter = VcenterSim(
                 inventory_file,
@@ -226,6 +231,8 @@ class World:
                 ids=self.providers.ids,
                 injector=self.faults,
                 listens=self._memory is None,
+                transfers=TransferModel(time_scale=self.settings.time_scale),
+                streams=self._streams,
             )
             self.vcenter.start()
             if self._memory is not None:
@@ -283,6 +290,7 @@ class World:
             repaired=self.server.services.quirks.absent,
             faults=self.faults,
             memory=self._memory,
+            streams=self._streams,
         )
         self.fleet.start()
         expected = [host.full_guid for host in hosts if not host.spare]

@@ -13,8 +13,8 @@ Release = tuple[int, ...]
 
 
 def release(text: str) -> Release:
-    """A release as four numbers that can be compared: `4.22.1` is (4, 22, 1, 0)."""
-    numbers = [int(part) for part in text.split(".")]
+    """A release as four numbers that can be compared: `4.22.1` is (4, 22, 1, 0); annotations also say `4.9+`."""
+    numbers = [int(part) for part in text.rstrip("+").split(".")]
     return tuple([*numbers, 0, 0, 0, 0][:4])
 
 

@@ -132,12 +132,13 @@ class _Changes:
             meet(self._world.faults, self._world.providers.clock, "store", facts)
 
     def machine(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
-        """Switch a VM of the vCenter, rename it, take its NICs, or let it have snapshots and writes."""
+        """Switch a VM of the vCenter, rename it, take its NICs, insert a CD, or let it have snapshots and writes."""
         from vcenter_sim import machines
         from vcenter_sim.types import vim
 
         assert self._world.vcenter is not None
         inventory, snapshots = self._world.vcenter.inventory, self._world.vcenter.snapshots
+        exports = self._world.vcenter.exports
         with inventory.lock:
             vm = next((each for each in inventory.of_kind(vim.VirtualMachine) if each.name == args["vm"]), None)
             if vm is None:
@@ -146,6 +147,14 @@ class _Changes:
             devices = list(hardware.device)
             if args.get("without_nics"):
                 machines.remove_nics(inventory, vm)
+            lost = args.get("lost_iso")
+            if args.get("iso") or lost:
+                try:
+                    machines.insert_iso(inventory, vm, str(args.get("iso") or lost))
+                except ValueError as error:
+                    raise FaultRefusedError(str(error)) from error
+            if lost:
+                exports.lost_files.add(lost)
             if args.get("untracked_disk") is not None:
                 snapshots.untracked[vm.name] = {int(args["untracked_disk"])}
             if args.get("changes_per_s") is not None:
@@ -160,6 +169,7 @@ class _Changes:
         def undo() -> None:
             snapshots.untracked.pop(name, None)
             snapshots.writes_per_s.pop(name, None)
+            exports.lost_files.discard(lost)
             with inventory.lock:
                 if not inventory.exists(vm):
                     return

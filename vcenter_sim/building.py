@@ -159,4 +159,6 @@ class _Datacenter:
             nics=nics,
             values={self._field_keys[name]: value for name, value in entry.custom_values.items()},
         )
-        machines.create(inventory, shape, place, entry.power)
+        vm = machines.create(inventory, shape, place, entry.power)
+        if entry.cdrom is not None:
+            machines.insert_iso(inventory, vm, entry.cdrom.iso)

@@ -70,7 +70,10 @@ def clone(
         disks=disks,
         nics=nics,
     )
-    return machines.create(inventory, shape, place, "poweredOff")
+    copy = machines.create(inventory, shape, place, "poweredOff")
+    for drive in devices.isos_of(config.hardware.device):
+        machines.insert_iso(inventory, copy, drive.backing.fileName)
+    return copy
 
 
 def _controller_kind(device_list: Sequence[DataObject], key: int) -> str:

@@ -151,6 +151,27 @@ def _nic(number: int, nic: Nic, *, connected: bool) -> DataObject:
     )
 
 
+def cdrom(devices: Sequence[DataObject], iso: str, datastore: Reference) -> DataObject:
+    """A CD-ROM drive for a VM with these devices, with the image `iso` (`[ds] dir/name.iso`) in it."""
+    taken = {(device.controllerKey, device.unitNumber) for device in devices}
+    keys = {device.key for device in devices}
+    places = ((controller, unit) for controller in (201, 200) for unit in (0, 1))
+    place = next((place for place in places if place not in taken), None)
+    if place is None:
+        raise ValueError("both IDE controllers are full: there is no place for a CD-ROM drive")
+    return make(
+        _devices.VirtualCdrom,
+        key=next(key for key in range(3002, 3010) if key not in keys),
+        controllerKey=place[0],
+        unitNumber=place[1],
+        deviceInfo=make(vim.Description, label="CD/DVD drive 1", summary=f"ISO {iso}"),
+        backing=make(_devices.VirtualCdrom.IsoBackingInfo, fileName=iso, datastore=datastore),
+        connectable=make(
+            _devices.VirtualDevice.ConnectInfo, startConnected=True, allowGuestControl=True, connected=False
+        ),
+    )
+
+
 def _label(text: str) -> DataObject:
     return make(vim.Description, label=text, summary=text)
 
@@ -158,6 +179,16 @@ def _label(text: str) -> DataObject:
 def disks_of(devices: Sequence[DataObject]) -> list[DataObject]:
     """The disks of a device list."""
     return [device for device in devices if isinstance(device, _devices.VirtualDisk)]
+
+
+def isos_of(devices: Sequence[DataObject]) -> list[DataObject]:
+    """The CD-ROM drives of a device list that have an image in them."""
+    return [
+        device
+        for device in devices
+        if isinstance(device, _devices.VirtualCdrom)
+        and isinstance(device.backing, _devices.VirtualCdrom.IsoBackingInfo)
+    ]
 
 
 def nics_of(devices: Sequence[DataObject]) -> list[DataObject]:

@@ -84,6 +84,14 @@ class NicEntry:
 
 
 @dataclass(frozen=True)
+class CdromEntry:
+    """A CD-ROM drive with an image in it, `[datastore] path`; `lost` says that the file is no longer there."""
+
+    iso: str
+    lost: bool
+
+
+@dataclass(frozen=True)
 class ExportFaults:
     """What goes wrong with a VM's exports; files are counted from 0. Nothing by default."""
 
@@ -120,6 +128,7 @@ class VmEntry:
     custom_values: dict[str, str]
     disks: list[DiskEntry]
     nics: list[NicEntry]
+    cdrom: CdromEntry | None
     export_faults: ExportFaults | None
 
 
@@ -235,6 +244,14 @@ class _Nic(_Entry):
     ip_addresses = fields.List(fields.IP(), load_default=list)
 
 
+class _Cdrom(_Entry):
+    record = CdromEntry
+    iso = fields.String(
+        required=True, validate=validate.Regexp(r"\[[^\]]+\] [^/].*\.iso\Z", error="Not like [datastore] path.iso.")
+    )
+    lost = fields.Boolean(load_default=False)
+
+
 class _ExportFaults(_Entry):
     record = ExportFaults
     lease_error = fields.String(load_default=None)
@@ -273,6 +290,7 @@ class _Vm(_Entry):
     custom_values = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict)
     disks = fields.List(fields.Nested(_Disk), load_default=list)
     nics = fields.List(fields.Nested(_Nic), load_default=list)
+    cdrom = fields.Nested(_Cdrom, load_default=None)
     export_faults = fields.Nested(_ExportFaults, load_default=None)
 
     @validates_schema
@@ -283,8 +301,8 @@ class _Vm(_Entry):
             raise ValidationError("A template is always poweredOff.", "power")
         if data["cpus"] % data["cores_per_socket"]:
             raise ValidationError("The number of CPUs is no multiple of it.", "cores_per_socket")
-        if sum(disk.controller == "ide" for disk in data["disks"]) > 4:
-            raise ValidationError("IDE carries no more than 4 disks.", "disks")
+        if sum(disk.controller == "ide" for disk in data["disks"]) + (data["cdrom"] is not None) > 4:
+            raise ValidationError("IDE carries no more than 4 disks and drives.", "disks")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
@@ -419,6 +437,9 @@ def _misplaced_vms(place: str, datacenter: DatacenterEntry) -> Iterator[tuple[st
 
 def _dangling_in_vm(where: str, vm: VmEntry, datacenter: DatacenterEntry) -> Iterator[tuple[str, str]]:
     """What one VM refers to and the datacenter does not have."""
+    iso_store = "" if vm.cdrom is None else vm.cdrom.iso[1:].partition("]")[0]
+    if vm.cdrom is not None and iso_store not in [entry.name for entry in datacenter.datastores]:
+        yield f"{where}.cdrom.iso", f"There is no datastore {iso_store!r} in the datacenter."
     pools = {host.name: set(cluster.resource_pools) for cluster in datacenter.clusters for host in cluster.hosts}
     pools.update((host.name, set()) for host in datacenter.hosts)
     if vm.host not in pools:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
-from vcenter_sim import faults, machines, vmdk, wire
+from vcenter_sim import devices, faults, machines, vmdk, wire
 from vcenter_sim.document import ExportFaults
 from vcenter_sim.injection import Injection, LeaseFaults
 from vcenter_sim.inventory import Inventory, Managed
+from vcenter_sim.providers import new_event, wait_for
 from vcenter_sim.sessions import Session
 from vcenter_sim.tasks import Scheduler, Tasks
+from vcenter_sim.transfers import OwnStreams, Streams, TransferModel
 from vcenter_sim.types import DataObject, Fault, Reference, vim
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,7 @@ PATH = "/nfc/"
 DEFAULT_PORT = 443
 _OPEN = ("initializing", "ready")
 _NVRAM_BYTES = 8684
+_ISO = b"\0" * 0x8000 + b"\x01CD001\x01\0"  # an empty system area, and the head of the first volume descriptor
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class _Lease:
     session: Session
     faults: ExportFaults
     heard_s: float
+    ended: threading.Event
     files: tuple[ExportedFile, ...] = ()
     delivered: set[int] = field(default_factory=set)
 
@@ -62,6 +67,7 @@ class Download:
     length: int = 0
     lease: _Lease | None = None
     index: int = 0
+    wait_key: str = ""  # by which the client lends its work in hand
 
 
 class Exports:
@@ -76,8 +82,12 @@ class Exports:
         prepare_s: float,
         timeout_s: float,
         injection: Injection | None = None,
+        transfers: TransferModel | None = None,
+        streams: Streams | None = None,
     ) -> None:
         self._inventory = inventory
+        self._transfers = transfers or TransferModel()
+        self._streams = streams or OwnStreams()
         self._scheduler = scheduler
         self._tasks = tasks
         self._prepare_s = prepare_s
@@ -87,17 +97,22 @@ class Exports:
         self.thumbprint = ""
         self.faults: dict[str, ExportFaults] = {}
         """What goes wrong, by the VM's name."""
+        self.lost_files: set[str] = set()
+        """Images of CD-ROMs that are in a drive and no longer on their datastore, as `[ds] path`."""
 
     # The life of a lease ------------------------------------------------------------------------------------------
 
     def open(self, vm: Managed, session: Session) -> Reference:
-        """A new lease on the VM; raises InvalidPowerState and TaskInProgress."""
+        """A new lease on the VM; raises InvalidPowerState, TaskInProgress, and FileNotFound for a CD-ROM's image."""
         state = machines.power_state(vm)
         if state != "poweredOff":
             raise faults.invalid_power_state(state, "poweredOff")
         for other in self._leases():
             if other[1].vm is vm and other[0]["state"] in _OPEN:
                 raise faults.task_in_progress(other[1].task.ref)
+        for drive in devices.isos_of(vm["config"].hardware.device):
+            if drive.backing.fileName in self.lost_files:
+                raise faults.file_not_found(drive.backing.fileName)
         ids, user = self._inventory.ids, session.username or ""
         managed = self._inventory.add(
             vim.HttpNfcLease,
@@ -115,6 +130,7 @@ class Exports:
             session=session,
             faults=self.faults.get(vm.name, ExportFaults()),
             heard_s=self._inventory.clock.monotonic(),
+            ended=new_event(self._inventory.clock),
         )
         session.objects.append(managed)
         self._scheduler.after(self._prepare_s, lambda: self._prepared(managed))
@@ -124,6 +140,10 @@ class Exports:
         """The names of the VMs that have an open lease, sorted."""
         with self._inventory.lock:
             return sorted(lease.vm.name for managed, lease in self._leases() if managed["state"] in _OPEN)
+
+    def streams_from(self, esxi_host: str) -> int:
+        """How many disks stream from that ESXi host now."""
+        return self._streams.count(esxi_host)
 
     def _leases(self) -> Iterator[tuple[Managed, _Lease]]:
         for managed in self._inventory.of_kind(vim.HttpNfcLease):
@@ -190,7 +210,15 @@ class Exports:
     def _end(self, managed: Managed, state: str, fault: Fault | None = None, *, of_task: Fault | None = None) -> None:
         managed.set(state=state, error=fault)
         self._tasks.close(lease_of(managed).task, of_task or fault)
+        lease_of(managed).ended.set()
         self._inventory.changed()
+
+    def end_all(self) -> None:
+        """End what is being downloaded: the stand-in stops."""
+        with self._inventory.lock:
+            leases = [lease for _, lease in self._leases()]
+        for lease in leases:
+            lease.ended.set()
 
     def progress(self, managed: Managed, percent: int) -> None:
         """The client lives; raises Timedout, InvalidState, InvalidArgument."""
@@ -258,8 +286,33 @@ class Exports:
                 if lease.token == token and lease.session is session:
                     if managed["state"] != "ready":
                         return Download(HTTPStatus.FORBIDDEN)
-                    return _file(lease, name)
+                    return replace(_file(lease, name), wait_key=f"{session.cookie} {path}")
         return Download(HTTPStatus.NOT_FOUND)
+
+    def pieces(self, download: Download) -> Iterator[bytes]:
+        """The body, piece by piece as its time passes; it ends early when the lease does."""
+        lease, body = download.lease, download.body
+        capacity_bytes = lease.files[download.index].capacity_bytes if lease is not None else None
+        if lease is None or not capacity_bytes or not self._transfers.duration_s(capacity_bytes, 1):
+            self.delivered(download)
+            yield body
+            return
+        share = len(body) / max(1, download.length)
+        parts = self._transfers.parts(capacity_bytes * share)
+        sent = 0
+        with self._inventory.lock:
+            esxi_host = self._inventory.find(lease.vm["runtime"].host).name
+        with self._streams.stream(esxi_host):
+            for part in range(1, parts + 1):
+                streams = self._streams.count(esxi_host)
+                part_s = self._transfers.duration_s(capacity_bytes * share / parts, streams)
+                if wait_for(self._inventory.clock, lease.ended, part_s, on_behalf_of=download.wait_key):
+                    return
+                if part == parts:
+                    self.delivered(download)  # before the last byte leaves: its client may ask for the sums at once
+                until = len(body) * part // parts
+                yield body[sent:until]
+                sent = until
 
     def delivered(self, download: Download) -> None:
         """Note that a download was sent; only whole files stand in the manifest."""
@@ -284,7 +337,7 @@ def lease_of(managed: Managed) -> _Lease:
 
 
 def files_of(vm: Managed) -> tuple[ExportedFile, ...]:
-    """The files of the VM's export: its disks, and the variables of UEFI firmware."""
+    """The files of the VM's export: its disks, the images in its CD-ROM drives, and the variables of UEFI firmware."""
     device_list = vm["config"].hardware.device
     files = [
         ExportedFile(
@@ -295,6 +348,10 @@ def files_of(vm: Managed) -> tuple[ExportedFile, ...]:
         )
         for number, disk in enumerate(machines.disks_of(vm))
     ]
+    files += [
+        ExportedFile(device_key(vm, drive, device_list), f"file-{number}.iso", _ISO)
+        for number, drive in enumerate(devices.isos_of(device_list))
+    ]
     if vm["config"].firmware == "efi":
         name = f"{vm['config'].files.vmPathName.rpartition('/')[2].removesuffix('.vmx')}.nvram"
         files.append(ExportedFile(f"/{vm.moid}/nvram", name.replace("/", "_"), b"\0" * _NVRAM_BYTES))
@@ -302,6 +359,6 @@ def files_of(vm: Managed) -> tuple[ExportedFile, ...]:
 
 
 def device_key(vm: Managed, disk: DataObject, device_list: Sequence[Any]) -> str:
-    """A disk's key in leases and descriptors, such as `/vm-42/ParaVirtualSCSIController0:1`."""
+    """A disk's or drive's key in leases and descriptors, such as `/vm-42/ParaVirtualSCSIController0:1`."""
     controller = next(device for device in device_list if device.key == disk.controllerKey)
     return f"/{vm.moid}/{wire.wsdl_name(type(controller))}{controller.busNumber}:{disk.unitNumber}"

@@ -82,6 +82,17 @@ def nothing_found(reason: str) -> Fault:
     return vim.fault.NotFound(msg=reason)
 
 
+def file_not_found(file: str) -> Fault:
+    """The answer to an operation that needs a file of a datastore, `[ds] path`, which is not there."""
+    return vim.fault.FileNotFound(file=file, msg=f"File {path_on_host(file)} was not found")
+
+
+def path_on_host(file: str) -> str:
+    """Where an ESXi host has a file of a datastore: `/vmfs/volumes/ds/path` for `[ds] path`."""
+    name, _, path = file.removeprefix("[").partition("] ")
+    return f"/vmfs/volumes/{name}/{path}"
+
+
 def request_canceled() -> Fault:
     """The answer to a wait that was cancelled, or that the server's stop ended."""
     return vmodl.fault.RequestCanceled(msg="The task was canceled by a user.")

@@ -342,6 +342,21 @@ def remove_nics(inventory: Inventory, vm: Managed) -> None:
         inventory.changed()
 
 
+def insert_iso(inventory: Inventory, vm: Managed, iso: str) -> None:
+    """Give the VM a CD-ROM drive with the image at `[datastore] path` in it.
+
+    Raises ValueError for a path of no datastore that is there, and where the VM has no place for a drive.
+    """
+    name, bracket, _ = iso.removeprefix("[").partition("] ")
+    with inventory.lock:
+        datastore = next((each for each in inventory.of_kind(vim.Datastore) if each.name == name), None)
+        if datastore is None or not bracket or not iso.startswith("["):
+            raise ValueError(f"{iso}: expected [DATASTORE] PATH, with a datastore that is there")
+        hardware = vm["config"].hardware
+        hardware.device = [*hardware.device, devices.cdrom(hardware.device, iso, datastore.ref)]
+        inventory.changed()
+
+
 def reconfigure(inventory: Inventory, vm: Managed, changes: dict[str, Any]) -> None:
     """Set simple fields: any of cpus, cores_per_socket, memory_mb, annotation, change_tracking, guest_id.
 

@@ -31,7 +31,7 @@ _CONTROLLERS = {
     "sata": ("20", "vmware.sata.ahci"),
     "nvme": ("20", "vmware.nvme.controller"),
 }
-_CPU, _MEMORY, _NIC, _DISK = "3", "4", "10", "17"
+_CPU, _MEMORY, _NIC, _CDROM, _DISK = "3", "4", "10", "15", "17"
 _LINUX_64, _WINDOWS_64, _OTHER_64 = "101", "103", "102"  # CIM operating system types
 
 
@@ -120,7 +120,7 @@ def _add_system(root: Element, inventory: Inventory, vm: Managed, name: str, fil
     _text(family, "vssd:InstanceID", 0)
     _text(family, "vssd:VirtualSystemIdentifier", name)
     _text(family, "vssd:VirtualSystemType", config.version)
-    _Items(hardware, inventory, vm).add_all()
+    _Items(hardware, inventory, vm, files).add_all()
     settings = {"firmware": str(config.firmware)}
     if config.firmware == "efi":
         settings["bootOptions.efiSecureBootEnabled"] = str(bool(config.bootOptions.efiSecureBootEnabled)).lower()
@@ -138,8 +138,9 @@ def _add_system(root: Element, inventory: Inventory, vm: Managed, name: str, fil
 class _Items:
     """The hardware items, numbered from 1. The elements of an item stand in the order of their names."""
 
-    def __init__(self, hardware: Element, inventory: Inventory, vm: Managed) -> None:
+    def __init__(self, hardware: Element, inventory: Inventory, vm: Managed, files: Sequence[SavedFile]) -> None:
         self._hardware = hardware
+        self._files = files
         self._inventory = inventory
         self._vm = vm
         self._number = 0
@@ -184,10 +185,10 @@ class _Items:
             )
 
     def _add_disks(self, device_list: Sequence[Any]) -> None:
-        disks = machines.disks_of(self._vm)
+        disks, drives = machines.disks_of(self._vm), devices.isos_of(device_list)
         parents: dict[int, int] = {}
         for controller in device_list:
-            if any(disk.controllerKey == controller.key for disk in disks):
+            if any(device.controllerKey == controller.key for device in (*disks, *drives)):
                 resource, subtype = _CONTROLLERS[devices.controller_kind(controller)]
                 parents[controller.key] = self._add(
                     Address=controller.busNumber,
@@ -203,4 +204,15 @@ class _Items:
                 HostResource=f"ovf:/disk/vmdisk{number}",
                 Parent=parents[disk.controllerKey],
                 ResourceType=_DISK,
+            )
+        for drive in drives:
+            file_id = _file_id(self._files, exports.device_key(self._vm, drive, device_list))
+            self._add(
+                AddressOnParent=drive.unitNumber,
+                AutomaticAllocation="false",
+                ElementName=drive.deviceInfo.label,
+                HostResource=None if file_id is None else f"ovf:/file/{file_id}",
+                Parent=parents[drive.controllerKey],
+                ResourceSubType="vmware.cdrom.iso",
+                ResourceType=_CDROM,
             )

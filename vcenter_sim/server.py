@@ -22,6 +22,7 @@ from vcenter_sim.service import Service, Timings, World
 from vcenter_sim.sessions import Credentials, Sessions
 from vcenter_sim.snapshots import Snapshots
 from vcenter_sim.tasks import Scheduler, Tasks
+from vcenter_sim.transfers import Streams, TransferModel
 from vcenter_sim.types import vim
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class SavedVcenter:
     credentials: Credentials
     recent_tasks: tuple[Managed, ...]
     export_faults: Mapping[str, ExportFaults]
+    lost_files: frozenset[str]
 
 
 class VcenterSim:
@@ -45,7 +47,8 @@ class VcenterSim:
     `username` and `password` replace those of the file. `certificate_dir` keeps the certificate over restarts.
     Raises InventoryError (file, place, reason) for a file that cannot be used. Objects live as long as this one:
     after `stop` a `start` serves the same inventory again, with all sessions gone, as a restarted vCenter would.
-    With `listens` False there is no port: see `exchange`.
+    With `listens` False there is no port: see `exchange`. `transfers` says how long downloads take (no time without
+    it), `streams` counts who else reads from the ESXi hosts.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class VcenterSim:
         timings: Timings | None = None,
         injector: FaultPort | None = None,
         listens: bool = True,
+        transfers: TransferModel | None = None,
+        streams: Streams | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -85,9 +90,12 @@ class VcenterSim:
             prepare_s=timings.lease_s,
             timeout_s=timings.lease_timeout_s,
             injection=injection,
+            transfers=transfers,
+            streams=streams,
         )
         for datacenter in document.datacenters:
             self._exports.faults |= {vm.name: vm.export_faults for vm in datacenter.vms if vm.export_faults}
+            self._exports.lost_files |= {vm.cdrom.iso for vm in datacenter.vms if vm.cdrom and vm.cdrom.lost}
         self._snapshots = Snapshots(self._inventory)
         world = World(
             self._inventory,
@@ -149,6 +157,7 @@ class VcenterSim:
         server, thread = self._server, self._thread
         self._is_running = False
         self._stopped.set()
+        self._exports.end_all()
         self._sessions.end_all()
         self._inventory.changed()
         self._scheduler.stop()
@@ -236,7 +245,8 @@ class VcenterSim:
         """What it holds now, sessions apart."""
         with self._inventory.lock:
             inventory, tasks = saving.save(self._inventory), self._tasks.kept()
-        return SavedVcenter(inventory, self._credentials, tasks, dict(self._exports.faults))
+        exports = self._exports
+        return SavedVcenter(inventory, self._credentials, tasks, dict(exports.faults), frozenset(exports.lost_files))
 
     def restore(self, saved: SavedVcenter) -> SavedVcenter:
         """Hold that again, with all sessions gone; gives back what to use in place of `saved` from now on."""
@@ -246,6 +256,7 @@ class VcenterSim:
             self._tasks.keep_only(saved.recent_tasks)
             inventory = saving.restore(self._inventory, saved.inventory)
         self._exports.faults = dict(saved.export_faults)
+        self._exports.lost_files = set(saved.lost_files)
         return replace(saved, inventory=inventory)
 
     def end_sessions(self) -> None:

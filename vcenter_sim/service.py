@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -145,9 +145,9 @@ class Service:
         """What a GET of an export's file is answered with."""
         return self._world.exports.download(path, self._world.sessions.find(_cookie_value(cookie_header)))
 
-    def delivered(self, download: Download) -> None:
-        """Say that the download went out."""
-        self._world.exports.delivered(download)
+    def pieces(self, download: Download) -> Iterator[bytes]:
+        """What is sent for the download, each piece when its time has come; all of it but when its lease ends."""
+        return self._world.exports.pieces(download)
 
     def _result(self, call: Call, session: Session, body: bytes) -> bytes:
         method = self._table.methods.get(call.method)

@@ -56,6 +56,11 @@ async def _transfer(run: Run, machine: SourceMachine, target: str, threads: int)
         vmdk=machine.disks[0].file if machine.disks else "",
     )
     run.say(f"Writing OVF package: {folder}/{machine.name}.ovf")
+    if machine.lost_iso is not None:
+        datastore, _, path = machine.lost_iso.removeprefix("[").partition("] ")
+        raise ToolFailure(
+            f"Error: Failed to open file stream: /vmfs/volumes/{datastore}/{path}", "Completed with errors"
+        )
     count = len(machine.disks)
     for number, disk in enumerate(machine.disks, start=1):
         run.progress("Exporting disks", disk=number, disks=count, bytes_total=disk.allocated_bytes)

@@ -15,7 +15,8 @@ from agent_sim.toolchain.source import SourceDisk, SourceMachine, SourceNic
 _ENVELOPE = "http://schemas.dmtf.org/ovf/envelope/1"
 _RASD = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
 _VMW = "http://www.vmware.com/schema/ovf"
-_CPU, _MEMORY, _NIC, _DISK = "3", "4", "10", "17"
+_CPU, _MEMORY, _NIC, _CDROM, _DISK = "3", "4", "10", "15", "17"
+_ISO = b"\0" * 0x8000 + b"\x01CD001\x01\0"  # an empty system area, and the head of the first volume descriptor
 _UNITS = {"byte": 1, "byte * 2^10": 2**10, "byte * 2^20": 2**20, "byte * 2^30": 2**30, "byte * 2^40": 2**40}
 
 
@@ -32,8 +33,12 @@ def write_ovf_directory(directory: Path, machine: SourceMachine) -> list[str]:
         name = f"{stem}-disk{index}.vmdk"
         write_vmdk(directory / name, disk.capacity_bytes, stored_bytes=disk.allocated_bytes)
         names.append(name)
+    images = [f"{stem}-file{index}.iso" for index in range(1, len(machine.isos) + 1)]
+    for name in images:
+        (directory / name).write_bytes(_ISO)
     descriptor = f"{stem}.ovf"
-    (directory / descriptor).write_text(_descriptor(machine, names), encoding="utf-8")
+    (directory / descriptor).write_text(_descriptor(machine, names, images), encoding="utf-8")
+    names += images
     names.insert(0, descriptor)
     lines = [f"SHA1({name})= {hashlib.sha1((directory / name).read_bytes()).hexdigest()}\n" for name in names]
     manifest = f"{stem}.mf"
@@ -41,10 +46,15 @@ def write_ovf_directory(directory: Path, machine: SourceMachine) -> list[str]:
     return [*names, manifest]
 
 
-def _descriptor(machine: SourceMachine, disk_files: list[str]) -> str:
+def _descriptor(machine: SourceMachine, disk_files: list[str], images: list[str]) -> str:
     files = "".join(
         f'<File ovf:id="file{i}" ovf:href={quoteattr(name)} ovf:size="{disk.allocated_bytes}"/>'
         for i, (name, disk) in enumerate(zip(disk_files, machine.disks, strict=True), start=1)
+    )
+    first = len(disk_files) + 1
+    files += "".join(
+        f'<File ovf:id="file{i}" ovf:href={quoteattr(name)} ovf:size="{len(_ISO)}"/>'
+        for i, name in enumerate(images, start=first)
     )
     disks = "".join(
         f'<Disk ovf:capacity="{disk.capacity_bytes}" ovf:capacityAllocationUnits="byte" ovf:diskId="vmdisk{i}" '
@@ -68,6 +78,12 @@ def _descriptor(machine: SourceMachine, disk_files: list[str]) -> str:
         f"<Item><rasd:Connection>{_text(nic.network or '')}</rasd:Connection>"
         f"<rasd:InstanceID>{100 + i}</rasd:InstanceID><rasd:ResourceType>{_NIC}</rasd:ResourceType></Item>"
         for i, nic in enumerate(machine.nics)
+    ]
+    items += [
+        f"<Item><rasd:AddressOnParent>{i}</rasd:AddressOnParent><rasd:ElementName>CD/DVD drive {i + 1}"
+        f"</rasd:ElementName><rasd:HostResource>ovf:/file/file{first + i}</rasd:HostResource>"
+        f"<rasd:InstanceID>{200 + i}</rasd:InstanceID><rasd:ResourceType>{_CDROM}</rasd:ResourceType></Item>"
+        for i in range(len(images))
     ]
     firmware = '<vmw:Config vmw:key="firmware" vmw:value="efi"/>' if machine.uefi else ""
     return (

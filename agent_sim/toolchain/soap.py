@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
@@ -254,14 +254,15 @@ class SoapReader:
             raise NotFoundError("vm", vm_name)
 
     def find_by_path(self, inventory_path: str) -> SourceMachine:
-        """The VM at `datacenter/vm/folder/name`; raises NotFoundError and the other errors of this module."""
+        """The VM at `datacenter/vm/folder/name`, to export it; raises NotFoundError and the other errors here."""
         with self._session() as (client, _):
             path = f"<inventoryPath>{escape(inventory_path)}</inventoryPath>"
             answer = client.call("FindByInventoryPath", client.of_content("searchIndex"), path)
             machine = _Reference.of(answer.find(f"{_VIM}returnval"))
             if machine is None or machine.type != "VirtualMachine":
                 raise NotFoundError("vm", inventory_path)
-            return _read_machine(client, machine, {})
+            found = _read_machine(client, machine, {})
+            return replace(found, lost_iso=_lost_iso(client, machine, found)) if found.isos else found
 
 
 def _find_host(client: _Client, root: _Reference, datacenter: str, compute: str, host: str | None) -> _Found:
@@ -317,7 +318,26 @@ def _read_machine(client: _Client, machine: _Reference, host_names: Mapping[_Ref
         nics=tuple(_nic(device) for device in devices if _type_of(device) in _NIC_TYPES),
         esxi_host=esxi_host or "",
         powered_on=found.text("runtime.powerState") == "poweredOn",
+        isos=tuple(_isos(devices)),
     )
+
+
+def _lost_iso(client: _Client, machine: _Reference, found: SourceMachine) -> str | None:
+    """The image in one of its drives that is no longer there: vCenter gives no lease on such a VM."""
+    try:
+        lease = _Reference.of(client.call("ExportVm", machine).find(f"{_VIM}returnval"))
+    except VcenterFaultError as error:
+        return next((iso for iso in found.isos if iso.partition("] ")[2] in str(error)), None)
+    if lease is not None:
+        client.call("HttpNfcLeaseAbort", lease)
+    return None
+
+
+def _isos(devices: list[Element]) -> Iterator[str]:
+    for device in devices:
+        backing = device.find(f"{_VIM}backing")
+        if _type_of(device) == "VirtualCdrom" and backing is not None and "IsoBacking" in _type_of(backing):
+            yield backing.findtext(f"{_VIM}fileName") or ""
 
 
 def _disks(devices: list[Element], storage: Element | None) -> tuple[SourceDisk, ...]:

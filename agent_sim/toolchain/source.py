@@ -34,6 +34,10 @@ class SourceMachine:
     nics: tuple[SourceNic, ...]
     esxi_host: str = ""
     powered_on: bool = False
+    isos: tuple[str, ...] = ()
+    """The images in its CD-ROM drives, as `[datastore] path`."""
+    lost_iso: str | None = None
+    """The one of them that vCenter cannot deliver, for whoever exports the VM."""
 
     @property
     def is_windows(self) -> bool:

@@ -7,6 +7,7 @@ T_move = allocated / copy rate
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,18 +52,22 @@ class TimeModel:
 
 @dataclass
 class EsxiStreams:
-    """How many disks stream from each ESXi host now, over all hosts of a fleet."""
+    """How many disks stream from each ESXi host now, over all hosts of a fleet; safe from many threads."""
 
     _open: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def stream(self, esxi_host: str) -> Iterator[None]:
         """Count one stream for the time of the block."""
-        self._open[esxi_host] += 1
+        with self._lock:
+            self._open[esxi_host] += 1
         try:
             yield
         finally:
-            self._open[esxi_host] -= 1
+            with self._lock:
+                self._open[esxi_host] -= 1
 
     def count(self, esxi_host: str) -> int:
+        """The streams that are open now."""
         return self._open[esxi_host]

@@ -65,7 +65,7 @@ class VcenterReader(Protocol):
         ...
 
     def find_by_path(self, inventory_path: str) -> SourceMachine:
-        """The VM at `datacenter/vm/folder/name`; raises NotFoundError and the other errors of this module."""
+        """The VM at `datacenter/vm/folder/name`, to export it; raises NotFoundError and the other errors here."""
         ...
 
 

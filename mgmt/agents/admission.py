@@ -16,10 +16,15 @@ from mgmt.agents.details import put_details
 from mgmt.agents.places import DEFAULT_PLACE, Place, Refusal, place_of
 from mgmt.agents.pools import SharedPool, save_local_pools, shared_pools
 from mgmt.agents.states import Event, Status, next_status
-from mgmt.protocol.commands import StartupCommand, StartupRoutingCommand, StartupStorageCommand
+from mgmt.protocol.commands import (
+    PhysicalNetworkSetupInfo,
+    StartupCommand,
+    StartupRoutingCommand,
+    StartupStorageCommand,
+)
 from mgmt.protocol.records import Command
 from mgmt.providers import Providers
-from mgmt.store.models import Host, PhysicalNetwork
+from mgmt.store.models import Host, PhysicalNetwork, TrafficType
 
 GUID_SUFFIX = "-LibvirtComputingResource"
 DEFAULT_ARCH = "x86_64"
@@ -41,9 +46,19 @@ _FORGET_REMOVED = (
     .values(guid=None)
 )
 _NETWORKS_TABLE = PhysicalNetwork.__table__
+_TRAFFIC = TrafficType.__table__
 _NETWORKS = (
-    select(_NETWORKS_TABLE.c.id).where(_NETWORKS_TABLE.c.zone_id == bindparam("in_zone")).order_by(_NETWORKS_TABLE.c.id)
+    select(_NETWORKS_TABLE.c.id, _TRAFFIC.c.traffic_type, _TRAFFIC.c.kvm_label)
+    .outerjoin(_TRAFFIC, (_TRAFFIC.c.physical_network_id == _NETWORKS_TABLE.c.id) & _TRAFFIC.c.kvm_label.is_not(None))
+    .where(_NETWORKS_TABLE.c.zone_id == bindparam("in_zone"))
+    .order_by(_NETWORKS_TABLE.c.id)
 )
+_LABELLED = {
+    "Management": "privateNetworkName",
+    "Public": "publicNetworkName",
+    "Guest": "guestNetworkName",
+    "Storage": "storageNetworkName",
+}
 
 
 def _runtime_refusal(text: str) -> Refusal:
@@ -68,7 +83,7 @@ class Admitted:
     connection_transferred: bool
     ms_host_list: str | None
     pools: tuple[SharedPool, ...]
-    physical_network_ids: tuple[int, ...]
+    networks: tuple[PhysicalNetworkSetupInfo, ...]
 
 
 def host_key(guid: str | None) -> str:
@@ -129,8 +144,18 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
         connection_transferred=startup.connectionTransferred,
         ms_host_list=startup.msHostList,
         pools=shared_pools(connection, place.zone_id, place.cluster_id),
-        physical_network_ids=tuple(connection.execute(_NETWORKS, {"in_zone": place.zone_id}).scalars()),
+        networks=_networks(connection, place.zone_id),
     )
+
+
+def _networks(connection: Connection, zone_id: int) -> tuple[PhysicalNetworkSetupInfo, ...]:
+    """The zone's physical networks with the labels of their traffic."""
+    found: dict[int, dict[str, str]] = {}
+    for number, traffic, label in connection.execute(_NETWORKS, {"in_zone": zone_id}):
+        labels = found.setdefault(number, {})
+        if label and traffic in _LABELLED:
+            labels[_LABELLED[traffic]] = label
+    return tuple(PhysicalNetworkSetupInfo(physicalNetworkId=number, **labels) for number, labels in found.items())
 
 
 def _known_host(connection: Connection, guid: str | None) -> Row[Any] | None:

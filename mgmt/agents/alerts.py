@@ -16,6 +16,7 @@ from mgmt.store.models import Alert, Host
 HOST = (7, "ALERT.COMPUTE.HOST")
 USER_VM = (8, "ALERT.USERVM")
 ROUTING = (11, "ALERT.NETWORK.ROUTING")
+CERTIFICATE = (31, "ALERT.CA.CERT")
 
 
 def record_alert(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -31,7 +32,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DATABASE_THREADS = 4
+DATABASE_THREADS = 1  # SQLite writes one at a time; threads that wait for it cost a third of an attach
+LISTENER_THREADS = 4  # for power reports and lost hosts, which may wait for agents
 
 
 class NotAttachedError(Exception):
@@ -73,7 +75,15 @@ class Core:
         self._on_down = on_down
         self._store = store
         self._executor = ThreadPoolExecutor(max_workers=DATABASE_THREADS, thread_name_prefix="agents-db")
+        self._listeners = ThreadPoolExecutor(max_workers=LISTENER_THREADS, thread_name_prefix="agents-listener")
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Have all threads there from the beginning, rather than some day."""
+        for executor, count in ((self._executor, DATABASE_THREADS), (self._listeners, LISTENER_THREADS)):
+            all_there = threading.Barrier(count)
+            for _ in range(count):
+                executor.submit(all_there.wait)
 
     async def stop(self) -> None:
         """Cancel what is under way and write what is known; the hosts of this server become Disconnected."""
@@ -88,6 +98,7 @@ class Core:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # First let the database threads finish: what a cancelled task had begun must not be written after this.
         self._executor.shutdown(wait=True)
+        self._listeners.shutdown(wait=True)
         with self._store.session() as session:
             self._end(session)
 
@@ -184,7 +195,7 @@ class Core:
         self.spawn(self._tell_down(host_id))
 
     async def _tell_down(self, host_id: int) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._on_down, host_id)
+        await asyncio.get_running_loop().run_in_executor(self._listeners, self._on_down, host_id)
 
     def conversation(self, attachment: Attachment) -> Conversation:
         """A new conversation with a host."""
@@ -210,7 +221,7 @@ class Core:
             async with self.locks.held(f"power report of {host_id}"):
                 loop = asyncio.get_running_loop()
                 said_nothing_new = await loop.run_in_executor(
-                    self._executor, self._on_power, host_id, states, is_out_of_band
+                    self._listeners, self._on_power, host_id, states, is_out_of_band
                 )
             if attachment is not None and said_nothing_new:
                 attachment.settled_power = dict(states)

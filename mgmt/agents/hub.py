@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from mgmt.agents.admission import startup_of
 from mgmt.agents.attachment import Attachment
@@ -12,12 +13,13 @@ from mgmt.agents.connector import Connector
 from mgmt.agents.core import Core
 from mgmt.agents.hoststats import HostLoad, StatsRounds
 from mgmt.agents.investigation import Investigator
-from mgmt.agents.link import AgentLink
+from mgmt.agents.link import AgentLink, Shown
 from mgmt.agents.pingnews import PingNews
+from mgmt.agents.renewal import CertificateWatch, Ending
 from mgmt.agents.serverlist import SettingsNews
 from mgmt.agents.silence import SilenceWatch
 from mgmt.agents.states import Event, Status
-from mgmt.agents.trust import Trust
+from mgmt.agents.trust import Trust, end_of
 from mgmt.protocol.commands import (
     AgentConnectStatusAnswer,
     AgentConnectStatusCommand,
@@ -43,7 +45,14 @@ LAST_ANSWERS_LOOK_S = 0.002
 class Hub:
     """The event-loop side of the agent edge; every method runs in the loop's thread."""
 
-    def __init__(self, core: Core, trust: Trust, ssh_keys: tuple[str, str], loads: dict[int, HostLoad]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        trust: Trust,
+        ssh_keys: tuple[str, str],
+        loads: dict[int, HostLoad],
+        on_ending: Callable[[Sequence[Ending]], None],
+    ) -> None:
         self.core = core
         self._trust = trust
         self._connector = Connector(core, ssh_keys)
@@ -52,12 +61,15 @@ class Hub:
         self._news = PingNews(core)
         self.settings_news = SettingsNews(core)
         self.stats = StatsRounds(core, loads)
+        self._certificates = CertificateWatch(core, on_ending)
         self._links: set[AgentLink] = set()
 
     def start(self) -> None:
         """Begin to watch for silent hosts and to ask for figures."""
+        self.core.start()
         self._silence.start()
         self.stats.start()
+        self._certificates.start()
 
     async def stop(self) -> None:
         """Close every link; the hosts become Disconnected, whoever waits for an answer gets an error.
@@ -124,7 +136,17 @@ class Hub:
         refusal = self._trust.refusal(certificate_der, link.peer_address)
         if refusal is not None:
             logger.warning("link from %s is closed: %s", link.peer, refusal)
-        return refusal is None
+            return False
+        if certificate_der is not None:
+            providers = self.core.providers
+
+            def certify(ends: datetime) -> None:
+                left_s = (ends - providers.utcnow()).total_seconds()
+                link.certificate = Shown(ends, providers.clock.monotonic() + left_s)
+
+            link.certify = certify
+            certify(end_of(certificate_der))
+        return True
 
     def link_lost(self, link: AgentLink) -> None:
         """Part of LinkOwner: who waits for an answer is told at once, then the host's state follows."""

@@ -6,6 +6,9 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from mgmt.agents.timers import LoopLine, Timer, Timers
@@ -38,8 +41,16 @@ class LinkOwner(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A certificate: when it ends, as naive UTC and in seconds of the clock's `monotonic`."""
+
+    ends: datetime
+    ends_s: float
+
+
 class AgentLink(asyncio.Protocol):
-    """The connection; `attachment` is set while it serves a host."""
+    """The connection; `attachment` is set while it serves a host, `certificate` when the agent has one."""
 
     def __init__(self, owner: LinkOwner, context: ssl.SSLContext, timers: Timers, handshake_timeout_s: float) -> None:
         self._owner = owner
@@ -54,6 +65,8 @@ class AgentLink(asyncio.Protocol):
         self.peer = "?"
         self.peer_address = "?"
         self.attachment: Attachment | None = None
+        self.certificate: Shown | None = None
+        self.certify: Callable[[datetime], None] = lambda ends: None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

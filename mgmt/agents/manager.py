@@ -23,6 +23,7 @@ from mgmt.agents.hoststats import HostLoad
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
+from mgmt.agents.renewal import Ending
 from mgmt.agents.states import Event, Status
 from mgmt.agents.trust import Trust
 from mgmt.clock import Hold, current_hold, hold
@@ -79,6 +80,7 @@ class AgentManager:
         self.on_power_report: PowerReport | None = None
         self.on_host_up: Callable[[int], None] | None = None
         self.on_host_down: Callable[[int], None] | None = None
+        self.on_certificates_ending: Callable[[Sequence[Ending]], None] | None = None
         self.host_loads: dict[int, HostLoad] = {}
         self._store = store
         self._providers = providers
@@ -134,7 +136,7 @@ class AgentManager:
             )
             kept = None if self._ssl_dir is None else authority_in(self._ssl_dir, self._providers.utcnow())
             self.trust = Trust(self._store, self._providers, self._settings, kept)
-            self._hub = Hub(core, self.trust, ssh_key_pair(), self.host_loads)
+            self._hub = Hub(core, self.trust, ssh_key_pair(), self.host_loads, self._certificates_ending)
         except BaseException:
             if listener is not None:
                 listener.close()
@@ -402,6 +404,10 @@ class AgentManager:
     def _host_down(self, host_id: int) -> None:
         if self.on_host_down is not None:
             self.on_host_down(host_id)
+
+    def _certificates_ending(self, found: Sequence[Ending]) -> None:
+        if self.on_certificates_ending is not None:
+            self.on_certificates_ending(found)
 
     def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> bool | None:
         if self.on_power_report is None:

@@ -43,13 +43,13 @@ _SHARED = (
     select(*(_POOLS.c[name] for name in ("id", "uuid", "host_address", "path", "user_info", "port", "pool_type")))
     .where(_POOLS.c.zone_id == bindparam("in_zone"), _POOLS.c.removed.is_(None), _POOLS.c.status == "Up")
     .where(_IN_CLUSTER | _IN_ZONE)
-    .order_by(_POOLS.c.id)
+    .order_by(_POOLS.c.scope.desc(), _POOLS.c.id)  # as seen: those of the zone first
 )
 _SET_SIZE = update(_POOLS).where(_POOLS.c.id == bindparam("of_pool"))  # type: ignore[arg-type]  # a table
 
 
 def shared_pools(connection: Connection, zone_id: int, cluster_id: int) -> tuple[SharedPool, ...]:
-    """The pools that are shared by the cluster's or the zone's KVM hosts, in the order of their ids."""
+    """The pools that are shared by the cluster's or the zone's KVM hosts: first those of the zone, each by id."""
     pools = connection.execute(_SHARED, {"in_zone": zone_id, "in_cluster": cluster_id})
     return tuple(SharedPool(pool.id, pool.uuid, modify_pool_command(pool)) for pool in pools)
 
@@ -71,6 +71,13 @@ def modify_pool_command(pool: Row[Any] | StoragePool) -> ModifyStoragePoolComman
         details={},
         wait=MODIFY_POOL_WAIT_S,
     )
+
+
+def unmount_pool_command(pool: StoragePool) -> ModifyStoragePoolCommand:
+    """The command that takes `pool` off a host, as the maintenance of pools sends it."""
+    command = modify_pool_command(pool)
+    command.add, command.details, command.wait = False, None, 0
+    return command
 
 
 def save_pool_sizes(connection: Connection, sizes: Mapping[int, StoragePoolInfo]) -> None:

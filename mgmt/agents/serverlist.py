@@ -16,6 +16,7 @@ from mgmt.protocol.commands import SetHostParamsCommand, SetupMSListCommand
 # A server list that nobody has set would send agents to their own machine: it is not passed on.
 _UNSET = frozenset({"", "localhost"})
 LIST_WAIT_S = 60
+ALGORITHMS = ("static", "roundrobin", "shuffle")
 CHANGING_PARAMETERS = ("migratewait", "router.aggregation.command.each.timeout")
 
 

@@ -101,6 +101,6 @@ class Trust:
                 self._revoked |= {serial}
 
 
-def expires(certificate_pem: str) -> datetime:
+def end_of(certificate_der: bytes) -> datetime:
     """When a certificate ends, naive UTC."""
-    return x509.load_pem_x509_certificate(certificate_pem.encode()).not_valid_after_utc.replace(tzinfo=None)
+    return x509.load_der_x509_certificate(certificate_der).not_valid_after_utc.replace(tzinfo=None)

@@ -24,7 +24,6 @@ from mgmt.protocol.commands import (
     CleanupNetworkRulesCmd,
     ModifySshKeysCommand,
     ModifyStoragePoolAnswer,
-    PhysicalNetworkSetupInfo,
     ReadyAnswer,
     ReadyCommand,
     SetHostParamsCommand,
@@ -84,8 +83,7 @@ class Welcome:
     async def _check_network(self, host: Host) -> None:
         if self.admitted.has_default_place:
             raise ConnectFailedError("the zone of a host that says `default` cannot be found by that name")
-        networks = [PhysicalNetworkSetupInfo(physicalNetworkId=number) for number in self.admitted.physical_network_ids]
-        answer = await host.ask(CheckNetworkCommand(networkInfoList=networks))
+        answer = await host.ask(CheckNetworkCommand(networkInfoList=list(self.admitted.networks)))
         if not isinstance(answer, CheckNetworkAnswer):
             raise ConnectFailedError(f"CheckNetworkCommand was answered by {java_class(answer)}")
         if not answer.result:

@@ -15,7 +15,8 @@ from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
 from mgmt.api import pages
-from mgmt.api.dispatch import ApiAnswer, ApiRequest, Dispatcher
+from mgmt.api.dispatch import Dispatcher
+from mgmt.api.exchange import ApiAnswer, ApiRequest
 from mgmt.api.face import Face, respond
 from mgmt.api.parameters import MAX_FORM_BYTES, MAX_QUERY_LENGTH, UndecodableError, cookies, is_form, parse
 from mgmt.api.sessions import DEFAULT_IDLE_TIMEOUT_S
@@ -125,12 +126,15 @@ def _api(dispatcher: Dispatcher, method: str, path: str) -> Response:
         parameters = parse(query, form)
     except UndecodableError as error:
         return _html_error(404, path, f"java.lang.IllegalArgumentException: {error}")
-    answer = dispatcher.handle(ApiRequest(method, parameters, cookies(environ.get("HTTP_COOKIE", ""))))
+    sent = ApiRequest(method, parameters, cookies(environ.get("HTTP_COOKIE", "")), peer=environ.get("REMOTE_ADDR"))
+    answer = dispatcher.handle(sent)
     return _api_response(answer, method, environ.get("HTTP_ACCEPT_ENCODING", ""))
 
 
 def _api_response(answer: ApiAnswer, method: str, accepted: str) -> Response:
-    headers = Headers([("Content-Type", answer.content_type), *answer.headers, *_SECURITY_HEADERS])
+    headers = Headers([("Content-Type", answer.content_type), *answer.headers])
+    if not answer.is_bare:
+        headers.extend(_SECURITY_HEADERS)
     body = answer.body
     if answer.status == 200 and method != "HEAD":
         headers.add(*_VARY)

@@ -171,7 +171,7 @@ class Binder:
         if size < 0:
             # upstream hands the negative LIMIT to the database, which refuses it
             raise CloudRuntimeError(f"DB Exception on: LIMIT 0,{size}")
-        page = _java_long(page_text) if isinstance(page_text, str) and page_text.strip() else 0
+        page = 0 if isinstance(page_text, str) and page_text.isspace() else _java_long(page_text or "")
         return Paging(max(page - 1, 0) * size, size)
 
 

@@ -90,7 +90,7 @@ def _made(row: Row[Any], session: Session) -> tuple[str | None, Credentials]:
         caller=caller,
         secret_key=secret_key,
         is_enabled=(state, account_state, role_state, account_removed) == ("enabled", "enabled", "enabled", None),
-        rules=() if caller.has_default_role else rules_of(session, caller.role_id),
+        rules=rules_of(session, caller.role_id),
         key_access=of_account if of_user is None else of_user,
     )
 

@@ -9,25 +9,21 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from sqlalchemy import select
-
 from mgmt.api import errors, posting
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
-from mgmt.api.credentials import CredentialCache, Credentials
+from mgmt.api.callers import Callers
+from mgmt.api.exchange import ApiAnswer, ApiRequest
 from mgmt.api.faultpoints import meet
 from mgmt.api.jobs import submit_job
 from mgmt.api.parameters import first_unprintable
 from mgmt.api.render import XmlRenderer, content, json_body
-from mgmt.api.sessions import COOKIE_AND_PARAMETER, SessionTable, session_key_is_right
-from mgmt.api.signature import expires_at, is_right
-from mgmt.api.web_session import KEY_COOKIE, CallSession
+from mgmt.api.sessions import SessionTable
+from mgmt.api.web_session import CallSession
 from mgmt.clock import working
-from mgmt.commands.access import may_call
-from mgmt.commands.catalogue import AbsentCommand
 from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result, at_once
 from mgmt.commands.services import Services
 from mgmt.errors import (
@@ -39,11 +35,9 @@ from mgmt.errors import (
     CloudRuntimeError,
     ServerApiError,
 )
-from mgmt.inventory.accounts import SYSTEM
 from mgmt.inventory.lookup import find_internal_id
 from mgmt.observe.correlation import correlated
 from mgmt.observe.redaction import MASK
-from mgmt.store.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -63,26 +57,6 @@ NOBODY = Caller(0, "", "", 0, "", "", -1, 0, "", "", "")
 
 # Values of these are registered as secrets, so that no log, journal entry or job record shows them.
 _SECRET_PARAMETERS = ("password", "vcenterpassword", "usersecretkey", "secretkey", "privatekey")
-
-
-@dataclass(frozen=True)
-class ApiRequest:
-    """A decoded request: `parameters` as sent (see `mgmt.api.parameters.parse`), cookies by name."""
-
-    method: str
-    parameters: Mapping[str, str]
-    cookies: Mapping[str, str] = field(default_factory=dict)
-    is_internal: bool = False  # came to the integration port: nobody asks who calls
-
-
-@dataclass
-class ApiAnswer:
-    """What goes back: HTTP status, body, and headers beside length and security ones."""
-
-    status: int
-    content_type: str
-    body: bytes
-    headers: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -105,20 +79,21 @@ class Dispatcher:
     def __init__(self, services: Services, *, session_timeout_s: float) -> None:
         self._services = services
         self._commands = services.commands
-        self._credentials = CredentialCache(services.store, services.providers.clock)
         self.sessions = SessionTable(services.providers, session_timeout_s)
         self._xml = XmlRenderer(self._commands.values())
         self._binders: dict[str, Binder] = {}
-        # CloudStack reads these two once, at start.
+        # CloudStack reads these once, at start.
         configured = self._setting_text("json.content.type", DEFAULT_JSON_CONTENT_TYPE)
         self._json_content_type = JSON_CONTENT_TYPE if configured == DEFAULT_JSON_CONTENT_TYPE else configured
         self._page_limit = self._setting_int("default.page.size", DEFAULT_PAGE_SIZE)
         self._enforces_post = self._setting_bool(posting.SETTING, False)
+        self._has_secure_cookies = self._setting_bool("enable.secure.session.cookie", False)
+        self._callers = Callers(services, enforces_post=self._enforces_post)
 
     def forget(self) -> None:
         """Know no login and no caller any more: the records behind them were exchanged."""
         self.sessions.clear()
-        self._credentials.clear()
+        self._callers.forget()
 
     def handle(self, request: ApiRequest) -> ApiAnswer:
         """The answer to one request; never raises for anything a client can send."""
@@ -133,7 +108,10 @@ class Dispatcher:
             content_type=self._json_content_type if is_json else XML_CONTENT_TYPE,
             correlation_id=services.providers.ids.uuid(),
             session=CallSession(
-                self.sessions, request.cookies, self._setting_text("api.sessionkey.cookie.samesite", "Lax")
+                self.sessions,
+                request.cookies,
+                self._setting_text("api.sessionkey.cookie.samesite", "Lax"),
+                is_secure=self._has_secure_cookies,
             ),
         )
         with correlated(work.correlation_id), working(clock, f"API request {work.command}"):
@@ -163,40 +141,36 @@ class Dispatcher:
             return self._answer_internal(work)
         if command in AUTHENTICATION_COMMANDS and command in self._commands:
             return self._authenticate(work, self._commands[command])
+        work.session.refresh_cookie()  # the container does so, whatever comes of the request
+        if command is None and (work.session.exists or (self._enforces_post and work.request.method != "POST")):
+            # upstream swallows the failure; a session lives on
+            return ApiAnswer(200, XML_CONTENT_TYPE, b"", is_bare=True)
         if self._enforces_post and command is not None:
             posting.require_post(work.request.method, command, work.request.parameters)
         if work.session.exists:
-            if command is None:
-                # upstream swallows the failure; the session lives on
-                return ApiAnswer(200, XML_CONTENT_TYPE, b"")
-            credentials = self._session_credentials(work)
+            assert command is not None
+            credentials = self._callers.in_session(work.request, work.session)
             work.caller = credentials.caller
-            work.session.refresh_cookie()
-            self._check_role(command, credentials, shown_user_uuid=work.caller.user_uuid)
-        elif command in OPEN_COMMANDS and command in self._commands and not self._is_signed(work):
+            if not self._callers.is_from_allowed(work.request, credentials):
+                work.session.drop()
+                raise errors.unauthorized(errors.UNVERIFIED_REQUEST)
+            self._callers.check_role(command, credentials, shown_user_uuid=work.caller.user_uuid)
+        elif command in OPEN_COMMANDS and command in self._commands and not _is_signed(work.request):
             return self._run(work, self._commands[command], NOBODY)
         else:
-            work.caller = self._signing_caller(work)
+            work.caller = self._callers.signing(work.request, command)
         assert command is not None
         work.shows_version = self._setting_bool("expose.cloudstack.version.api.xml.response", True)
         return self._checked_run(work, command, work.caller)
 
     def _answer_internal(self, work: _Work) -> ApiAnswer:
         """The answer of the integration port: the caller is the system, with root rights."""
-        work.caller = self._system_caller()
+        work.caller = self._callers.system()
         if work.command is None:
             raise ServerApiError(UNSUPPORTED_ACTION_ERROR, "Invalid request, no command sent")
         if work.command in AUTHENTICATION_COMMANDS:
             return ApiAnswer(200, work.content_type, NULL_BODY)
         return self._checked_run(work, work.command, work.caller)
-
-    def _system_caller(self) -> Caller:
-        with self._services.store.session() as session:
-            system = select(User.id).where(User.username == SYSTEM, User.is_default.is_(True)).order_by(User.id)
-            user_id = session.scalars(system.limit(1)).one()
-        credentials = self._credentials.by_user(user_id)
-        assert credentials is not None, "every world has the system user"
-        return credentials.caller
 
     def _checked_run(self, work: _Work, command: str, caller: Caller) -> ApiAnswer:
         unprintable = first_unprintable(work.request.parameters)
@@ -211,69 +185,6 @@ class Dispatcher:
             text = f"Unknown API command: {command}" if absent is None else absent.text
             raise ServerApiError(UNSUPPORTED_ACTION_ERROR, text)
         return self._run(work, declaration, caller)
-
-    def _session_credentials(self, work: _Work) -> Credentials:
-        session = work.session.current
-        assert session is not None
-        parameter = work.request.parameters.get(KEY_COOKIE)
-        locations = self._setting_text("api.sessionkey.check.locations", COOKIE_AND_PARAMETER)
-        if not session_key_is_right(session, work.request.cookies.get(KEY_COOKIE), parameter, locations):
-            work.session.drop()
-            raise errors.unauthorized(errors.UNVERIFIED_SESSION)
-        credentials = self._credentials.by_user(session.user_id)
-        if credentials is None or not credentials.is_enabled:
-            work.session.drop()
-            raise errors.unauthorized(errors.UNVERIFIED_SESSION)
-        return credentials
-
-    def _is_signed(self, work: _Work) -> bool:
-        return any(name.lower() == "signature" for name in work.request.parameters)
-
-    def _signing_caller(self, work: _Work) -> Caller:
-        """The caller of a signed request. Every refusal but the role's is the same plain 401."""
-        refused = errors.unauthorized(errors.UNVERIFIED_REQUEST)
-        parameters = work.request.parameters
-        command = work.command
-        if command is None or self._known(command) is None:
-            raise refused
-        special = {name.lower(): value for name, value in parameters.items() if name.lower() in _SIGNING_PARAMETERS}
-        signature, api_key = special.get("signature"), special.get("apikey")
-        if signature is None or api_key is None:
-            raise refused
-        if special.get("signatureversion") == "3":
-            expires, now = expires_at(special.get("expires", "")), self._services.providers.clock.now()
-            if expires is None or expires < now or (self._enforces_post and expires > now + posting.MAX_AHEAD_S):
-                raise refused
-        elif self._enforces_post:
-            raise refused
-        credentials = self._credentials.by_api_key(api_key)
-        if credentials is None or not credentials.is_enabled or not self._may_use_keys(credentials):
-            raise refused
-        # A denied command is told even with a wrong signature; the user id in the text is a random one (a defect).
-        self._check_role(command, credentials, shown_user_uuid=None)
-        if not credentials.secret_key or not is_right(parameters, credentials.secret_key, signature):
-            raise refused
-        return credentials.caller
-
-    def _may_use_keys(self, credentials: Credentials) -> bool:
-        access = credentials.key_access
-        if access is None:
-            domain_id = credentials.caller.domain_id
-            return self._services.settings.get_bool("api.key.access", scope="Domain", scope_id=domain_id)
-        return access
-
-    def _check_role(self, command: str, credentials: Credentials, *, shown_user_uuid: str | None) -> None:
-        known = self._known(command)
-        if not may_call(credentials.caller, credentials.rules, command, () if known is None else known.roles):
-            shown = shown_user_uuid or self._services.providers.ids.uuid()
-            raise ServerApiError(
-                UNSUPPORTED_ACTION_ERROR,
-                f"The API [{command}] does not exist or is not available for the account for user id [{shown}].",
-            )
-
-    def _known(self, command: str) -> Declaration | AbsentCommand | None:
-        """The command that a real server of this release would know, whether it is simulated or not."""
-        return self._commands.get(command) or self._services.known_commands.absent(command)
 
     def _authenticate(self, work: _Work, declaration: Declaration) -> ApiAnswer:
         raw = {name.lower(): value for name, value in work.request.parameters.items()}
@@ -357,7 +268,7 @@ class Dispatcher:
 
     def _error_answer(self, work: _Work, error: CloudError) -> ApiAnswer:
         is_root_admin = work.caller is None or work.caller.is_root_admin
-        known = None if work.command is None else self._known(work.command)
+        known = None if work.command is None else self._callers.known(work.command)
         shown = errors.ErrorAnswer(
             key=errors.error_key(work.request.parameters, error.errorcode, known),
             errorcode=error.errorcode,
@@ -396,7 +307,8 @@ class Dispatcher:
         return int(value) if value else default
 
 
-_SIGNING_PARAMETERS = frozenset({"signature", "apikey", "signatureversion", "expires"})
+def _is_signed(request: ApiRequest) -> bool:
+    return any(name.lower() == "signature" for name in request.parameters)
 
 
 def url_secrets(url: object) -> list[str]:

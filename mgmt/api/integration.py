@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from mgmt.api.dispatch import ApiRequest, Dispatcher
+from mgmt.api.dispatch import Dispatcher
+from mgmt.api.exchange import ApiRequest
 from mgmt.api.parameters import UndecodableError, parse_first
 
 SETTING = "integration.api.port"

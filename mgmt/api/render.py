@@ -19,6 +19,7 @@ from mgmt.commands.fields import Out, Response
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 
 _encoder = msgspec.json.Encoder()
+_PLAIN = frozenset({str, int, bool, float, type(None)})
 _ESCAPED_CONTROL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00([0-9a-fA-F]{2})")
 _XML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
 
@@ -30,16 +31,17 @@ def date_text(moment: datetime) -> str:
 
 def clean(value: Any) -> Any:
     """`value` without None entries, with times as text; what JSON and job records are made from."""
-    if value is None or isinstance(value, str | bool | int | float):
+    kind = type(value)
+    if kind in _PLAIN:
         return value
+    if kind is dict:  # by far the most frequent, and an abstract class is slow to ask
+        return {key: item if type(item) in _PLAIN else clean(item) for key, item in value.items() if item is not None}
     if isinstance(value, datetime):
         return date_text(value)
+    if isinstance(value, str | bool | int | float):
+        return value
     if isinstance(value, Mapping):
-        return {
-            key: item if type(item) in (str, int, bool) else clean(item)
-            for key, item in value.items()
-            if item is not None
-        }
+        return clean(dict(value))
     if isinstance(value, Iterable):
         return [clean(item) for item in value if item is not None]
     return str(value)

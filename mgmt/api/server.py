@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_THREADS = 8
 MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_CONNECTIONS = 4096
+BACKLOG = 1024  # connections that wait to be taken while the loop is at something else
 JOIN_TIMEOUT_S = 3.0
 _CLOSE_HEADER = re.compile(rb"\r\nConnection: close", re.IGNORECASE)
 _DATE_HEADER = re.compile(rb"\r\nDate: [^\r]*")
@@ -163,6 +165,8 @@ class HttpServer:
                 ident=None,
                 clear_untrusted_proxy_headers=False,
                 max_request_body_size=MAX_BODY_BYTES,
+                connection_limit=MAX_CONNECTIONS,
+                backlog=BACKLOG,
             ),
             bind_socket=False,
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),

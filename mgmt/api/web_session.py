@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mgmt.api.sessions import LoginSession, SessionTable
+from mgmt.api.sessions import NODE_SUFFIX, LoginSession, SessionTable
 
 SESSION_COOKIE = "JSESSIONID"
 KEY_COOKIE = "sessionkey"
@@ -21,8 +21,11 @@ _SAME_SITE = {
 class CallSession:
     """Implements `mgmt.commands.declaration.WebSession`; `headers` gathers what goes onto the answer."""
 
-    def __init__(self, table: SessionTable, cookies: Mapping[str, str], same_site: str) -> None:
+    def __init__(
+        self, table: SessionTable, cookies: Mapping[str, str], same_site: str, *, is_secure: bool = False
+    ) -> None:
         self._table = table
+        self._is_secure = is_secure
         self._cookies = cookies
         self._same_site = _SAME_SITE.get(same_site, _SAME_SITE["Lax"])
         self._new_id: str | None = None
@@ -38,10 +41,14 @@ class CallSession:
         return int(self._table.idle_timeout_s)
 
     def restart(self) -> None:
-        """End the session that the request carries and hand out a new session id: every login call does it first."""
+        """End the session that the request carries and hand out a new session id: every login call does it first.
+
+        With the setting enable.secure.session.cookie its cookie is written by CloudStack itself, and not by the
+        container, which alone adds the node.
+        """
         self.drop()
         self._new_id = self._table.new_session_id()
-        self._set_session_cookie(self._new_id + ".node0")
+        self._set_session_cookie(self._new_id if self._is_secure else self._new_id + NODE_SUFFIX)
 
     def begin(self, user_id: int) -> str:
         if self._new_id is None:
@@ -73,7 +80,8 @@ class CallSession:
             self._set_session_cookie(self.current.cookie_value)
 
     def _set_session_cookie(self, value: str) -> None:
-        self.headers.append(("Set-Cookie", f"{SESSION_COOKIE}={value}; Path=/client"))
+        attributes = ";Secure;HttpOnly;Path=/client" if NODE_SUFFIX not in value else "; Path=/client"
+        self.headers.append(("Set-Cookie", f"{SESSION_COOKIE}={value}{attributes}"))
         self.headers.append(EPOCH_EXPIRES)
 
     def _set_key_cookie(self, key: str) -> None:

@@ -103,6 +103,7 @@ def run(settings: Settings) -> None:
             click.echo("vCenter  {}:{}".format(*world.vcenter.address))
         if settings.ready_file is not None:
             click.echo(f"try      cloudstack-mock api listHosts type=Routing --ready-file {settings.ready_file}")
+        world.server.services.server_shutdown.on_exit = stopped.set
         click.echo("stop with Ctrl-C")
         stopped.wait()
         if settings.ready_file is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,26 +45,45 @@ def wire() -> None:
 @click.option("--to", "server", required=True, callback=endpoint, help="HOST:PORT of the server's agent port.")
 @click.option("--output", type=click.Path(path_type=Path), help="JSON lines go here [standard output].")
 @click.option("--ssl-dir", type=click.Path(path_type=Path), help="Folder of the certificate shown [in memory].")
+@click.option("--certificate", type=click.Path(path_type=Path), help="PEM file, shown to a server that is strict.")
+@click.option("--key", type=click.Path(path_type=Path), help="PEM file with the key of --certificate.")
 @click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
 def record(
-    listen_on: tuple[str, int], server: tuple[str, int], output: Path | None, ssl_dir: Path | None, log_level: str
+    listen_on: tuple[str, int],
+    server: tuple[str, int],
+    output: Path | None,
+    ssl_dir: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    log_level: str,
 ) -> None:
     """Sit between agents and a server and write what passes as JSON lines, secrets masked, until SIGINT or SIGTERM."""
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--certificate and --key go together")
     start_logging(log_level)
     try:
+        client = client_context()
+        if certificate is not None and key is not None:
+            client.load_cert_chain(certificate, key)
         if output is None:
-            asyncio.run(_record(listen_on, server, click.echo, ssl_dir))
+            asyncio.run(_record(listen_on, server, click.echo, ssl_dir, client))
         else:
             with output.open("a", encoding="utf-8", buffering=1) as file:
-                asyncio.run(_record(listen_on, server, lambda line: print(line, file=file), ssl_dir))
+                asyncio.run(_record(listen_on, server, lambda line: print(line, file=file), ssl_dir, client))
+    except ssl.SSLError as error:
+        raise click.ClickException(f"{certificate} and {key} cannot be used: {error.reason or error}") from error
     except OSError as error:
         raise click.ClickException(reason(error)) from error
 
 
 async def _record(
-    listen_on: tuple[str, int], server: tuple[str, int], write: Callable[[str], None], ssl_dir: Path | None
+    listen_on: tuple[str, int],
+    server: tuple[str, int],
+    write: Callable[[str], None],
+    ssl_dir: Path | None,
+    client: ssl.SSLContext,
 ) -> None:
-    recorder = Recorder(server, tls_context(ssl_dir, Providers().utcnow()), RealClock(), write)
+    recorder = Recorder(server, tls_context(ssl_dir, Providers().utcnow()), RealClock(), write, client)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mgmt.commands.catalogued import completed, done, job
+from mgmt.commands.catalogued import DoneEvent, done, job
 from mgmt.commands.declaration import Bound, Call, Item, Success, events_of
 from mgmt.commands.life_calls import life_services
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
@@ -23,38 +23,33 @@ def _item(call: Call, account: Account) -> Item:
     return Item(account_views(call.db, [account], call.caller)[0])
 
 
-@done("createAccount", "account")
+@done("createAccount", "account", event=DoneEvent(ACCOUNT, "ACCOUNT.CREATE", "creating Account"))
 def create_account(call: Call, bound: Bound) -> Item:
     """An account with its first user."""
-    account = account_admin.create_account(call.db, call.services.providers, call.caller, bound)
-    completed(call.db, call, "ACCOUNT.CREATE", "creating Account", ACCOUNT, account.uuid)
-    return _item(call, account)
+    return _item(call, account_admin.create_account(call.db, call.services.providers, call.caller, bound))
 
 
-@done("updateAccount", "account")
+@done("updateAccount", "account", event=DoneEvent(ACCOUNT, "ACCOUNT.UPDATE", "updating account"))
 def update_account(call: Call, bound: Bound) -> Item:
     """Change name, role, network domain or details of an account."""
     account = account_admin.find_account(call.db, call.caller, bound, "update")
     account_admin.update_account(call.db, call.caller, account, bound)
-    completed(call.db, call, "ACCOUNT.UPDATE", "updating account", ACCOUNT, account.uuid)
     return _item(call, account)
 
 
-@done("enableAccount", "account")
+@done("enableAccount", "account", event=DoneEvent(ACCOUNT, "ACCOUNT.ENABLE", "enabling account"))
 def enable_account(call: Call, bound: Bound) -> Item:
     """Let the users of an account in again."""
     account = account_admin.find_account(call.db, call.caller, bound, "enable")
     account_admin.set_account_state(account, ENABLED)
-    completed(call.db, call, "ACCOUNT.ENABLE", "enabling account", ACCOUNT, account.uuid)
     return _item(call, account)
 
 
-@done("lockAccount", "account")
+@done("lockAccount", "account", event=DoneEvent(ACCOUNT, "ACCOUNT.LOCK", "locking account"))
 def lock_account(call: Call, bound: Bound) -> Item:
     """Let the users of an account in no more; what they have goes on."""
     account = account_admin.find_account(call.db, call.caller, bound, "lock")
     account_admin.set_account_state(account, LOCKED)
-    completed(call.db, call, "ACCOUNT.LOCK", "locking account", ACCOUNT, account.uuid)
     return _item(call, account)
 
 
@@ -120,7 +115,7 @@ def _delete_account(call: Call, account_id: int) -> None:
         account_admin.remove_account(session, call.services.providers, session.get_one(Account, account_id))
 
 
-@done("createDomain", "domain")
+@done("createDomain", "domain", event=DoneEvent(DOMAIN, "DOMAIN.CREATE", "creating Domain"))
 def create_domain(call: Call, bound: Bound) -> Item:
     """A domain below another one."""
     domain = domain_admin.create_domain(
@@ -132,17 +127,15 @@ def create_domain(call: Call, bound: Bound) -> Item:
         network_domain=bound["networkdomain"],
         custom_uuid=bound["domainid"],
     )
-    completed(call.db, call, "DOMAIN.CREATE", "creating Domain", DOMAIN, domain.uuid)
     return Item(domain_views(call.db, [domain], with_resources=False, in_list=False)[0])
 
 
-@done("updateDomain", "domain")
+@done("updateDomain", "domain", event=DoneEvent(DOMAIN, "DOMAIN.UPDATE", "updating Domain"))
 def update_domain(call: Call, bound: Bound) -> Item:
     """Rename a domain or change its network domain."""
     domain = domain_admin.update_domain(
         call.db, call.caller, bound["id"], name=bound["name"], network_domain=bound["networkdomain"]
     )
-    completed(call.db, call, "DOMAIN.UPDATE", "updating Domain", DOMAIN, domain.uuid)
     return Item(domain_views(call.db, [domain], with_resources=False, in_list=False)[0])
 
 

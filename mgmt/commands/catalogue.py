@@ -60,6 +60,7 @@ _KINDS: Mapping[str, str] = {
     "GuestOSResponse": "ostype",
     "ImportVMTaskResponse": "importvmtask",
     "ProviderResponse": "networkserviceprovider",
+    "TemplatePermissionsResponse": "template",
     "UserVmResponse": "vm",
     "VmwareDatacenterResponse": "vmwaredc",
 }
@@ -254,7 +255,8 @@ def _simple_type(java_type: str) -> str:
 class CatalogueDeclaration(Declaration):
     """A declaration whose parameters, response, roles and texts come from the catalogue when somebody asks.
 
-    `is_known` says which parameters the server's release has.
+    `is_known` says which parameters the server's release has; `admin_params` are those of the command's variant for
+    root admins, which the catalogue does not hold.
     """
 
     def __init__(
@@ -273,6 +275,7 @@ class CatalogueDeclaration(Declaration):
         job_instance_param: str | None = None,
         create: Create | None = None,
         admin_java_class: str | None = None,
+        admin_params: Mapping[str, Param] | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "name": name,
@@ -288,12 +291,16 @@ class CatalogueDeclaration(Declaration):
             "job_instance_param": job_instance_param,
             "create": create,
             "admin_java_class": admin_java_class,
+            "admin_params": admin_params,
         }
         self.__dict__.update(given)
 
     @cached_property
     def params(self) -> type[Params]:
         declared = catalogue().params(self.name)
+        more: Mapping[str, Param] | None = self.__dict__["admin_params"]
+        if more:
+            declared = type(declared.__name__, (declared,), dict(more))
         is_known: IsKnown | None = self.__dict__["is_known"]
         return declared if is_known is None else declared.narrowed(is_known)
 
@@ -332,6 +339,7 @@ class CatalogueDeclaration(Declaration):
             job_instance_param=self.job_instance_param,
             create=self.create,
             admin_java_class=self.admin_java_class,
+            admin_params=self.__dict__["admin_params"],
         )
 
     def for_admin(self) -> Declaration:

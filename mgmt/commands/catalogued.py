@@ -5,13 +5,17 @@ What a start needs to know is given here, so that the catalogue is not read for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from mgmt.commands.catalogue import CatalogueDeclaration
-from mgmt.commands.declaration import Create, EventSpec, Handler, Precheck
+from mgmt.commands.declaration import Bound, Call, Create, EventSpec, Handler, Item, Listing, Precheck, Result, at_once
+from mgmt.commands.fields import Param
 from mgmt.commands.life_calls import completed
+from mgmt.inventory.events import RESOURCE_TYPES
 
-__all__ = ["completed", "done", "job", "listed"]
+__all__ = ["DoneEvent", "completed", "done", "job", "listed"]
 
 _Declare = Callable[[Handler], CatalogueDeclaration]
 
@@ -21,9 +25,63 @@ def listed(name: str, object_name: str, *, is_list: bool = True, since: str | No
     return lambda handler: CatalogueDeclaration(name, handler, object_name=object_name, is_list=is_list, since=since)
 
 
-def done(name: str, object_name: str | None = None, *, since: str | None = None) -> _Declare:
+@dataclass(frozen=True)
+class DoneEvent:
+    """The event of a synchronous command that has succeeded.
+
+    Its resource is the one that the answer shows, or else the one that the parameter `id` names.
+    """
+
+    resource_type: str
+    type: str
+    gerund: str  # such as "creating zone"
+
+
+def done(
+    name: str,
+    object_name: str | None = None,
+    *,
+    since: str | None = None,
+    event: DoneEvent | None = None,
+    admin_params: Mapping[str, Param] | None = None,
+) -> _Declare:
     """Declare the handler of a synchronous command that changes something, or shows one thing."""
-    return lambda handler: CatalogueDeclaration(name, handler, object_name=object_name, since=since)
+    return lambda handler: CatalogueDeclaration(
+        name,
+        handler if event is None else _telling(handler, event),
+        object_name=object_name,
+        since=since,
+        admin_params=admin_params,
+    )
+
+
+def _telling(handler: Handler, event: DoneEvent) -> Handler:
+    """The handler, which writes the event once it has succeeded."""
+
+    def handle(call: Call, bound: Bound) -> Result:
+        named = _named(call, bound, event)  # before the row may go
+        result = at_once(handler(call, bound))
+        call.db.flush()
+        completed(call.db, call, event.type, event.gerund, event.resource_type, _shown(result) or named)
+        return result
+
+    return handle
+
+
+def _named(call: Call, bound: Bound, event: DoneEvent) -> str | None:
+    """The UUID of the resource that the parameter `id` names."""
+    model: Any = RESOURCE_TYPES.get(event.resource_type)
+    if model is None or not isinstance(bound.get("id"), int):
+        return None
+    row = call.db.get(model, bound["id"])
+    return None if row is None else str(row.uuid)
+
+
+def _shown(result: Result) -> str | None:
+    """The UUID of the resource that an answer shows."""
+    if isinstance(result, Listing):
+        return result.items[0].get("id") if result.items else None
+    return result.fields.get("id") if isinstance(result, Item) else None
 
 
 def job(

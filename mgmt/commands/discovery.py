@@ -83,7 +83,7 @@ class ApiDiscoveryResponse(Response):
 def list_apis(call: Call, bound: Bound) -> Listing:
     """All commands open to the caller, or the one that is named; there is no paging."""
     commands = call.services.commands
-    rules = () if call.caller.has_default_role else rules_of(call.db, call.caller.role_id)
+    rules = rules_of(call.db, call.caller.role_id)
     allowed = {name: each for name, each in commands.items() if may_call(call.caller, rules, name, each.roles)}
     name = bound["name"]
     if name is not None:

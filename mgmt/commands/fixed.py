@@ -1,18 +1,21 @@
-"""Lists of what a release of CloudStack has built in, as far as it is in this world."""
+"""What a release of CloudStack has built in, as far as it is in this world, and the limit of calls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import select
+
 from mgmt.commands.catalogued import done, listed
-from mgmt.commands.declaration import Bound, Call, Item, Listing
+from mgmt.commands.declaration import Bound, Call, Item, Listing, Success
 from mgmt.errors import PARAM_ERROR, UNSUPPORTED_ACTION_ERROR, InvalidParameterValueError, ServerApiError
+from mgmt.inventory.api_limits import ApiLimits
 from mgmt.inventory.listing import in_window
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.network_services import ISOLATED_SERVICES
 from mgmt.inventory.tags import resource_type
 from mgmt.life.records import check_vm_access
-from mgmt.store.models import VmInstance
+from mgmt.store.models import StoragePool, VmInstance
 from mgmt.store.setting_definitions import all_definitions
 
 AFFINITY_TYPES = (
@@ -28,6 +31,34 @@ TWO_FACTOR_PROVIDERS = {
     "staticpin": "Static Pin user two factor authentication provider Plugin",
 }
 KVM_CAPABILITIES_ID = 6  # in hypervisor_capabilities of a fresh database; no recording shows it
+# Numbers, names and texts of api/.../usage/UsageTypes.java; a real server told 25, and of those the first two.
+USAGE_TYPES = (
+    (1, "RUNNING_VM", "Running Vm Usage"),
+    (2, "ALLOCATED_VM", "Allocated Vm Usage"),
+    (3, "IP_ADDRESS", "IP Address Usage"),
+    (4, "NETWORK_BYTES_SENT", "Network Usage (Bytes Sent)"),
+    (5, "NETWORK_BYTES_RECEIVED", "Network Usage (Bytes Received)"),
+    (6, "VOLUME", "Volume Usage"),
+    (7, "TEMPLATE", "Template Usage"),
+    (8, "ISO", "ISO Usage"),
+    (9, "SNAPSHOT", "Snapshot Usage"),
+    (10, "SECURITY_GROUP", "Security Group Usage"),
+    (11, "LOAD_BALANCER_POLICY", "Load Balancer Usage"),
+    (12, "PORT_FORWARDING_RULE", "Port Forwarding Usage"),
+    (13, "NETWORK_OFFERING", "Network Offering Usage"),
+    (14, "VPN_USERS", "VPN users usage"),
+    (21, "VM_DISK_IO_READ", "VM Disk usage(I/O Read)"),
+    (22, "VM_DISK_IO_WRITE", "VM Disk usage(I/O Write)"),
+    (23, "VM_DISK_BYTES_READ", "VM Disk usage(Bytes Read)"),
+    (24, "VM_DISK_BYTES_WRITE", "VM Disk usage(Bytes Write)"),
+    (25, "VM_SNAPSHOT", "VM Snapshot storage usage"),
+    (26, "VOLUME_SECONDARY", "Volume on secondary storage usage"),
+    (27, "VM_SNAPSHOT_ON_PRIMARY", "VM Snapshot on primary storage usage"),
+    (28, "BACKUP", "Backup storage usage"),
+    (29, "BUCKET", "Bucket storage usage"),
+    (30, "NETWORK", "Network usage"),
+    (31, "VPC", "VPC usage"),
+)
 VM_DETAIL_OPTIONS = {
     "keyboard": ["uk", "us", "jp", "fr"],
     "cpu.corespersocket": [],
@@ -52,6 +83,26 @@ def _named(names: Sequence[str], field: str, bound: Bound) -> Listing:
 @listed("listAffinityGroupTypes", "affinityGroupType")
 def list_affinity_group_types(call: Call, bound: Bound) -> Listing:
     return _named(AFFINITY_TYPES, "type", bound)
+
+
+@listed("listUsageTypes", "usagetype", is_list=False)
+def list_usage_types(call: Call, bound: Bound) -> Listing:
+    found = [{"id": number, "name": name, "description": text} for number, name, text in USAGE_TYPES]
+    return Listing(found, len(found))
+
+
+@listed("listStorageTags", "storagetag")
+def list_storage_tags(call: Call, bound: Bound) -> Listing:
+    """The tags of the pools, one for each pool that has it; the pool's number is no UUID in CloudStack either."""
+    tagged = select(StoragePool.id, StoragePool.tags).where(StoragePool.removed.is_(None)).order_by(StoragePool.id)
+    word = (bound["keyword"] or "").lower()
+    found = [
+        {"poolid": pool_id, "name": tag}
+        for pool_id, text in call.db.execute(tagged)
+        for tag in (text or "").split(",")
+        if tag and word in tag.lower()
+    ]
+    return Listing(in_window(found, bound.paging), len(found))
 
 
 @listed("listDeploymentPlanners", "deploymentPlanner")
@@ -159,13 +210,39 @@ def get_virtual_machine_user_data(call: Call, bound: Bound) -> Item:
 
 @done("getApiLimit", "apilimit")
 def get_api_limit(call: Call, bound: Bound) -> Item:
-    """The calls that are left to an account; nobody counts them here, as in a server without throttling."""
-    raise ServerApiError(UNSUPPORTED_ACTION_ERROR, "This api is only available when api.throttling.enabled = true.")
+    """The calls that are left to the caller's account."""
+    limits = _api_limits(call)
+    calls = limits.of_account(call.caller.account_id)
+    return Item(
+        {
+            "accountid": call.caller.account_uuid,
+            "account": call.caller.account_name,
+            "apiIssued": calls.issued,
+            "apiAllowed": calls.allowed,
+            "expireAfter": calls.expires_ms,
+        }
+    )
+
+
+@done("resetApiLimit")
+def reset_api_limit(call: Call, bound: Bound) -> Success:
+    """Give one account, or all of them, their calls anew."""
+    _api_limits(call).reset(bound["account"])
+    return Success()
+
+
+def _api_limits(call: Call) -> ApiLimits:
+    if not call.services.api_limits.is_enabled:
+        raise ServerApiError(UNSUPPORTED_ACTION_ERROR, "This api is only available when api.throttling.enabled = true.")
+    return call.services.api_limits
 
 
 COMMANDS = (
     get_api_limit,
+    reset_api_limit,
     list_affinity_group_types,
+    list_usage_types,
+    list_storage_tags,
     list_deployment_planners,
     list_storage_providers,
     list_two_factor_providers,

@@ -26,7 +26,7 @@ from mgmt.commands.life_calls import life_services, refuse_unknown
 from mgmt.commands.responses.host import HostMetricsResponse, HostResponse, HostTagResponse
 from mgmt.commands.responses.success import SuccessResponse
 from mgmt.errors import INTERNAL_ERROR, CloudRuntimeError, JavaError, ServerApiError
-from mgmt.inventory.hostmetrics import instance_counts, metrics
+from mgmt.inventory.hostmetrics import Limits, instance_counts, metrics
 from mgmt.inventory.hosts import host_row
 from mgmt.inventory.listing import in_window
 from mgmt.life.hostadd import NewHost, add_host
@@ -250,7 +250,8 @@ def list_hosts_metrics(call: Call, bound: Bound) -> Listing:
     listed = list_hosts.handler(call, bound)
     assert isinstance(listed, Listing)
     counts = instance_counts(call.db, [view["id"] for view in listed.items])
-    views = [metrics(view, call.services.settings, counts.get(view["id"], (0, 0))) for view in listed.items]
+    limits = Limits.of(call.services.settings)
+    views = [metrics(view, limits, counts.get(view["id"], (0, 0))) for view in listed.items]
     return Listing(views, listed.count)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mgmt.commands.declaration import Bound, Call, Item, command
 from mgmt.commands.fields import Out, Params, Response, Str
+from mgmt.errors import InvalidParameterValueError
 from mgmt.imports.leaks import leak_view
 
 
@@ -33,6 +34,8 @@ class ImportLeaksResponse(Response):
 )
 def list_import_leaks(call: Call, bound: Bound) -> Item:
     """The leaks that are there now, of all imports since the server's start or of one."""
+    if bound["jobid"] is not None and not call.services.leaks.knows(bound["jobid"]):
+        raise InvalidParameterValueError(f"Unable to find a job with ID: {bound['jobid']}")
     report = call.services.leaks.report(bound["jobid"])
     return Item(
         {

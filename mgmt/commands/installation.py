@@ -53,8 +53,8 @@ def list_os_categories(call: Call, bound: Bound) -> Listing:
 @catalogued("listManagementServers", "managementserver")
 def list_management_servers(call: Call, bound: Bound) -> Listing:
     found, count = installation.find_management_servers(call.db, bound, bound.paging)
-    version = call.services.cloudstack_version
-    return Listing([installation.management_server_view(call.db, each, version) for each in found], count)
+    version, state = call.services.cloudstack_version, call.services.server_shutdown.state.value
+    return Listing([installation.management_server_view(call.db, each, version, state) for each in found], count)
 
 
 @catalogued("listInfrastructure", "infrastructure", is_list=False, since="4.9.3")

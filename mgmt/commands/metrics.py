@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import select
-
 from mgmt.commands.catalogued import listed
 from mgmt.commands.clusters import list_clusters
 from mgmt.commands.declaration import Bound, Call, Declaration, Listing
@@ -15,7 +13,6 @@ from mgmt.commands.vms import list_virtual_machines
 from mgmt.commands.volumes import list_volumes
 from mgmt.commands.zones import list_zones
 from mgmt.inventory import metrics
-from mgmt.store.models import Cluster, Zone
 
 
 def _plain(declaration: Declaration, call: Call, bound: Bound) -> Listing:
@@ -28,21 +25,13 @@ def _plain(declaration: Declaration, call: Call, bound: Bound) -> Listing:
 @listed("listZonesMetrics", "zone", since="4.9.3")
 def list_zones_metrics(call: Call, bound: Bound) -> Listing:
     listing = _plain(list_zones, call, bound)
-    ids = dict(call.db.execute(select(Zone.uuid, Zone.id)).all())
-    settings = call.services.settings
-    return replace(
-        listing, items=[metrics.zone_metrics(call.db, settings, ids[each["id"]], each) for each in listing.items]
-    )
+    return replace(listing, items=metrics.zone_metrics(call.db, call.services.settings, listing.items))
 
 
 @listed("listClustersMetrics", "cluster", since="4.9.3")
 def list_clusters_metrics(call: Call, bound: Bound) -> Listing:
     listing = _plain(list_clusters, call, bound)
-    ids = dict(call.db.execute(select(Cluster.uuid, Cluster.id)).all())
-    settings = call.services.settings
-    return replace(
-        listing, items=[metrics.cluster_metrics(call.db, settings, ids[each["id"]], each) for each in listing.items]
-    )
+    return replace(listing, items=metrics.cluster_metrics(call.db, call.services.settings, listing.items))
 
 
 @listed("listStoragePoolsMetrics", "storagepool", since="4.9.3")

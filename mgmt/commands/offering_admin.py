@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mgmt.commands.catalogued import completed, done
+from mgmt.commands.catalogued import DoneEvent, done
 from mgmt.commands.declaration import Bound, Call, Item, Success
 from mgmt.inventory import offering_admin
 from mgmt.inventory.offerings import disk_offering_view, service_offering_view
@@ -10,51 +10,54 @@ from mgmt.inventory.offerings import disk_offering_view, service_offering_view
 SERVICE, DISK = "ServiceOffering", "DiskOffering"
 
 
-@done("createServiceOffering", "serviceoffering")
+@done(
+    "createServiceOffering",
+    "serviceoffering",
+    event=DoneEvent(SERVICE, "SERVICE.OFFERING.CREATE", "creating service offering"),
+)
 def create_service_offering(call: Call, bound: Bound) -> Item:
     """A compute offering, fixed or custom."""
-    offering = offering_admin.create_service_offering(call.db, call.services.providers, bound)
-    completed(call.db, call, "SERVICE.OFFERING.CREATE", "creating service offering", SERVICE, offering.uuid)
-    return Item({**service_offering_view(offering), "gpudisplay": False})
+    return Item(
+        {
+            **service_offering_view(offering_admin.create_service_offering(call.db, call.services.providers, bound)),
+            "gpudisplay": False,
+        }
+    )
 
 
-@done("updateServiceOffering", "serviceoffering")
+@done(
+    "updateServiceOffering",
+    "serviceoffering",
+    event=DoneEvent(SERVICE, "SERVICE.OFFERING.EDIT", "updating service offering"),
+)
 def update_service_offering(call: Call, bound: Bound) -> Item:
     """Change a compute offering."""
-    offering = offering_admin.update_service_offering(call.db, bound)
-    completed(call.db, call, "SERVICE.OFFERING.EDIT", "updating service offering", SERVICE, offering.uuid)
-    return Item(service_offering_view(offering))
+    return Item(service_offering_view(offering_admin.update_service_offering(call.db, bound)))
 
 
-@done("deleteServiceOffering")
+@done("deleteServiceOffering", event=DoneEvent(SERVICE, "SERVICE.OFFERING.DELETE", "deleting service offering"))
 def delete_service_offering(call: Call, bound: Bound) -> Success:
     """Take a compute offering away."""
-    offering = offering_admin.delete_service_offering(call.db, call.services.providers, bound["id"])
-    completed(call.db, call, "SERVICE.OFFERING.DELETE", "deleting service offering", SERVICE, offering.uuid)
+    offering_admin.delete_service_offering(call.db, call.services.providers, bound["id"])
     return Success()
 
 
-@done("createDiskOffering", "diskoffering")
+@done("createDiskOffering", "diskoffering", event=DoneEvent(DISK, "DISK.OFFERING.CREATE", "creating disk offering"))
 def create_disk_offering(call: Call, bound: Bound) -> Item:
     """A disk offering, of a fixed size or custom."""
-    offering = offering_admin.create_disk_offering(call.db, call.services.providers, bound)
-    completed(call.db, call, "DISK.OFFERING.CREATE", "creating disk offering", DISK, offering.uuid)
-    return Item(disk_offering_view(offering))
+    return Item(disk_offering_view(offering_admin.create_disk_offering(call.db, call.services.providers, bound)))
 
 
-@done("updateDiskOffering", "diskoffering")
+@done("updateDiskOffering", "diskoffering", event=DoneEvent(DISK, "DISK.OFFERING.EDIT", "updating disk offering"))
 def update_disk_offering(call: Call, bound: Bound) -> Item:
     """Change a disk offering."""
-    offering = offering_admin.update_disk_offering(call.db, bound)
-    completed(call.db, call, "DISK.OFFERING.EDIT", "updating disk offering", DISK, offering.uuid)
-    return Item(disk_offering_view(offering))
+    return Item(disk_offering_view(offering_admin.update_disk_offering(call.db, bound)))
 
 
-@done("deleteDiskOffering")
+@done("deleteDiskOffering", event=DoneEvent(DISK, "DISK.OFFERING.DELETE", "deleting disk offering"))
 def delete_disk_offering(call: Call, bound: Bound) -> Success:
     """Take a disk offering away."""
-    offering = offering_admin.delete_disk_offering(call.db, call.services.providers, bound["id"])
-    completed(call.db, call, "DISK.OFFERING.DELETE", "deleting disk offering", DISK, offering.uuid)
+    offering_admin.delete_disk_offering(call.db, call.services.providers, bound["id"])
     return Success()
 
 

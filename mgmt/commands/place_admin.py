@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from mgmt.commands.catalogued import completed, done, job, listed
+from mgmt.commands.catalogued import DoneEvent, done, job, listed
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, Paging, Success, events_of
 from mgmt.inventory import physical_networks, place_admin
 from mgmt.inventory.installation import physical_network_view
@@ -24,75 +24,60 @@ def _zone_item(call: Call, zone: Zone) -> Item:
     return Item(zone_view(row, call.caller))
 
 
-@done("createZone", "zone")
+@done("createZone", "zone", event=DoneEvent(ZONE, "ZONE.CREATE", "creating zone"))
 def create_zone(call: Call, bound: Bound) -> Item:
     """A zone, which is Disabled at first."""
-    zone = place_admin.create_zone(call.db, call.services.providers, bound)
-    completed(call.db, call, "ZONE.CREATE", "creating zone", ZONE, zone.uuid)
-    return _zone_item(call, zone)
+    return _zone_item(call, place_admin.create_zone(call.db, call.services.providers, bound))
 
 
-@done("updateZone", "zone")
+@done("updateZone", "zone", event=DoneEvent(ZONE, "ZONE.EDIT", "editing zone"))
 def update_zone(call: Call, bound: Bound) -> Item:
     """Change a zone, such as its allocation state."""
-    zone = place_admin.update_zone(call.db, bound)
-    completed(call.db, call, "ZONE.EDIT", "editing zone", ZONE, zone.uuid)
-    return _zone_item(call, zone)
+    return _zone_item(call, place_admin.update_zone(call.db, bound))
 
 
-@done("deleteZone")
+@done("deleteZone", event=DoneEvent(ZONE, "ZONE.DELETE", "deleting zone"))
 def delete_zone(call: Call, bound: Bound) -> Success:
     """Take an empty zone away."""
-    zone = place_admin.delete_zone(call.db, call.services.providers, bound["id"])
-    completed(call.db, call, "ZONE.DELETE", "deleting zone", ZONE, zone.uuid)
+    place_admin.delete_zone(call.db, call.services.providers, bound["id"])
     return Success()
 
 
-@done("createPod", "pod")
+@done("createPod", "pod", event=DoneEvent(POD, "POD.CREATE", "creating pod"))
 def create_pod(call: Call, bound: Bound) -> Item:
     """A pod with its range of addresses."""
-    pod = place_admin.create_pod(call.db, call.services.providers, bound)
-    completed(call.db, call, "POD.CREATE", "creating pod", POD, pod.uuid)
-    return Item(pod_view(pod))
+    return Item(pod_view(place_admin.create_pod(call.db, call.services.providers, bound)))
 
 
-@done("updatePod", "pod")
+@done("updatePod", "pod", event=DoneEvent(POD, "POD.EDIT", "updating pod"))
 def update_pod(call: Call, bound: Bound) -> Item:
     """Change a pod."""
-    pod = place_admin.update_pod(call.db, bound)
-    completed(call.db, call, "POD.EDIT", "updating pod", POD, pod.uuid)
-    return Item(pod_view(pod))
+    return Item(pod_view(place_admin.update_pod(call.db, bound)))
 
 
-@done("deletePod")
+@done("deletePod", event=DoneEvent(POD, "POD.DELETE", "deleting pod"))
 def delete_pod(call: Call, bound: Bound) -> Success:
     """Take an empty pod away."""
-    pod = place_admin.delete_pod(call.db, call.services.providers, bound["id"])
-    completed(call.db, call, "POD.DELETE", "deleting pod", POD, pod.uuid)
+    place_admin.delete_pod(call.db, call.services.providers, bound["id"])
     return Success()
 
 
-@listed("addCluster", "cluster", is_list=False)
+@done("addCluster", "cluster", event=DoneEvent(CLUSTER, "CLUSTER.CREATE", "creating cluster"))
 def add_cluster(call: Call, bound: Bound) -> Listing:
     """A cluster without hosts."""
-    cluster = place_admin.add_cluster(call.db, call.services.providers, bound)
-    completed(call.db, call, "CLUSTER.CREATE", "creating cluster", CLUSTER, cluster.uuid)
-    return Listing([cluster_view(cluster)], 1)
+    return Listing([cluster_view(place_admin.add_cluster(call.db, call.services.providers, bound))], 1)
 
 
-@done("updateCluster", "cluster")
+@done("updateCluster", "cluster", event=DoneEvent(CLUSTER, "CLUSTER.EDIT", "updating cluster"))
 def update_cluster(call: Call, bound: Bound) -> Item:
     """Change a cluster, such as its allocation state."""
-    cluster = place_admin.update_cluster(call.db, bound)
-    completed(call.db, call, "CLUSTER.EDIT", "updating cluster", CLUSTER, cluster.uuid)
-    return Item(cluster_view(cluster))
+    return Item(cluster_view(place_admin.update_cluster(call.db, bound)))
 
 
-@done("deleteCluster")
+@done("deleteCluster", event=DoneEvent(CLUSTER, "CLUSTER.DELETE", "deleting cluster"))
 def delete_cluster(call: Call, bound: Bound) -> Success:
     """Take an empty cluster away."""
-    cluster = place_admin.delete_cluster(call.db, call.services.providers, bound["id"])
-    completed(call.db, call, "CLUSTER.DELETE", "deleting cluster", CLUSTER, cluster.uuid)
+    place_admin.delete_cluster(call.db, call.services.providers, bound["id"])
     return Success()
 
 

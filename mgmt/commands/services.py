@@ -14,7 +14,10 @@ from mgmt.imports.ports import HostControl, NoHostControl
 from mgmt.imports.queue import ImportQueue
 from mgmt.imports.running import RunningImports
 from mgmt.imports.staging import NoStaging, StagingArea
+from mgmt.inventory.api_limits import ApiLimits
+from mgmt.life.downloads import Downloads
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
+from mgmt.life.servers import ServerShutdown
 from mgmt.life.work import VmWork
 
 if TYPE_CHECKING:
@@ -71,11 +74,17 @@ class Services:
     known_commands: KnownCommands = field(default_factory=KnownCommands)
     host_control: HostControl = field(default_factory=NoHostControl)
     faults: FaultEngine | None = None
+    server_shutdown: ServerShutdown = field(init=False)
+    api_limits: ApiLimits = field(init=False)  # those of the start, by the HTTP edge
     leaks: LeakWatch = field(init=False)
     cleanups: HostCleanups = field(init=False)
+    downloads: Downloads = field(init=False)
 
     def __post_init__(self) -> None:
+        self.server_shutdown = ServerShutdown(self.jobs, self.providers)
+        self.api_limits = ApiLimits(self.providers.clock)
         self.leaks = LeakWatch(self.store, self.providers)
+        self.downloads = Downloads(self.store, self.providers)
         self.cleanups = HostCleanups(self.store, self.providers, self.agents, self.leaks.done_later)
 
     def save(self) -> SavedServices:
@@ -87,10 +96,12 @@ class Services:
         self.settings.restore(saved.settings)
         self.leaks.restore(saved.leaks)
         self.cleanups.restore(saved.cleanups)
+        self.server_shutdown.reset()
         self.imports.clear()
         self.import_traces.clear()
         self.vm_work.stopped_for_pool.clear()
         self.vm_work.remounted_pools.clear()
+        self.downloads.look()
 
     @property
     def maintenance(self) -> HostMaintenance:

@@ -1,13 +1,14 @@
-"""The template list."""
+"""The lists of templates and ISOs."""
 
 from __future__ import annotations
 
+from mgmt.commands.catalogued import listed
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Listing, command
 from mgmt.commands.fields import Boolean, ListOf, MapParam, Str, Uuid
 from mgmt.commands.owned import DOMAIN_DETAILS, ProjectListParams, checked_details, wanted_ids
 from mgmt.commands.responses.template import TemplateResponse
 from mgmt.inventory.tags import with_tags
-from mgmt.inventory.templates import TEMPLATE_FILTERS, find_templates, template_view
+from mgmt.inventory.templates import TEMPLATE_FILTERS, find_templates, iso_view, template_view
 
 
 class ListTemplatesParams(ProjectListParams):
@@ -49,8 +50,18 @@ class ListTemplatesParams(ProjectListParams):
 def list_templates(call: Call, bound: Bound) -> Listing:
     checked_details(bound["details"], DOMAIN_DETAILS)
     templates, count = find_templates(call.db, call.caller, bound, wanted_ids(bound), bound.paging)
-    views = [template_view(entry, call.caller) for entry in templates]
+    now = call.services.providers.utcnow()
+    views = [template_view(entry, call.caller, now) for entry in templates]
     return Listing(with_tags(call.db, "Template", views), count)
 
 
-COMMANDS = (list_templates,)
+@listed("listIsos", "iso")
+def list_isos(call: Call, bound: Bound) -> Listing:
+    """ISOs, each once for every zone that it is in."""
+    given = {**bound, "templatefilter": bound["isofilter"] or "selfexecutable"}
+    isos, count = find_templates(call.db, call.caller, given, None, bound.paging, isos=True)
+    now = call.services.providers.utcnow()
+    return Listing(with_tags(call.db, "ISO", [iso_view(entry, call.caller, now) for entry in isos]), count)
+
+
+COMMANDS = (list_templates, list_isos)

@@ -36,6 +36,8 @@ WORLD_EFFECTS: Mapping[str, Fields] = {
         "changes_per_s": fields.Float(),
         "snapshot": fields.String(),
         "without_nics": fields.Boolean(load_default=False),
+        "iso": fields.String(),
+        "lost_iso": fields.String(),
         "host": fields.String(),
     },
     "agent": {

@@ -48,7 +48,7 @@ class Table(Generic[F, R]):
     rows: tuple[Row[F, R], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # some fifty for each import, kept for the last thousand
 class Decision:
     """One decided table: the row that fired, the facts it saw, and the verdict in words.
 

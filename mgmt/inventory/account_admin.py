@@ -36,8 +36,9 @@ from mgmt.inventory.user_admin import (
     refuse_taken_username,
     remove_user,
 )
+from mgmt.inventory.volume_snapshots import forget_snapshot
 from mgmt.providers import Providers
-from mgmt.store.models import Account, Domain, Network, Role, Template, User, VmInstance, Volume
+from mgmt.store.models import Account, Domain, Network, Role, Snapshot, Template, User, VmInstance, Volume
 
 ACCOUNT_TYPES: Mapping[str, int] = {
     "Admin": ROOT_ADMIN,
@@ -207,7 +208,7 @@ def owned_volumes(session: Session, account_id: int) -> list[int]:
 
 
 def remove_account(session: Session, providers: Providers, account: Account) -> None:
-    """Take an account away with its users, networks and templates; VMs and volumes are gone before."""
+    """Take an account away with its users, networks, templates and snapshots; VMs and volumes are gone before."""
     now = providers.utcnow()
     for user in session.scalars(select(User).where(User.account_id == account.id, User.removed.is_(None))):
         remove_user(providers, user)
@@ -216,4 +217,8 @@ def remove_account(session: Session, providers: Providers, account: Account) -> 
     owned = select(Template).where(Template.account_id == account.id, Template.removed.is_(None))
     for template in session.scalars(owned):
         template.removed = now
+    for snapshot in session.scalars(
+        select(Snapshot).where(Snapshot.account_id == account.id, Snapshot.removed.is_(None))
+    ):
+        forget_snapshot(session, providers, snapshot)
     account.removed = now

@@ -18,7 +18,7 @@ from mgmt.store.models import Alert
 
 def find_alerts(session: Session, params: Mapping[str, Any], window: Window) -> tuple[list[Alert], int]:
     """The alerts that match, the newest first, and how many there are over all pages."""
-    statement = select(Alert).order_by(Alert.sent.desc(), Alert.id.desc())
+    statement = select(Alert).where(Alert.archived.is_(False)).order_by(Alert.sent.desc(), Alert.id.desc())
     if params["id"] is not None:
         statement = statement.where(Alert.id == params["id"])
     if params["type"] is not None:

@@ -6,7 +6,7 @@ server/.../capacity/CapacityManagerImpl.java and server/.../api/query/QueryManag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,19 @@ class Usage:
 
 
 NO_USAGE = Usage()
+
+
+@dataclass(frozen=True)
+class HostTotals:
+    """What the hosts of a place may promise, and what of it instances hold."""
+
+    cpu_mhz: int = 0
+    cpu_cores: int = 0
+    memory_bytes: int = 0
+    used: Usage = NO_USAGE
+
+
+NO_HOSTS = HostTotals()
 
 _VMS = VmInstance.__table__
 _VOLUMES = Volume.__table__
@@ -110,15 +123,22 @@ def capacities(
 ) -> list[dict[str, Any]]:
     """The `capacity` array of a zone, pod or cluster, when showcapacities asks for it."""
 
-    def inside(model: Any) -> ColumnElement[bool]:  # Any: the models share these columns, not a base class
+    def inside(model: Any) -> tuple[Any, int | None]:  # Any: the models share these columns, not a base class
         if cluster_id is not None:
-            return model.cluster_id == cluster_id  # type: ignore[no-any-return]
+            return model.cluster_id, cluster_id
         if pod_id is not None:
-            return model.pod_id == pod_id  # type: ignore[no-any-return]
-        return model.zone_id == zone_id  # type: ignore[no-any-return]
+            return model.pod_id, pod_id
+        return model.zone_id, zone_id
 
-    result = _host_capacities(session, inside(Host))
-    result += _pool_capacities(session, settings, inside(StoragePool))
+    place, place_id = inside(Host)
+    hosts = totals_by_place(session, place, [] if place_id is None else [place_id]).get(place_id or 0, NO_HOSTS)
+    result = [
+        _capacity(MEMORY, hosts.used.memory_bytes, hosts.memory_bytes),
+        _capacity(CPU, hosts.used.cpu_mhz, hosts.cpu_mhz),
+        _capacity(CPU_CORE, hosts.used.cpu_cores, hosts.cpu_cores),
+    ]
+    place, place_id = inside(StoragePool)
+    result += _pool_capacities(session, settings, place == place_id)
     if zone_id is not None and pod_id is None and cluster_id is None:
         total, used = session.execute(
             select(func.sum(ImageStore.total_bytes), func.sum(ImageStore.used_bytes)).where(
@@ -129,9 +149,12 @@ def capacities(
     return result
 
 
-def _host_capacities(session: Session, inside: ColumnElement[bool]) -> list[dict[str, Any]]:
-    rows = session.execute(
+def totals_by_place(session: Session, place: Any, place_ids: Sequence[int]) -> dict[int, HostTotals]:
+    """What the hosts of each place have, in two queries; `place` is a column of Host. One without hosts is missing."""
+    by_place: dict[int, list[Any]] = {}  # Any: rows of columns
+    statement = (
         select(
+            place,
             Host.id,
             Host.cpus,
             Host.speed_mhz,
@@ -140,26 +163,26 @@ def _host_capacities(session: Session, inside: ColumnElement[bool]) -> list[dict
             Cluster.memory_overcommit_ratio,
         )
         .join(Cluster, Host.cluster_id == Cluster.id)
-        .where(inside, Host.removed.is_(None), Host.type == "Routing")
-    ).all()
-    usage = usage_by_host(session, [row.id for row in rows]).values()
-    return [
-        _capacity(
-            MEMORY,
-            sum(each.memory_bytes for each in usage),
-            sum(int(row.ram_bytes * float(row.memory_overcommit_ratio)) for row in rows),
+        .where(place.in_(place_ids), Host.removed.is_(None), Host.type == "Routing")
+    )
+    for row in session.execute(statement):
+        by_place.setdefault(row[0], []).append(row)
+    usage = usage_by_host(session, [row.id for rows in by_place.values() for row in rows])
+    return {place_id: _totals(rows, usage) for place_id, rows in by_place.items()}
+
+
+def _totals(rows: Sequence[Any], usage: Mapping[int, Usage]) -> HostTotals:
+    used = [usage[row.id] for row in rows if row.id in usage]
+    return HostTotals(
+        cpu_mhz=sum(int(row.cpus * row.speed_mhz * float(row.cpu_overcommit_ratio)) for row in rows),
+        cpu_cores=sum(int(row.cpus * float(row.cpu_overcommit_ratio)) for row in rows),
+        memory_bytes=sum(int(row.ram_bytes * float(row.memory_overcommit_ratio)) for row in rows),
+        used=Usage(
+            cpu_mhz=sum(each.cpu_mhz for each in used),
+            cpu_cores=sum(each.cpu_cores for each in used),
+            memory_bytes=sum(each.memory_bytes for each in used),
         ),
-        _capacity(
-            CPU,
-            sum(each.cpu_mhz for each in usage),
-            sum(int(row.cpus * row.speed_mhz * float(row.cpu_overcommit_ratio)) for row in rows),
-        ),
-        _capacity(
-            CPU_CORE,
-            sum(each.cpu_cores for each in usage),
-            sum(int(row.cpus * float(row.cpu_overcommit_ratio)) for row in rows),
-        ),
-    ]
+    )
 
 
 def _pool_capacities(session: Session, settings: GlobalSettings, inside: ColumnElement[bool]) -> list[dict[str, Any]]:

@@ -26,10 +26,12 @@ _NAMED_RESOURCES: Mapping[str, tuple[type[models.Entity], str]] = {
     "DiskOffering": (models.DiskOffering, "name"),
     "Domain": (models.Domain, "name"),
     "Host": (models.Host, "name"),
+    "Iso": (models.Template, "name"),
     "ImageStore": (models.ImageStore, "name"),
     "Network": (models.Network, "name"),
     "Pod": (models.Pod, "name"),
     "ServiceOffering": (models.ServiceOffering, "name"),
+    "Snapshot": (models.Snapshot, "name"),
     "StoragePool": (models.StoragePool, "name"),
     "Template": (models.Template, "name"),
     "User": (models.User, "username"),
@@ -47,7 +49,6 @@ RESOURCE_TYPES: Mapping[str, type[models.Entity] | None] = {
     "FirewallRule": None,
     "GuestOs": models.GuestOs,
     "HostTag": None,
-    "Iso": None,
     "LoadBalancerRule": None,
     "ManagementServer": models.ManagementServer,
     "NetworkOffering": models.NetworkOffering,
@@ -56,7 +57,6 @@ RESOURCE_TYPES: Mapping[str, type[models.Entity] | None] = {
     "PublicIpAddress": None,
     "Role": models.Role,
     "SecurityGroup": None,
-    "Snapshot": None,
     "Vpc": None,
 }
 

@@ -6,6 +6,7 @@ Upstream: plugins/metrics/.../MetricsServiceImpl.java (listHostMetrics), respons
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import case, func, select
@@ -30,21 +31,32 @@ def instance_counts(session: Session, host_uuids: Sequence[str]) -> dict[str, tu
     return {uuid: (int(running or 0), total) for uuid, running, total in rows}
 
 
-def metrics(view: Mapping[str, Any], settings: GlobalSettings, counts: tuple[int, int]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Limits:
+    """The allocated shares above which to notify and above which to disable."""
+
+    cpu_note: float
+    cpu_stop: float
+    memory_note: float
+    memory_stop: float
+
+    @classmethod
+    def of(cls, settings: GlobalSettings) -> Limits:
+        """As the settings say now."""
+        return cls(
+            settings.get_float("cluster.cpu.allocated.capacity.notificationthreshold"),
+            settings.get_float("cluster.cpu.allocated.capacity.disablethreshold"),
+            settings.get_float("cluster.memory.allocated.capacity.notificationthreshold"),
+            settings.get_float("cluster.memory.allocated.capacity.disablethreshold"),
+        )
+
+
+def metrics(view: Mapping[str, Any], limits: Limits, counts: tuple[int, int]) -> dict[str, Any]:
     """The host's answer with its metrics; `counts` are its running and all instances."""
     ghz = view["cpunumber"] * view["cpuspeed"] / 1000.0
     cpu_used, cpu_allocated = _percent(view.get("cpuused")), _percent(view.get("cpuallocated"))
     total, used = view.get("memorytotal"), view.get("memoryused")
     allocated = view.get("memoryallocated")
-    limits = {
-        name: settings.get_float(f"cluster.{name}") for name in (
-            "cpu.allocated.capacity.notificationthreshold",
-            "cpu.allocated.capacity.disablethreshold",
-            "memory.allocated.capacity.notificationthreshold",
-            "memory.allocated.capacity.disablethreshold",
-        )
-    }  # fmt: skip
-    cpu_note, cpu_stop, memory_note, memory_stop = limits.values()
     return {
         "powerstate": view["outofbandmanagement"]["powerstate"],
         "instances": f"{counts[0]} / {counts[1]}",
@@ -57,14 +69,14 @@ def metrics(view: Mapping[str, Any], settings: GlobalSettings, counts: tuple[int
         "memoryallocatedgb": _gb(allocated, GIB),
         "networkread": _gb(view.get("networkkbsread"), KIB_A_GIB),
         "networkwrite": _gb(view.get("networkkbswrite"), KIB_A_GIB),
-        "cputhreshold": _above(cpu_used, 100, cpu_note),
-        "cpudisablethreshold": _above(cpu_used, 100, cpu_stop),
-        "cpuallocatedthreshold": _above(cpu_allocated, 100, cpu_note),
-        "cpuallocateddisablethreshold": _above(cpu_allocated, 100, cpu_stop),
-        "memorythreshold": _above(used, total, memory_note),
-        "memorydisablethreshold": _above(used, total, memory_stop),
-        "memoryallocatedthreshold": _above(allocated, total, memory_note),
-        "memoryallocateddisablethreshold": _above(allocated, total, memory_stop),
+        "cputhreshold": _above(cpu_used, 100, limits.cpu_note),
+        "cpudisablethreshold": _above(cpu_used, 100, limits.cpu_stop),
+        "cpuallocatedthreshold": _above(cpu_allocated, 100, limits.cpu_note),
+        "cpuallocateddisablethreshold": _above(cpu_allocated, 100, limits.cpu_stop),
+        "memorythreshold": _above(used, total, limits.memory_note),
+        "memorydisablethreshold": _above(used, total, limits.memory_stop),
+        "memoryallocatedthreshold": _above(allocated, total, limits.memory_note),
+        "memoryallocateddisablethreshold": _above(allocated, total, limits.memory_stop),
         **view,
     }
 

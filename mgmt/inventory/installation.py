@@ -76,7 +76,7 @@ def find_management_servers(
     return page(session, select(ManagementServer).where(*conditions).order_by(ManagementServer.id), paging)
 
 
-def management_server_view(session: Session, server: ManagementServer, version: str) -> dict[str, Any]:
+def management_server_view(session: Session, server: ManagementServer, version: str, state: str) -> dict[str, Any]:
     """A management server with the hosts that are connected to it and its jobs in hand."""
     hosts = session.scalars(
         select(Host.uuid).where(Host.status == "Up", Host.removed.is_(None)).order_by(Host.id)
@@ -85,7 +85,7 @@ def management_server_view(session: Session, server: ManagementServer, version: 
     return {
         "id": server.uuid,
         "name": server.name,
-        "state": "Up",
+        "state": state,
         "version": version,
         "serviceip": server.service_ip,
         "ipaddress": server.service_ip,

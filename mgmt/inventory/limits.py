@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import ResourceAllocationError
 from mgmt.inventory.scope import PROJECT, ROOT_ADMIN
-from mgmt.store.models import Account, Domain, Network, ResourceReservation, Template, VmInstance, Volume
+from mgmt.store.models import Account, Domain, Network, ResourceReservation, Snapshot, Template, VmInstance, Volume
 from mgmt.store.rows import find_row
 
 UNLIMITED = -1
@@ -27,6 +27,7 @@ MEMORY = "memory"
 VOLUME = "volume"
 PRIMARY_STORAGE = "primary_storage"
 TEMPLATE = "template"
+SNAPSHOT = "snapshot"
 NETWORK = "network"
 
 # The storage types, whose amounts are bytes; listAccounts shows them in GiB.
@@ -37,7 +38,7 @@ DEFAULT_ACCOUNT_LIMITS: Mapping[str, int] = {
     USER_VM: 20,
     "public_ip": 20,
     VOLUME: 20,
-    "snapshot": 20,
+    SNAPSHOT: 20,
     "backup": 20,
     "backup_storage": 400 * GIB,
     TEMPLATE: 20,
@@ -60,6 +61,7 @@ DEFAULT_DOMAIN_LIMITS: Mapping[str, int] = {
     CPU: 80,
     MEMORY: 81920,
     PRIMARY_STORAGE: 400 * GIB,
+    SNAPSHOT: 40,
     TEMPLATE: 40,
     NETWORK: 40,
 }
@@ -89,7 +91,7 @@ def domain_limit(domain: Domain, resource_type: str) -> int:
 def account_counts(session: Session, account_ids: Collection[int]) -> dict[int, dict[str, int]]:
     """What each account uses now, by resource type; a few queries whatever the number of accounts."""
     counts: dict[int, dict[str, int]] = {
-        account_id: {USER_VM: 0, CPU: 0, MEMORY: 0, VOLUME: 0, PRIMARY_STORAGE: 0, TEMPLATE: 0, NETWORK: 0}
+        account_id: {USER_VM: 0, CPU: 0, MEMORY: 0, VOLUME: 0, PRIMARY_STORAGE: 0, SNAPSHOT: 0, TEMPLATE: 0, NETWORK: 0}
         for account_id in account_ids
     }
     if not counts:
@@ -97,6 +99,7 @@ def account_counts(session: Session, account_ids: Collection[int]) -> dict[int, 
     for names, statement in (
         ((USER_VM, CPU, MEMORY), _vm_usage(VmInstance.account_id.in_(counts))),
         ((VOLUME, PRIMARY_STORAGE), _volume_usage(Volume.account_id.in_(counts))),
+        ((SNAPSHOT,), _snapshot_usage(Snapshot.account_id.in_(counts))),
         ((TEMPLATE,), _template_usage(Template.account_id.in_(counts))),
         ((NETWORK,), _network_usage(Network.account_id.in_(counts))),
     ):
@@ -123,6 +126,14 @@ def _volume_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         select(Volume.account_id, func.count(), func.sum(Volume.size_bytes))
         .where(condition, Volume.removed.is_(None), Volume.state.not_in(_UNCOUNTED_VOLUME_STATES))
         .group_by(Volume.account_id)
+    )
+
+
+def _snapshot_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return (
+        select(Snapshot.account_id, func.count())
+        .where(condition, Snapshot.removed.is_(None), Snapshot.state != "Error")
+        .group_by(Snapshot.account_id)
     )
 
 

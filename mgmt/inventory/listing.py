@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 T = TypeVar("T")
@@ -38,25 +39,33 @@ TextColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 
 class RowPages:
-    """A statement of plain columns that is listed again and again, built once; it carries the order."""
+    """A statement of plain columns that is listed again and again, built once; it carries the order.
 
-    def __init__(self, statement: Select[Any]) -> None:
+    Its rows are named tuples: reading a column of SQLAlchemy's rows by name costs as much as fetching it.
+    """
+
+    def __init__(self, statement: Select[Any], record: Callable[[Iterable[Any]], Any] | None = None) -> None:
         self.statement = statement
+        if record is None:
+            make_type: Callable[[str, list[str]], Any] = namedtuple
+            record = make_type("_Record", statement.selected_columns.keys())._make
+        self._record = record
         self._window = statement.limit(bindparam("row_limit")).offset(bindparam("row_offset"))
 
     def page(
         self, session: Session, conditions: Sequence[ColumnElement[bool]], paging: Window
-    ) -> tuple[Sequence[Row[Any]], int]:
+    ) -> tuple[list[Any], int]:
         """The rows that meet `conditions` in the window `paging`, and how many there are over all pages."""
         if conditions:
-            return RowPages(self.statement.where(*conditions)).page(session, (), paging)
+            return RowPages(self.statement.where(*conditions), self._record).page(session, (), paging)
         connection = session.connection()
         if paging.limit == 0:
             return [], self._count(connection)
         if paging.limit is None:
-            rows = connection.execute(self.statement.offset(paging.offset) if paging.offset else self.statement).all()
+            found = connection.execute(self.statement.offset(paging.offset) if paging.offset else self.statement)
         else:
-            rows = connection.execute(self._window, {"row_limit": paging.limit, "row_offset": paging.offset}).all()
+            found = connection.execute(self._window, {"row_limit": paging.limit, "row_offset": paging.offset})
+        rows = [self._record(row) for row in found]
         if _is_last_page(paging, len(rows)):
             return rows, paging.offset + len(rows)
         return rows, self._count(connection)

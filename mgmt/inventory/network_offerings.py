@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
+from mgmt.inventory.listing import Window, equals_ignoring_case, in_window, like_keyword, page
 from mgmt.inventory.network_services import ISOLATED_SERVICES
 from mgmt.store.models import NetworkOffering
 
 # What every offering of this world says of itself: another wanted value matches none.
-_SAME = {"state": "enabled", "traffictype": "guest", "specifyipranges": False, "forvpc": False, "isdefault": True}
+_SAME = {"traffictype": "guest", "forvpc": False}
 
 
 def find_network_offerings(
@@ -34,40 +34,59 @@ def find_network_offerings(
         ("name", NetworkOffering.name),
         ("displaytext", NetworkOffering.display_text),
         ("guestiptype", NetworkOffering.guest_type),
+        ("state", NetworkOffering.state),
     ):
         if params[name] is not None:
             conditions.append(equals_ignoring_case(column, params[name]))
     if params["keyword"] is not None:
         conditions.append(like_keyword(NetworkOffering.name, params["keyword"]))
-    for name, is_of_isolated in (("specifyvlan", False), ("sourcenatsupported", True)):
+    for name, flag in (
+        ("specifyipranges", NetworkOffering.specify_ip_ranges),
+        ("isdefault", NetworkOffering.is_default),
+    ):
         if params[name] is not None:
-            is_isolated = NetworkOffering.guest_type == "Isolated"
-            conditions.append(is_isolated if params[name] is is_of_isolated else ~is_isolated)
-    return page(session, select(NetworkOffering).where(*conditions).order_by(NetworkOffering.id), paging)
+            conditions.append(flag.is_(params[name]))
+    ordered = select(NetworkOffering).where(*conditions).order_by(NetworkOffering.sort_key, NetworkOffering.id)
+    if params["specifyvlan"] is None and params["sourcenatsupported"] is None:
+        return page(session, ordered, paging)
+    found = [
+        each
+        for each in session.scalars(ordered)
+        if params["specifyvlan"] in (None, each.specifies_vlan)
+        and params["sourcenatsupported"] in (None, each.has_service("SourceNat"))
+    ]
+    return in_window(found, paging), len(found)
 
 
 def network_offering_view(offering: NetworkOffering) -> dict[str, Any]:
     """An offering as listNetworkOfferings shows it."""
-    is_isolated = offering.guest_type == "Isolated"
-    services = [{"name": each["name"], "provider": each["provider"]} for each in ISOLATED_SERVICES]
+    services = [
+        {"name": each["name"], "provider": each["provider"]}
+        for each in ISOLATED_SERVICES
+        if offering.has_service(each["name"])
+    ]
     return {
         "id": offering.uuid,
         "name": offering.name,
         "displaytext": offering.display_text,
         "traffictype": "Guest",
-        "isdefault": True,
-        "specifyvlan": not is_isolated,
-        "conservemode": is_isolated,
-        "specifyipranges": False,
-        "availability": "Required" if is_isolated else "Optional",
-        "state": "Enabled",
+        "isdefault": offering.is_default,
+        "specifyvlan": offering.specifies_vlan,
+        "conservemode": offering.conserves,
+        "specifyipranges": offering.specify_ip_ranges,
+        "availability": offering.shown_availability,
+        "networkrate": offering.network_rate,
+        "state": offering.state,
         "guestiptype": offering.guest_type,
-        "service": services if is_isolated else [],
+        "service": services,
+        "maxconnections": offering.max_connections,
+        "tags": offering.tags,
+        "created": offering.created,
         "forvpc": False,
         "fornsx": False,
         "fortungsten": False,
-        "ispersistent": False,
-        "egressdefaultpolicy": False,
+        "ispersistent": offering.is_persistent,
+        "egressdefaultpolicy": offering.egress_default_policy,
         "supportsstrechedl2subnet": False,
         "supportspublicaccess": False,
         "supportsinternallb": False,

@@ -100,6 +100,12 @@ def _narrowed(statement: Select[Network], params: Mapping[str, Any]) -> Select[N
         statement = statement.where(like_keyword(Network.name, params["keyword"]))
     statement = statement.where(Network.is_system == bool(params["issystem"]))
     statement = statement.where(*has_tags(Network.uuid, "Network", params["tags"]))
+    for key, flag in (("restartrequired", Network.restart_required), ("displaynetwork", Network.display_network)):
+        if params[key] is not None:
+            statement = statement.where(flag.is_(params[key]))
+    if params["specifyipranges"] is not None:
+        of_ranges = Network.network_offering.has(specify_ip_ranges=params["specifyipranges"])
+        statement = statement.where(of_ranges)
     if _asks_for_what_is_not_here(params):
         statement = statement.where(false())
     services = params["supportedservices"]
@@ -116,15 +122,8 @@ _ISOLATED_NAMES = frozenset(service["name"].lower() for service in ISOLATED_SERV
 
 
 def _asks_for_what_is_not_here(params: Mapping[str, Any]) -> bool:
-    """VPC tiers, associated networks, hidden networks and pending restarts do not exist in this world."""
-    return bool(
-        params["vpcid"] is not None
-        or params["associatednetworkid"] is not None
-        or params["forvpc"]
-        or params["restartrequired"]
-        or params["specifyipranges"]
-        or params["displaynetwork"] is False
-    )
+    """VPC tiers and associated networks do not exist in this world."""
+    return bool(params["vpcid"] is not None or params["associatednetworkid"] is not None or params["forvpc"])
 
 
 def network_view(network: Network, caller: CallerLike) -> dict[str, Any]:
@@ -146,38 +145,40 @@ def network_view(network: Network, caller: CallerLike) -> dict[str, Any]:
         "networkofferingid": offering.uuid,
         "networkofferingname": offering.name,
         "networkofferingdisplaytext": offering.display_text,
-        "networkofferingconservemode": is_isolated,
-        "networkofferingavailability": "Required" if is_isolated else "Optional",
+        "networkofferingconservemode": offering.conserves,
+        "networkofferingavailability": offering.shown_availability,
         "issystem": network.is_system,
         "state": network.state,
         "related": network.uuid,
         "broadcasturi": f"vlan://{vlan}" if vlan else None,
         "dns1": network.dns1,
+        "dns2": network.dns2,
         "type": network.guest_type,
         "vlan": vlan,
         "acltype": network.acl_type,
-        "subdomainaccess": True if network.acl_type == _DOMAIN_ACL else None,
+        "subdomainaccess": network.subdomain_access is not False if network.acl_type == _DOMAIN_ACL else None,
         "account": network.account.name if network.acl_type != _DOMAIN_ACL else None,
         **domain_fields(network.domain),
-        "service": ISOLATED_SERVICES if is_isolated else [],
+        "service": [each for each in ISOLATED_SERVICES if offering.has_service(each["name"])],
         "networkdomain": network.network_domain,
         "physicalnetworkid": network.physical_network.uuid if network.physical_network else None,
-        "restartrequired": False,
-        "specifyvlan": not is_isolated,
-        "specifyipranges": False,
+        "restartrequired": network.restart_required,
+        "specifyvlan": offering.specifies_vlan,
+        "specifyipranges": offering.specify_ip_ranges,
         "canusefordeploy": True,
-        "ispersistent": False,
+        "ispersistent": offering.is_persistent,
         "tags": [],
         "details": {},
-        "displaynetwork": True,
+        "displaynetwork": network.display_network,
+        "externalid": network.external_id,
         "strechedl2subnet": False,
         "redundantrouter": False,
         "supportsvmautoscaling": is_isolated,
         "created": network.created,
         "receivedbytes": 0,
         "sentbytes": 0,
-        "egressdefaultpolicy": False,
-        "publicmtu": MTU if is_isolated else None,
-        "privatemtu": MTU if is_isolated else None,
+        "egressdefaultpolicy": offering.egress_default_policy,
+        "publicmtu": (network.public_mtu or MTU) if is_isolated else None,
+        "privatemtu": (network.private_mtu or MTU) if is_isolated else None,
         "hasannotations": False,
     }

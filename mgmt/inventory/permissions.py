@@ -1,8 +1,9 @@
 """May a role call a command: its rules in their order, then the default of its type.
 
-The default roles have their rules in the catalogue; other roles have rows of their own, and where none of them fits,
-what the command's annotation says of the role's type. Upstream: plugins/acl/dynamic-role-based/.../
-DynamicRoleBasedAPIAccessChecker.java, api/.../acl/Rule.java.
+The first four default roles have their rules in the catalogue; the other default roles and all others have rows of
+their own, and where none of them fits, what the command's annotation says of the role's type.
+
+Upstream: plugins/acl/dynamic-role-based/.../DynamicRoleBasedAPIAccessChecker.java, api/.../acl/Rule.java.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _RULE = re.compile(r"[a-zA-Z0-9*]+", re.ASCII)
 
 
 def rules_of(session: Session, role_id: int) -> Rules:
-    """The rules of a role that is no default one."""
+    """The rules that a role has of its own; none for the first default roles."""
     return tuple((each.rule, each.permission == ALLOW) for each in permissions_of(session, role_id))
 
 

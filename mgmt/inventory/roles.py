@@ -55,7 +55,7 @@ def create_role(
     is_public: bool,
     default_rules: Mapping[str, Sequence[str]],
 ) -> Role:
-    """Record a role of a type, or one with the rules of another role; `default_rules` are those of default roles."""
+    """Record a role of a type, or one with the rules of another role; `default_rules` are by role type."""
     if (type_ is None) == (based_on is None):
         both = "Both role type and role ID should not be specified"
         raise ServerApiError(PARAM_ERROR, both if type_ else "Neither role type nor role ID were provided")
@@ -86,9 +86,10 @@ def _refuse_taken(session: Session, name: str) -> None:
 def _rules(
     session: Session, role: Role, default_rules: Mapping[str, Sequence[str]]
 ) -> list[tuple[str, str, str | None]]:
-    if role.is_default:
+    own = permissions_of(session, role.id)
+    if role.is_default and not own:
         return [(rule, ALLOW, None) for rule in default_rules.get(role.role_type, ())]
-    return [(each.rule, each.permission, each.description) for each in permissions_of(session, role.id)]
+    return [(each.rule, each.permission, each.description) for each in own]
 
 
 def update_role(
@@ -187,9 +188,10 @@ def role_view(role: Role) -> dict[str, Any]:
 
 
 def permission_views(session: Session, role: Role, default_rules: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """The rules of a role as listRolePermissions shows them; those of default roles are no rows, but have their ids."""
-    if not role.is_default:
-        return [permission_view(role, each) for each in permissions_of(session, role.id)]
+    """The rules of a role as listRolePermissions shows them; those of the first default roles are no rows."""
+    own = permissions_of(session, role.id)
+    if own or not role.is_default:
+        return [permission_view(role, each) for each in own]
     return [
         {
             "id": str(uuid.uuid5(uuid.UUID(role.uuid), rule)),

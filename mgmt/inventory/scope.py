@@ -233,16 +233,17 @@ def is_admin(caller: CallerLike) -> bool:
 def account_text(caller: CallerLike) -> str:
     """The caller's account as Java's `AccountVO.toString` writes it into error texts."""
     fields = {"accountName": caller.account_name, "id": caller.account_id, "uuid": caller.account_uuid}
-    return f"Account [{_java_json(fields)}]"
+    return f"Account [{java_json(fields)}]"
 
 
 def domain_text(domain: Domain) -> str:
     """The domain as Java's `DomainVO.toString` writes it into error texts."""
     fields = {"id": domain.id, "name": domain.name, "path": domain.path, "uuid": domain.uuid}
-    return f"Domain {_java_json(fields)}"
+    return f"Domain {java_json(fields)}"
 
 
-def _java_json(fields: Mapping[str, Any]) -> str:
+def java_json(fields: Mapping[str, Any]) -> str:
+    """Fields as the `toString` of CloudStack's records writes them."""
     # org.json's writer, which escapes the slash
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).replace("/", "\\/")
 

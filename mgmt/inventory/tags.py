@@ -25,6 +25,7 @@ _TAGGED: Mapping[str, type[models.Entity] | None] = {
     "Template": models.Template,
     "ISO": models.Template,
     "Volume": models.Volume,
+    "Snapshot": models.Snapshot,
     "Network": models.Network,
     "SecurityGroup": models.SecurityGroup,
     "Domain": models.Domain,
@@ -33,7 +34,7 @@ _TAGGED: Mapping[str, type[models.Entity] | None] = {
     "Nic": models.Nic,
     **dict.fromkeys(
         (
-            "Snapshot", "Backup", "LoadBalancer", "PortForwardingRule", "FirewallRule", "PublicIpAddress", "Project",
+            "Backup", "LoadBalancer", "PortForwardingRule", "FirewallRule", "PublicIpAddress", "Project",
             "Vpc", "NetworkACL", "StaticRoute", "VMSnapshot", "RemoteAccessVpn", "SnapshotPolicy", "GuestOs",
             "LBStickinessPolicy", "LBHealthCheckPolicy", "NetworkACLList", "VpnGateway", "CustomerGateway",
             "VpnConnection", "AutoScaleVmProfile", "AutoScaleVmGroup",

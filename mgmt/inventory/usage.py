@@ -5,10 +5,11 @@ Upstream: server/.../vm/UserVmManagerImpl.generateUsageEvent, event/UsageEventUt
 
 from __future__ import annotations
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.providers import Providers
-from mgmt.store.models import UsageEvent, VmInstance, Volume
+from mgmt.store.models import Snapshot, Template, UsageEvent, VmInstance, Volume, Zone
 
 
 def vm_event(session: Session, providers: Providers, vm: VmInstance, type_: str) -> None:
@@ -66,3 +67,36 @@ def volume_event(session: Session, providers: Providers, volume: Volume, type_: 
             created=providers.utcnow(),
         )
     )
+
+
+def snapshot_event(session: Session, providers: Providers, snapshot: Snapshot, *, created: bool) -> None:
+    """Record SNAPSHOT.CREATE (with its size) or SNAPSHOT.DELETE."""
+    session.add(
+        UsageEvent(
+            type=f"SNAPSHOT.{'CREATE' if created else 'DELETE'}",
+            account_id=snapshot.account_id,
+            zone_id=snapshot.zone_id,
+            resource_id=snapshot.id,
+            resource_name=snapshot.name,
+            size_bytes=snapshot.size_bytes if created else None,
+            created=providers.utcnow(),
+        )
+    )
+
+
+def template_event(session: Session, providers: Providers, template: Template, *, created: bool) -> None:
+    """Record TEMPLATE.CREATE or TEMPLATE.DELETE, of an ISO ISO.CREATE or ISO.DELETE, in each of its zones."""
+    kind = "ISO" if template.format == "ISO" else "TEMPLATE"
+    for zone_id in session.scalars(select(Zone.id).where(Zone.removed.is_(None)).order_by(Zone.id)):
+        if template.is_in(zone_id):
+            session.add(
+                UsageEvent(
+                    type=f"{kind}.{'CREATE' if created else 'DELETE'}",
+                    account_id=template.account_id,
+                    zone_id=zone_id,
+                    resource_id=template.id,
+                    resource_name=template.name,
+                    size_bytes=template.size_bytes if created else None,
+                    created=providers.utcnow(),
+                )
+            )

@@ -15,6 +15,7 @@ from mgmt.providers import Providers
 from mgmt.store.models import Network, Nic, VmInstance
 
 L2 = "L2"
+FIRST_VLAN = 1000
 
 
 def prepare_nics(session: Session, providers: Providers, vm: VmInstance) -> None:
@@ -26,6 +27,7 @@ def prepare_nics(session: Session, providers: Providers, vm: VmInstance) -> None
         if nic.removed is not None:
             continue
         network = nic.network
+        _implement(session, network)
         if network.guest_type != L2 and nic.ip4_address is None and network.cidr:
             nic.ip4_address = _free_address(session, network)
             nic.gateway, nic.netmask = network.gateway, network.netmask
@@ -33,6 +35,25 @@ def prepare_nics(session: Session, providers: Providers, vm: VmInstance) -> None
         nic.state = "Reserved"
         nic.reservation_id = nic.reservation_id or providers.ids.uuid()
         session.flush()
+
+
+def _implement(session: Session, network: Network) -> None:
+    """Give a network that was only allocated its VLAN: from the range of its physical network, else from 1000 on."""
+    if network.state != "Allocated":
+        return
+    network.state = "Implemented"
+    if network.vlan is not None:
+        return
+    physical = network.physical_network
+    low, _, high = (physical.vlan if physical is not None and physical.vlan else f"{FIRST_VLAN}-4094").partition("-")
+    taken = set(
+        session.scalars(select(Network.vlan).where(Network.removed.is_(None), Network.zone_id == network.zone_id))
+    )
+    for number in range(int(low), int(high or low) + 1):
+        if str(number) not in taken:
+            network.vlan = str(number)
+            return
+    raise InsufficientCapacityError(f"Unable to allocate vnet as a part of network {network.name} implement ")
 
 
 def release_nics(vm: VmInstance) -> None:

@@ -50,6 +50,7 @@ _VM_PARTS: tuple[Part, ...] = (
         "template_id",
         ("uuid", "name", "template_type", "format", "display_text", "password_enabled"),
     ),
+    ("iso", Template, "iso_id", ("uuid", "name", "display_text")),
     ("guest_os", GuestOs, "guest_os_id", ("uuid", "display_name")),
     ("service_offering", ServiceOffering, "service_offering_id", ("uuid", "name", "offer_ha")),
 )

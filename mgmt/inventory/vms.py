@@ -100,6 +100,7 @@ def vm_load_options() -> tuple[ORMOption, ...]:
             Template.display_text,
             Template.password_enabled,
         ),
+        joinedload(VmInstance.iso).load_only(Template.uuid, Template.name, Template.display_text),
         joinedload(VmInstance.guest_os).load_only(GuestOs.uuid, GuestOs.display_name),
         joinedload(VmInstance.service_offering).load_only(
             ServiceOffering.uuid, ServiceOffering.name, ServiceOffering.offer_ha
@@ -174,6 +175,8 @@ def shown_vm(vm: VmInstance, is_root_admin: bool, details: frozenset[str], job: 
     view |= _placement(vm, is_root_admin)
     if wants("tmpl"):
         view |= _template(vm)
+    if vm.iso is not None and wants("iso"):
+        view |= {"isoid": vm.iso.uuid, "isoname": vm.iso.name, "isodisplaytext": vm.iso.display_text}
     if wants("servoff"):
         view |= {"serviceofferingid": vm.service_offering.uuid, "serviceofferingname": vm.service_offering.name}
     if wants("diskoff"):

@@ -81,6 +81,7 @@ class JobRunner:
         self._changed = threading.Condition()
         self._pending: set[str] = set()
         self._threads: list[threading.Thread] = []
+        self.accepts = True  # False: the server is about to be shut down
         self._is_stopping = False
         self._is_abandoned = False
         self._suspended: dict[str, _Order] = {}
@@ -140,7 +141,7 @@ class JobRunner:
         entity that the job acts on. Raises InvalidParameterValueError for a custom id that is no UUID or is taken,
         ServerApiError 503 while the server stops.
         """
-        if self._is_stopping:
+        if self._is_stopping or not self.accepts:
             raise ServerApiError(SERVICE_UNAVAILABLE, SHUTDOWN_TEXT)
         job_uuid = self._providers.ids.uuid()
         if custom_job_uuid is not None:

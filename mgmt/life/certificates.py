@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import string
+from datetime import datetime, timedelta
 
 from mgmt.agents.manager import AgentManager
 from mgmt.agents.trust import Trust
@@ -30,9 +31,10 @@ def trust_of(agents: AgentManager) -> Trust:
     return agents.trust
 
 
-def provision(store: Store, providers: Providers, agents: AgentManager, host_id: int, *, reconnects: bool) -> None:
+def provision(store: Store, providers: Providers, agents: AgentManager, host_id: int, *, reconnects: bool) -> datetime:
     """Have a host's agent make a key, and give it a certificate; then close its link if `reconnects`.
 
+    The answer is when the certificate ends, naive UTC.
     Raises CloudRuntimeError when the agent cannot, AgentUnavailableError and OperationTimedOutError.
     """
     trust = trust_of(agents)
@@ -64,3 +66,4 @@ def provision(store: Store, providers: Providers, agents: AgentManager, host_id:
         raise CloudRuntimeError(f"Failed to import the certificate on host {name}: {taken.details or ''}")
     if reconnects:
         agents.disconnect(host_id, "provisionCertificate")
+    return providers.utcnow() + timedelta(days=trust.validity_days)

@@ -20,6 +20,7 @@ from mgmt.inventory.limits import CPU, MEMORY, PRIMARY_STORAGE, USER_VM, VOLUME,
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.owner import finalize_owner
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, check_owner_access
+from mgmt.inventory.templates import check_use
 from mgmt.inventory.vm_states import VmState
 from mgmt.life.disks import make_volume
 from mgmt.life.hosts import candidates, reaches
@@ -64,7 +65,7 @@ def allocate_vm(
     template = _template(session, caller, zone, params["templateid"])
     networks = _networks(session, caller, owner, zone, params)
     name = _host_name(session, networks, params["name"])
-    cpus, mhz, memory_mb = _size(offering, _details(params))
+    cpus, mhz, memory_mb = vm_size(offering, _details(params))
     sizes = _disk_sizes(session, template, offering, params)
     amounts = {USER_VM: 1, CPU: cpus, MEMORY: memory_mb, VOLUME: len(sizes)}
     claims = reserve(session, owner.id, {**amounts, PRIMARY_STORAGE: sum(size for _, size in sizes)})
@@ -116,11 +117,10 @@ def _template(session: Session, caller: CallerLike, zone: Zone, template_id: int
     template = get_live(session, Template, template_id)
     if template is None or template.format == "ISO":
         raise InvalidParameterValueError(f"Unable to use template {template_id or 'null'}")
-    if not template.is_public:
-        check_owner_access(caller, template.account_id, template.account.domain.path)
+    check_use(session, caller, template)
     if template.template_type == "SYSTEM":
         raise InvalidParameterValueError(f"Unable to use system template {template.id} to deploy a user vm")
-    if not template.is_ready or template.zone_id not in (None, zone.id):
+    if not template.is_ready or not template.is_in(zone.id):
         raise InvalidParameterValueError(f"The template {template.id} is not available for use")
     if template.hypervisor_type != "KVM":
         raise InvalidParameterValueError(f"Hypervisor {template.hypervisor_type} of the template is not in this zone")
@@ -217,7 +217,7 @@ def _host_name(session: Session, networks: Sequence[Network], name: str | None) 
     return name
 
 
-def _size(offering: ServiceOffering, details: Mapping[str, str]) -> tuple[int, int, int]:
+def vm_size(offering: ServiceOffering, details: Mapping[str, str]) -> tuple[int, int, int]:
     """CPU number, MHz and MB: those of the offering, of a custom one those of the details."""
     if not offering.is_dynamic:
         return offering.cpu_number or 0, offering.cpu_speed_mhz or 0, offering.memory_mb or 0

@@ -13,10 +13,12 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from mgmt.agents.alerts import HOST, USER_VM, host_place, host_text, record_alert
+from mgmt.agents.pools import unmount_pool_command
 from mgmt.errors import INTERNAL_ERROR, CloudError, CloudRuntimeError, InvalidParameterValueError, ServerApiError
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.resource_states import NoTransitionError, ResourceEvent, ResourceState, move_resource
 from mgmt.inventory.vm_states import VmState
+from mgmt.life.pools import ask
 from mgmt.life.ports import LifeServices
 from mgmt.life.stop import stop_locked
 from mgmt.store.models import Host, HostDetail, StoragePool, VmInstance, Volume
@@ -115,7 +117,8 @@ def _stop(services: LifeServices, vm_ids: Collection[int]) -> None:
 def delete_host(services: LifeServices, host_id: int, *, forced: bool, destroys_local_storage: bool) -> None:
     """Remove a host that is in maintenance or degraded, or any with `forced`; its agent is told to stop.
 
-    With `destroys_local_storage` its local pools and their volumes' records go too.
+    With `destroys_local_storage` its local pools and their volumes' records go too: upstream puts those pools into
+    maintenance first, which asks every host of the cluster to take them off.
     """
     with services.store.session() as session:
         host = _known(session, host_id)
@@ -125,9 +128,31 @@ def delete_host(services: LifeServices, host_id: int, *, forced: bool, destroys_
             )
         vm_ids = _vm_ids(session, host_id, _ALIVE)
     _stop(services, vm_ids)
+    if destroys_local_storage:
+        _unmount_local_pools(services, host_id)
     services.agents.remove(host_id)
     with services.store.session() as session:
         _forget(session, services, session.get_one(Host, host_id), destroys_local_storage=destroys_local_storage)
+
+
+def _unmount_local_pools(services: LifeServices, host_id: int) -> None:
+    with services.store.session() as session:
+        pools = list(
+            session.scalars(select(StoragePool).where(StoragePool.host_id == host_id, StoragePool.removed.is_(None)))
+        )
+        orders = [
+            (other.id, unmount_pool_command(pool))
+            for pool in pools
+            for other in session.scalars(
+                select(Host)
+                .where(Host.cluster_id == pool.cluster_id, Host.removed.is_(None), Host.status == "Up")
+                .order_by(Host.id)
+            )
+        ]
+    for other_id, command in orders:
+        answer = ask(services, other_id, command)
+        if answer is None or not answer.result:
+            logger.warning("host %d did not take a local pool off: %s", other_id, answer and answer.details)
 
 
 def _forget(session: Session, services: LifeServices, host: Host, *, destroys_local_storage: bool) -> None:

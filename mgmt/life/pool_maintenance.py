@@ -11,7 +11,7 @@ import logging
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mgmt.agents.pools import modify_pool_command
+from mgmt.agents.pools import modify_pool_command, unmount_pool_command
 from mgmt.errors import CloudError, CloudRuntimeError, InvalidParameterValueError
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.vm_states import VmState
@@ -19,7 +19,6 @@ from mgmt.life.pools import ask, hosts_of_pool
 from mgmt.life.ports import LifeServices
 from mgmt.life.start import Place, start_locked
 from mgmt.life.stop import stop_locked
-from mgmt.protocol.commands import ModifyStoragePoolCommand
 from mgmt.quirks import POOL_STAYS_UNMOUNTED
 from mgmt.store.models import StoragePool, VmInstance, Volume
 
@@ -72,7 +71,7 @@ def _empty(services: LifeServices, pool_id: int) -> None:
         if not host_ids:
             return
         pool.status = "PrepareForMaintenance"
-        unmount = _command(pool, is_mount=False)
+        unmount = unmount_pool_command(pool)
         vm_ids = _vms_on(session, pool_id)
     for host_id in host_ids:
         answer = ask(services, host_id, unmount)
@@ -112,12 +111,6 @@ def _vms_on(session: Session, pool_id: int) -> list[int]:
     return list(session.scalars(statement))
 
 
-def _command(pool: StoragePool, *, is_mount: bool) -> ModifyStoragePoolCommand:
-    command = modify_pool_command(pool)
-    command.add = is_mount
-    return command
-
-
 def cancel_maintenance(services: LifeServices, pool_id: int) -> None:
     """Mount the pool on its hosts again and start the VMs that its maintenance stopped: Up.
 
@@ -141,7 +134,7 @@ def cancel_maintenance(services: LifeServices, pool_id: int) -> None:
     with services.store.session() as session:
         pool = session.get_one(StoragePool, pool_id)
         host_ids = [host.id for host in hosts_of_pool(session, pool, only_enabled=pool.scope == "ZONE")]
-        mount = _command(pool, is_mount=True)
+        mount = modify_pool_command(pool)
     for host_id in host_ids:
         answer = ask(services, host_id, mount)
         if answer is None or not answer.result:

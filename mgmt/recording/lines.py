@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def end_text(at_s: float, host: str) -> str:
 
 def load(path: Path, host: str | None = None) -> list[Line]:
     """The messages of a file, of one host if it is named, else of the first; raises LinesError."""
-    lines = list(_parsed(path))
+    lines = [line for _, _, line in parsed(path) if line is not None]
     if not lines:
         raise LinesError(f"{path}: there is no message in it")
     wanted = host or lines[0].host
@@ -122,7 +122,8 @@ def load(path: Path, host: str | None = None) -> list[Line]:
     return chosen
 
 
-def _parsed(path: Path) -> Iterable[Line]:
+def parsed(path: Path) -> Iterator[tuple[int, str, Line | None]]:
+    """(number, host, message) of each line of a file, None for the end of a link; raises LinesError."""
     try:
         texts = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -132,7 +133,11 @@ def _parsed(path: Path) -> Iterable[Line]:
             continue
         try:
             line = json.loads(text)
-            if "event" in line or "from" not in line:
+            host = str(line.get("host", ""))
+            if "event" in line:
+                yield number, host, None
+                continue
+            if "from" not in line:
                 continue
             flags = int(line["flags"], 16) if isinstance(line["flags"], str) else int(line["flags"])
             header = Header(
@@ -143,7 +148,7 @@ def _parsed(path: Path) -> Iterable[Line]:
                 int(line.get("agent", -1)),
                 int(line.get("via", -1)),
             )
-            content = line["content"] if "content" in line else line["json"]
-            yield Line(str(line["from"]), float(line.get("at", 0)), str(line.get("host", "")), header, content)
+            content = line["content"]
+            yield number, host, Line(str(line["from"]), float(line.get("at", 0)), host, header, content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LinesError(f"{path}: line {number} is no recorded message: {error}") from None

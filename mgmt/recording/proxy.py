@@ -20,13 +20,22 @@ _STARTUP = "com.cloud.agent.api.StartupRoutingCommand"
 
 
 class Recorder:
-    """Listens with `context` and connects each agent on to `server`; `write` gets the lines, in order."""
+    """Listens with `context` and connects each agent on to `server`; `write` gets the lines, in order.
+
+    `client` is how it connects, with a certificate to show when the server is a strict one.
+    """
 
     def __init__(
-        self, server: tuple[str, int], context: ssl.SSLContext, clock: Clock, write: Callable[[str], None]
+        self,
+        server: tuple[str, int],
+        context: ssl.SSLContext,
+        clock: Clock,
+        write: Callable[[str], None],
+        client: ssl.SSLContext | None = None,
     ) -> None:
         self._server_address = server
         self._context = context
+        self._client = client or client_context()
         self._clock = clock
         self._write = write
         self._begun_s: float | None = None
@@ -66,7 +75,7 @@ class Recorder:
 
     async def _carry(self, agent: MessageStream) -> None:
         await agent.secure()
-        server = await connect(*self._server_address, client_context())
+        server = await connect(*self._server_address, self._client)
         host = _HostName(agent.peer)
         ways = {
             asyncio.create_task(self._copy(agent, server, AGENT, host)),

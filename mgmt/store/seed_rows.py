@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import uuid
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from mgmt.providers import Providers
+from mgmt.store.default_roles import add_ruled_roles
 from mgmt.store.models import (
     Account,
     Base,
@@ -20,6 +22,7 @@ from mgmt.store.models import (
     Domain,
     GuestOs,
     GuestOsCategory,
+    GuestOsMapping,
     Host,
     ImageStore,
     ManagementServer,
@@ -54,6 +57,7 @@ _SET_PASSWORD = (
 
 Entry = dict[str, Any]
 
+_WIDTH = re.compile(r" \((32|64)-bit\)$")
 _TRAFFIC_TYPES = ("Guest", "Management", "Public")
 
 
@@ -175,6 +179,8 @@ class _Writer:
                 uuid=entry["uuid"], name=entry["name"], role_type=entry["type"], description=entry["description"]
             )
             self._add(entry["name"], role)
+        roles = self._document["roles"]
+        add_ruled_roles(self._session, uuid.UUID(roles[0]["uuid"]), {entry["name"] for entry in roles})
         for entry in self._document["accounts"]:
             self._write_account(entry)
 
@@ -223,6 +229,13 @@ class _Writer:
                 category_id=self._id(GuestOsCategory, category),
             )
             self._add(entry["name"], row)
+            self._session.add(
+                GuestOsMapping(
+                    uuid=str(uuid.uuid5(uuid.UUID(entry["uuid"]), "KVM")),
+                    guest_os_id=self._id(GuestOs, entry["name"]),
+                    guest_os_name=_WIDTH.sub("", entry["name"]),  # as KVM's mappings are recorded
+                )
+            )
 
     def _write_places(self) -> None:
         for entry in self._document["zones"]:

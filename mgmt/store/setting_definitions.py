@@ -168,9 +168,6 @@ vmware.vcenter.session.timeout | 1200 | integer
 [Management Server / API / APIAuthenticationManager]
 api.allowed.source.cidr.list | 0.0.0.0/0,::/0 | text
     Networks from which API calls are taken, separated by commas
-[Management Server / API / ApiRateLimitService]
-api.throttling.enabled | false | boolean
-    Whether the number of calls an account may send is limited; read at the start
 [Management Server / API / ApiResponseSerializer]
 expose.cloudstack.version.api.xml.response | true | boolean
     Whether XML answers carry the server's version
@@ -179,10 +176,6 @@ api.sessionkey.check.locations | CookieAndParameter | text
     Where a session's key must come: CookieOrParameter, ParameterOnly or CookieAndParameter
 api.sessionkey.cookie.samesite | Lax | text
     SameSite attribute of the session key's cookie: Lax, Strict, NoneAndSecure or Null
-enable.secure.session.cookie | false | boolean
-    Whether session cookies are sent over HTTPS only
-enforce.post.requests.and.timestamps | false | boolean
-    Whether calls that change something must be sent by POST and signed with a time stamp
 [Management Server / API / ManagementServer]
 expose.cloudstack.version.api.list.capabilities | true | boolean
     Whether listCapabilities shows the server's version
@@ -272,7 +265,19 @@ instance.name | VM | text
 [Compute / Virtual Machine / VirtualMachineManager]
 vm.instancename.flag | false | boolean
     Whether the display name of an instance becomes part of its internal name
+[Management Server / API / ApiRateLimitService]
+api.throttling.enabled | false | boolean
+    Whether the number of calls an account may send is limited; root admins may send any number
+[Management Server / API / management-server]
+api.throttling.interval | 1 | integer
+    Seconds after the first call of an account from which its calls are counted anew
+api.throttling.max | 25 | integer
+    Calls that an account may send in that time
 [Management Server / API / ApiServer]
+enable.secure.session.cookie | false | boolean
+    Whether the session cookie is sent over HTTPS only, and kept from scripts
+enforce.post.requests.and.timestamps | false | boolean
+    Whether calls that change something must be sent by POST and signed with a time stamp
 integration.api.port | 0 | integer
     Port on which commands are taken without a login; 0 means none
 json.content.type | application/json; charset=UTF-8 | text

@@ -11,7 +11,7 @@ import http.client
 import socket
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from mgmt.protocol import inprocess
 from mgmt.protocol.https import unverified_context
@@ -40,13 +40,14 @@ def download(link: VcenterLink, url: str, path: Path, on_bytes: OnBytes) -> int:
     connection = _connection(parts.hostname, parts.port or DEFAULT_PORT, link.timeout_s)
     try:
         target = quote(parts.path, safe="/%") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", target, headers={"Cookie": link.cookie, "Connection": "close"})
-        wire = connection.sock  # the response takes it over
-        # closing the connection would leave its socket open: the response is what has to be closed
-        with link.cancellation.ending_with(lambda: _cut(wire)), connection.getresponse() as response:
-            if response.status != http.HTTPStatus.OK:
-                raise DownloadError(f"Server returned HTTP response code: {response.status} for URL: {url}")
-            return _save(response, path, on_bytes)
+        with link.waiting(f" {unquote(parts.path)}"):  # from before the request: its server may wait at once
+            connection.request("GET", target, headers={"Cookie": link.cookie, "Connection": "close"})
+            wire = connection.sock  # the response takes it over
+            # closing the connection would leave its socket open: the response is what has to be closed
+            with link.cancellation.ending_with(lambda: _cut(wire)), connection.getresponse() as response:
+                if response.status != http.HTTPStatus.OK:
+                    raise DownloadError(f"Server returned HTTP response code: {response.status} for URL: {url}")
+                return _save(response, path, on_bytes)
     except DownloadError as error:
         outcome = error.text
         raise

@@ -12,14 +12,14 @@ import hashlib
 import ipaddress
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mgmt.clock import new_event
+from mgmt.clock import Hold, current_hold, hold, is_automatic, new_event, working
 from mgmt.errors import CloudError
 from mgmt.vmware.collector import Collector
 from mgmt.vmware.download import DownloadError, download
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 FAILED_TEXT = "Unable to finish the whole process to package as a OVA file"
 MANAGEMENT_PORTGROUP = "Management Network"
 PROGRESS_INTERVAL_S = 1.0
+REPORTS_OF_A_LEASE = 3  # within its time-out, on a clock that jumps
 MAX_THREADS = 10
 _DISK_EXTENSION = ".vmdk"
 
@@ -141,13 +142,21 @@ class Export:
             sources.append(_Source(item.key, item.url.replace("*", address, 1), file_name, number))
         written.extend(directory / source.file_name for source in sources)
         stop = new_event(self._link.clock)
+        interval_s = PROGRESS_INTERVAL_S
+        if is_automatic(self._link.clock):  # it would jump from second to second, and nobody can look in between
+            interval_s = max(interval_s, info.leaseTimeout / REPORTS_OF_A_LEASE)
         context = contextvars.copy_context()  # the journal's entries belong to the import
+        in_hand = hold(self._link.clock, "a report of an export's progress")
         keeper = threading.Thread(
-            target=context.run, args=(self._keep_alive, lease, stop), name="vcenter-lease-progress", daemon=True
+            target=context.run,
+            args=(self._keep_alive, lease, stop, interval_s, in_hand),
+            name="vcenter-lease-progress",
+            daemon=True,
         )
         keeper.start()
         try:
-            sizes = self._download(sources, directory)
+            with self._link.cancellation.ending_with(lambda: self._abort(lease)):
+                sizes = self._download(sources, directory)
             self._check_sums(lease, sources, directory)
             text = self._descriptor(vm, sources, sizes)
             path = directory / f"{stem}.ovf"
@@ -163,16 +172,17 @@ class Export:
             stop.set()
             keeper.join()
 
-    def _keep_alive(self, lease: Any, stop: threading.Event) -> None:
-        """Report progress every second until the downloads end, so that vCenter keeps the lease."""
-        while not self._link.clock.wait(stop, PROGRESS_INTERVAL_S) and not stop.is_set():
-            with self._lock:
-                percent = min(100, max(0, self._bytes_done * 100 // self._total_bytes))
-            try:
-                self._link.call(lease.HttpNfcLeaseProgress, percent)
-            except VcenterError as error:
-                log.warning("reporting progress to the export lease failed: %s", error.text)
-                return
+    def _keep_alive(self, lease: Any, stop: threading.Event, interval_s: float, in_hand: Hold | None) -> None:
+        """Report progress again and again until the downloads end, so that vCenter keeps the lease."""
+        with working(self._link.clock, "", in_hand):
+            while not self._link.clock.wait(stop, interval_s) and not stop.is_set():
+                with self._lock:
+                    percent = min(100, max(0, self._bytes_done * 100 // self._total_bytes))
+                try:
+                    self._link.call(lease.HttpNfcLeaseProgress, percent)
+                except VcenterError as error:
+                    log.warning("reporting progress to the export lease failed: %s", error.text)
+                    return
 
     def _management_address(self, host: Any) -> str:
         """Where the ESXi host delivers its files: its management address, else where vCenter is."""
@@ -193,21 +203,61 @@ class Export:
         threads = thread_count(self._rules.threads, len(sources))
         if threads == 1:
             return [self._fetch(source, directory) for source in sources]
-        with ThreadPoolExecutor(threads, thread_name_prefix="vcenter-download") as pool:
-            futures = [
-                pool.submit(contextvars.copy_context().run, self._fetch, source, directory) for source in sources
-            ]
-        errors = [future.exception() for future in futures]
+        found = self._fetch_in_threads(threads, sources, directory)
+        errors = [each if isinstance(each, BaseException) else None for each in found]
         fatal = [error for error in errors if error is not None and not self._may_lose(error)]
         if fatal:
             raise next((error for error in fatal if not isinstance(error, _NotBegunError)), fatal[0])
         sizes = []
-        for source, future, error in zip(sources, futures, errors, strict=True):
-            if error is not None:
-                log.error("downloading %s failed, the export goes on without it: %s", source.file_name, error)
+        for source, size in zip(sources, found, strict=True):
+            if isinstance(size, BaseException):
+                log.error("downloading %s failed, the export goes on without it: %s", source.file_name, size)
                 (directory / source.file_name).unlink(missing_ok=True)
-            sizes.append(0 if error is not None else future.result())
+                size = 0
+            sizes.append(size)
         return sizes
+
+    def _fetch_in_threads(
+        self, count: int, sources: Sequence[_Source], directory: Path
+    ) -> Sequence[int | BaseException]:
+        """Size or error of each file. On a virtual clock each thread is work in hand, and ours waits for them."""
+        clock, mine = self._link.clock, current_hold()
+        found: list[int | BaseException] = [0] * len(sources)
+        to_do, working_now = deque(enumerate(sources)), [count]
+
+        def work(in_hand: Hold | None) -> None:
+            with working(clock, "", in_hand):
+                while True:
+                    try:
+                        index, source = to_do.popleft()
+                    except IndexError:
+                        break
+                    try:
+                        found[index] = self._fetch(source, directory)
+                    except BaseException as error:  # it belongs to the import's thread
+                        found[index] = error
+                with self._lock:
+                    working_now[0] -= 1
+                    is_last = not working_now[0]
+                if is_last and mine is not None:
+                    mine.resume()
+
+        threads = [
+            threading.Thread(
+                target=contextvars.copy_context().run,
+                args=(work, hold(clock, "a download of an export")),
+                name=f"vcenter-download-{number}",
+                daemon=True,
+            )
+            for number in range(count)
+        ]
+        if mine is not None:
+            mine.park()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
 
     def _may_lose(self, error: BaseException) -> bool:
         return self._rules.lose_disks and isinstance(error, DownloadError | OSError)

@@ -235,9 +235,12 @@ class VcenterLink:
         """The session's cookie as a request carries it: name and value. It is a secret while the session lives."""
         return str(getattr(self.stub, "cookie", None) or "").partition(";")[0]
 
-    def waiting(self) -> AbstractContextManager[None]:
-        """For a call that vCenter answers when something happens: one in this process then waits in our stead."""
-        return lent(self.clock, self.cookie.partition("=")[2].strip('"'))
+    def waiting(self, what: str = "") -> AbstractContextManager[None]:
+        """For a call that vCenter answers when something happens: one in this process then waits in our stead.
+
+        `what` tells apart what several threads wait for in one session: a blank and the path of a download.
+        """
+        return lent(self.clock, self.cookie.partition("=")[2].strip('"') + what)
 
     def login(self) -> None:
         """Authenticate the session; raises VcenterLoginError."""

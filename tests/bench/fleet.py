@@ -19,6 +19,7 @@ PING_INTERVAL_S = 20
 ROUNDS = 3
 LIMIT_S = 600.0
 PAGE = 500
+STORM = {"after_s": PING_INTERVAL_S * (ROUNDS + 2) + 20, "percent": 30, "offline_s": 5}
 
 
 def free_port() -> int:
@@ -58,9 +59,12 @@ class Served:
 class Fleet:
     """A fleet process with its summary."""
 
-    def __init__(self, folder: Path, endpoint: str, count: int, workers: int, per_s: float) -> None:
+    def __init__(
+        self, folder: Path, endpoint: str, count: int, workers: int, per_s: float, *storms: dict[str, int]
+    ) -> None:
         profile = folder / "profile.yaml"
-        profile.write_text(json.dumps({"attach_per_s": per_s, "hosts": [{"properties": "backoff.seconds=1"}]}))
+        hosts = [{"properties": "backoff.seconds=1"}]
+        profile.write_text(json.dumps({"attach_per_s": per_s, "hosts": hosts, "storms": storms}))
         words = ["--connect", endpoint, "--count", str(count), "--workers", str(workers), "--profile", str(profile)]
         words += [
             "--summary",
@@ -115,6 +119,21 @@ def rounds(call: Any, cpu_s: Any, process: Any) -> tuple[float, float, float]:
     return used_s, statistics.median(times), times[min(len(times) - 1, int(len(times) * 0.99))]
 
 
+def storm(client: Any, count: int) -> tuple[int, float]:
+    """The most hosts that were seen away at once, and the seconds from the first one missing to all being Up."""
+    up, lowest, begun = count, count, 0.0
+    until = time.monotonic() + LIMIT_S
+    while not begun or up != count:
+        if time.monotonic() > until:
+            raise SystemExit(f"the storm was not over within {LIMIT_S:g} s")
+        up = client.call("listHosts", type="Routing", state="Up", pagesize=1, page=1, details="min").get("count", 0)
+        if up < count and not begun:
+            begun = time.monotonic()
+        lowest = min(lowest, up)
+        time.sleep(0.2)
+    return count - lowest, time.monotonic() - begun
+
+
 def bench_fleet(count: int, workers: int, per_s: float, tools: Any) -> None:
     """Print the figures of a fleet of `count` hosts; `tools` is the module with clients and accounting."""
     with tempfile.TemporaryDirectory() as text:
@@ -124,7 +143,7 @@ def bench_fleet(count: int, workers: int, per_s: float, tools: Any) -> None:
         client.call("updateConfiguration", name="ping.interval", value=PING_INTERVAL_S)
         empty_mb, before = tools.resident_mb(server.process), tools.cpu_s(server.process)
         begun = time.monotonic()
-        fleet = Fleet(folder, server.ready["agent_endpoint"], count, workers, per_s)
+        fleet = Fleet(folder, server.ready["agent_endpoint"], count, workers, per_s, STORM)
         try:
             wait_up(client, count, "attach")
             took_s, used_s = time.monotonic() - begun, tools.cpu_s(server.process) - before
@@ -140,6 +159,8 @@ def bench_fleet(count: int, workers: int, per_s: float, tools: Any) -> None:
                 f"ping round of {count:,} agents {round_s:.2f} s server CPU; meanwhile listHosts (page of {PAGE}, "
                 f"details) {median_ms:.0f} ms, p99 {p99_ms:.0f} ms"
             )
+            cut, back_s = storm(client, count)
+            print(f"a storm cuts {cut:,} links for {STORM['offline_s']} s: all Up again after {back_s:.1f} s")
             details = all_hosts(client, count)
             client.close()
             server.kill()

@@ -6,7 +6,6 @@ Run by tests/bench/run.py as `virtual.py COUNT` or `virtual.py fourteen`; prints
 from __future__ import annotations
 
 import gc
-import http.client
 import json
 import resource
 import sys
@@ -15,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import yaml
 
@@ -26,7 +25,7 @@ from mgmt.embedded import World
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SETTING = "convert.vmware.instance.to.kvm.timeout"
 AT_ONCE = 5  # an agent has five workers: more conversions on one host would let a check wait until it times out
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_FORM = [("Content-Type", "application/x-www-form-urlencoded")]
 FOURTEEN_HOURS_SCALE = 1138.5 / (14 * 3600)  # what web01 takes by the model, stretched to fourteen hours
 
 
@@ -43,7 +42,7 @@ def write_roomy_world(folder: Path) -> Path:
     return folder / "seed.yaml"
 
 
-def import_parameters(client: ApiClient, ready: dict[str, Any], name: str) -> dict[str, Any]:
+def import_parameters(client: ApiClient | Caller, ready: dict[str, Any], name: str) -> dict[str, Any]:
     """What an import of a VM of the lab by VDDK needs."""
     datacenter = client.call("listVmwareDcs", zoneid=ready["zone_id"])["VMwareDC"][0]["id"]
     network = client.call("listNetworks", listall=True, type="L2")["network"][0]["id"]
@@ -74,37 +73,29 @@ def import_parameters(client: ApiClient, ready: dict[str, Any], name: str) -> di
 
 
 class Caller:
-    """Signed calls over one kept connection, without what `requests` adds: the caller shares the process."""
+    """Signed calls of a world that is in memory: the caller shares the process, and its requests need no socket."""
 
-    def __init__(self, ready: dict[str, Any]) -> None:
-        url = urlsplit(str(ready["api"]))
-        self._path, self._keys = url.path, (str(ready["api_key"]), str(ready["secret_key"]))
-        self._connection = http.client.HTTPConnection(url.netloc, timeout=60)
+    def __init__(self, world: World) -> None:
+        self._ready, self._server = world.ready(), world.server.http
 
     def call(self, command: str, **parameters: Any) -> Any:
         """The content of the answer; stops the program when it is an error."""
-        sent = signed(command, {name: as_text(value) for name, value in parameters.items()}, *self._keys)
-        self._connection.request("POST", self._path, urlencode(sent), _FORM)
-        answer = self._connection.getresponse()
-        body = json.loads(answer.read())
+        texts = {name: as_text(value) for name, value in parameters.items()}
+        sent = signed(command, texts, str(self._ready["api_key"]), str(self._ready["secret_key"]))
+        answer = self._server.call("POST", str(self._ready["api"]), _FORM, urlencode(sent).encode())
+        body = json.loads(answer.body)
         if answer.status != 200:
             raise SystemExit(f"{command} was refused: {body}")
         return next(iter(body.values()))
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 class Bench:
     """A world and a caller who waits for jobs without asking again and again."""
 
     def __init__(self, world: World) -> None:
-        ready = world.ready()
         self.world = world
-        client = ApiClient(str(ready["api"]), str(ready["api_key"]), str(ready["secret_key"]))
-        self.parameters = import_parameters(client, ready, "web01")
-        client.close()
-        self.client = Caller(ready)
+        self.client = Caller(world)
+        self.parameters = import_parameters(self.client, world.ready(), "web01")
 
     def import_vms(self, names: Sequence[str]) -> None:
         """Import the VM under each of these names, all at once; stops the program when one fails."""
@@ -123,28 +114,26 @@ class Bench:
 def many(count: int, folder: Path) -> dict[str, float]:
     """Figures of `count` imports, so many at a time."""
     settings = Settings(port=0, agent_port=0, clock="automatic", seed=str(write_roomy_world(folder)))
-    with World(settings) as world:
+    with World(settings, in_memory=True) as world:
         bench = Bench(world)
         bench.import_vms([f"warm-{number}" for number in range(AT_ONCE)])
         gc.collect()
         begun_s, began, world_s = time.process_time(), time.perf_counter(), world.clock.monotonic()
         for first in range(0, count, AT_ONCE):
             bench.import_vms([f"bench-{number}" for number in range(first, min(first + AT_ONCE, count))])
-        figures = {
+        return {
             "imports": count,
             "wall_s": time.perf_counter() - began,
             "cpu_s": time.process_time() - begun_s,
             "virtual_s": world.clock.monotonic() - world_s,
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
-        bench.client.close()
-    return figures
 
 
 def fourteen_hours(runs: int) -> dict[str, float]:
     """The fastest of some imports that take fourteen hours by the world's clock."""
     settings = Settings(port=0, agent_port=0, clock="automatic", time_scale=FOURTEEN_HOURS_SCALE)
-    with World(settings) as world:
+    with World(settings, in_memory=True) as world:
         bench = Bench(world)
         # The model is stretched, so that its limits have to be: a day, for the conversion and for all commands.
         bench.client.call("updateConfiguration", name=TIMEOUT_SETTING, value="24")
@@ -157,7 +146,6 @@ def fourteen_hours(runs: int) -> dict[str, float]:
             wall_s.append(time.perf_counter() - began)
             cpu_s.append(time.process_time() - begun_s)
             virtual_s.append(world.clock.monotonic() - world_s)
-        bench.client.close()
     return {"wall_s": min(wall_s), "cpu_s": min(cpu_s), "virtual_s": max(virtual_s)}
 
 

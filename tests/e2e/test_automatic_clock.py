@@ -109,6 +109,22 @@ def test_fourteen_hours_at_once(lab: Any) -> None:
     assert lab.world.clock.now() - begun_s == pytest.approx(14 * 3600, rel=0.02)
 
 
+def test_downloads_of_the_server_take_their_time(lab: Any) -> None:
+    """Two disks side by side, each at the rate of its HTTPS stream; the lease lives, and nothing waits for nothing."""
+    sizes_gib = [20, 50]
+    begun_s = lab.world.clock.monotonic()
+    job = import_job(lab, "web01", hostname="by-server", usevddk=False, forcemstoimportvmfiles=True)
+    assert outcome(lab, job)[0] == 1
+    took_s = lab.world.clock.monotonic() - begun_s
+    journal = lab.world.server.services.journal
+    downloads = [entry.fields["duration_ms"] / 1000 for entry in journal.entries(kind="vcenter", name="GET")]
+    assert sorted(downloads) == pytest.approx([gib * 1024 / 53 for gib in sizes_gib], abs=0.1)
+    reports = journal.entries(kind="vcenter", name="HttpNfcLeaseProgress")
+    assert 3 <= len(reports) <= 15
+    rest_s = 60 + 3 * sum(sizes_gib) * 1024 / 200  # virt-v2v reads and writes, qemu-img copies
+    assert took_s == pytest.approx(max(downloads) + rest_s, abs=10)
+
+
 def test_an_idle_world_stands_still(lab: Any) -> None:
     """Pings alone move no clock; an agent that lost its link is back after its pause, and not a minute passes."""
     clock = lab.world.clock

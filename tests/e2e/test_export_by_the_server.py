@@ -12,6 +12,7 @@ from agent_sim.fleet import load_hosts
 from cloudstack_mock import ApiCallError
 from mgmt.errors import CloudRuntimeError
 from mgmt.fixtures import fixtures_dir
+from vcenter_sim import machines
 from vcenter_sim.document import ExportFaults
 
 BY_SERVER = {"usevddk": False, "forcemstoimportvmfiles": True}
@@ -101,6 +102,41 @@ def test_a_lost_disk_is_missed_by_virt_v2v(lab: Any) -> None:
     lab.world.vcenter.exports.faults.clear()
     assert code == 530
     assert text.startswith("The convert process failed for instance web01 from VMware to KVM on host Host {")
+
+
+def insert_iso(lab: Any, name: str, iso: str) -> None:
+    """A CD-ROM drive with that image in it, for a VM of the stand-in."""
+    inventory = lab.world.vcenter.inventory
+    with inventory.lock:
+        machines.insert_iso(inventory, next(vm for vm in inventory.vms if vm.name == name), iso)
+
+
+def test_a_cdrom_with_an_image(lab: Any) -> None:
+    """The image in a CD-ROM drive travels with the disks, whoever exports them, and the VM has none of it."""
+    insert_iso(lab, "edge-stopped", "[vmfs-01] iso/tools.iso")
+    for asked in (BY_SERVER, {"usevddk": False}):
+        vm = lab.import_vm("edge-stopped", hostname=f"edge-{len(asked)}", forced=True, **asked)
+        check_import(lab, "edge-stopped", vm)
+
+
+def test_a_cdrom_whose_image_is_gone(lab: Any) -> None:
+    """vCenter gives no lease on such a VM, and ovftool cannot open the file (F-33)."""
+    iso, host = "[nas-01] iso/linux.iso", lab.host("kvm1")["id"]
+    on_kvm1 = {"convertinstancehostid": host, "importinstancehostid": host, "forced": True}
+    insert_iso(lab, "secure-uefi", iso)
+    lab.world.vcenter.exports.lost_files.add(iso)
+    address = "{}:{}".format(*lab.world.vcenter.address)
+    text = (
+        f"Error create template file of the VM: secure-uefi from vCenter {address}: "
+        "File /vmfs/volumes/nas-01/iso/linux.iso was not found"
+    )
+    assert failed(lab, "secure-uefi", hostname="iso-1", **on_kvm1, **BY_SERVER) == (530, text)
+    with pytest.raises(ApiCallError, match="Export OVA for the VM secure-uefi failed"):
+        lab.import_vm("secure-uefi", hostname="iso-2", usevddk=False, **on_kvm1)
+    output = [line for entry in entries(lab, "tool") for line in entry.fields["output"]]
+    assert "Error: Failed to open file stream: /vmfs/volumes/nas-01/iso/linux.iso" in output
+    vm = lab.import_vm("secure-uefi", hostname="iso-3", **on_kvm1)  # VDDK reads disks only
+    assert vm["state"] == "Stopped"
 
 
 def test_a_host_without_ovftool(start_lab: Any) -> None:

@@ -56,6 +56,8 @@ def test_leaks_of_good_and_bad_imports(lab: Any) -> None:
     names = [leak["name"] for leak in report(lab)["leak"] if leak["name"].endswith(".xml")]
     assert len(names) == (0 if lab.is_fixed else 1)
     assert report(lab)["comparedimports"] == 3
+    with pytest.raises(ApiCallError, match="Unable to find a job with ID: nope"):
+        report(lab, jobid="nope")
     assert report(lab)["unseen"] == []
 
 

@@ -70,6 +70,128 @@ def test_a_vm_is_deployed_from_a_template(lab: Any) -> None:
         lab.client.run("destroyVirtualMachine", {"id": each, "expunge": True}, poll_interval_s=0.01)
 
 
+def test_a_vm_is_restored_and_scaled(lab: Any) -> None:
+    """A running VM gets a new root disk and runs again; a stopped one another offering; an ISO goes in and out."""
+    template = lab.client.call("listTemplates", templatefilter="executable")["template"][0]
+    offerings = {each["name"]: each["id"] for each in lab.client.call("listServiceOfferings")["serviceoffering"]}
+    network = lab.client.call(
+        "createNetwork",
+        name="scaled",
+        zoneid=lab.zone_id,
+        networkofferingid=lab.one("listNetworkOfferings", "networkoffering", guestiptype="Isolated")["id"],
+    )["network"]["id"]
+
+    def run(command: str, **given: Any) -> Any:
+        return lab.client.run(command, given, poll_interval_s=0.01)["virtualmachine"]
+
+    small, medium = offerings["Small Instance"], offerings["Medium Instance"]
+    vm = run(
+        "deployVirtualMachine",
+        zoneid=lab.zone_id,
+        templateid=template["id"],
+        serviceofferingid=small,
+        networkids=network,
+    )
+    implemented = lab.one("listNetworks", "network", id=network)
+    assert (implemented["state"], implemented["vlan"]) == ("Implemented", "1000")
+    old = lab.client.call("listVolumes", virtualmachineid=vm["id"])["volume"][0]
+    restored = run("restoreVirtualMachine", virtualmachineid=vm["id"])
+    (new,) = lab.client.call("listVolumes", virtualmachineid=vm["id"])["volume"]
+    assert (restored["state"], new["state"], new["id"] != old["id"]) == ("Running", "Ready", True)
+    assert old["path"] not in exported_files(lab)
+    with pytest.raises(ApiCallError, match="Dynamically scaling virtual machines is disabled"):
+        run("scaleVirtualMachine", id=vm["id"], serviceofferingid=medium)
+    run("stopVirtualMachine", id=vm["id"])
+    assert run("scaleVirtualMachine", id=vm["id"], serviceofferingid=medium)["cpunumber"] == 2
+    again = lab.client.call("changeServiceForVirtualMachine", id=vm["id"], serviceofferingid=small)["virtualmachine"]
+    assert (again["cpunumber"], again["serviceofferingname"]) == (1, "Small Instance")
+    with pytest.raises(ApiCallError, match="since it already has the requested service offering"):
+        lab.client.call("changeServiceForVirtualMachine", id=vm["id"], serviceofferingid=small)
+    iso = lab.client.call(
+        "registerIso",
+        name="net",
+        url="http://images.example/net.iso",
+        zoneid=lab.zone_id,
+        ostypeid=template["ostypeid"],
+    )["iso"][0]["id"]
+    with pytest.raises(ApiCallError, match="Invalid template id provided to restore the VM"):
+        run("restoreVirtualMachine", virtualmachineid=vm["id"], templateid=iso)
+    assert run("attachIso", id=iso, virtualmachineid=vm["id"])["isoname"] == "net"
+    with pytest.raises(ApiCallError, match="Unable to delete ISO, as it's used by other instances"):
+        lab.client.run("deleteIso", {"id": iso}, poll_interval_s=0.01)
+    assert "isoid" not in run("detachIso", virtualmachineid=vm["id"])
+    with pytest.raises(ApiCallError, match="The specified instance has no ISO attached to it"):
+        run("detachIso", virtualmachineid=vm["id"])
+    with pytest.raises(ApiCallError, match="Failed to delete network"):
+        lab.client.run("deleteNetwork", {"id": network}, poll_interval_s=0.01)
+    lab.client.run("destroyVirtualMachine", {"id": vm["id"], "expunge": True}, poll_interval_s=0.01)
+    for command, id_ in (("deleteIso", iso), ("deleteNetwork", network)):
+        assert lab.client.run(command, {"id": id_}, poll_interval_s=0.01) == {"success": True}
+
+
+def test_snapshots_are_records(lab: Any) -> None:
+    """createSnapshot answers id and job; the snapshot counts, is found, tagged and deleted; each step has its event."""
+    offering = lab.one("listDiskOfferings", "diskoffering", name="Custom Disk")["id"]
+    vm = lab.import_vm("db01")
+    volume = next(
+        each for each in lab.client.call("listVolumes", virtualmachineid=vm["id"])["volume"] if each["type"] == "ROOT"
+    )
+
+    def count() -> int:
+        return int(lab.one("listAccounts", "account", name="admin")["snapshottotal"])
+
+    before = count()
+    started = lab.client.call(
+        "createSnapshot", volumeid=volume["id"], **{"tags[0].key": "kind", "tags[0].value": "daily"}
+    )
+    assert lab.world.server.services.jobs.wait(started["jobid"], 60)
+    job = lab.client.call("queryAsyncJobResult", jobid=started["jobid"])
+    assert (job["jobstatus"], job["jobinstancetype"], job["jobinstanceid"]) == (1, "Snapshot", started["id"]), job
+    snapshot = job["jobresult"]["snapshot"]
+    shown = {name: snapshot[name] for name in ("id", "state", "snapshottype", "volumeid", "virtualsize", "ostypeid")}
+    assert shown == {
+        "id": started["id"],
+        "state": "BackedUp",
+        "snapshottype": "MANUAL",
+        "volumeid": volume["id"],
+        "virtualsize": volume["size"],
+        "ostypeid": vm["ostypeid"],
+    }
+    assert snapshot["name"].startswith(f"db01_{volume['name']}_2")
+    assert count() == before + 1
+    for wanted in (
+        {"volumeid": volume["id"]},
+        {"name": snapshot["name"]},
+        {"snapshottype": "manual", "id": snapshot["id"]},
+        {"tags[0].key": "kind", "tags[0].value": "daily"},
+    ):
+        (found,) = lab.client.call("listSnapshots", **wanted)["snapshot"]
+        assert (found["id"], found["tags"][0]["value"]) == (snapshot["id"], "daily"), wanted
+    assert lab.client.call("listSnapshots", snapshottype="recurring") == {}
+    with pytest.raises(ApiCallError, match="Unsupported snapstho interval type NEVER"):
+        lab.client.call("listSnapshots", volumeid=volume["id"], intervaltype="NEVER")
+    with pytest.raises(ApiCallError, match="LocationType is supported only for managed storage"):
+        lab.client.call("createSnapshot", volumeid=volume["id"], locationtype="primary")
+    unmade = lab.client.call("createVolume", name="unmade", zoneid=lab.zone_id, diskofferingid=offering, size=1)
+    with pytest.raises(ApiCallError, match="is not in Ready state but Allocated"):
+        lab.client.call("createSnapshot", volumeid=unmade["id"])
+    assert lab.client.run("deleteSnapshot", {"id": snapshot["id"]}, poll_interval_s=0.01) == {"success": True}
+    assert (lab.client.call("listSnapshots"), count()) == ({}, before)
+    events = lab.client.call("listEvents", resourceid=snapshot["id"], resourcetype="Snapshot", listall=True)["event"]
+    assert sorted((event["type"], event["state"]) for event in events) == [
+        (type_, state)
+        for type_, states in (
+            ("SNAPSHOT.CREATE", ("Completed", "Created", "Scheduled", "Started")),
+            ("SNAPSHOT.DELETE", ("Completed", "Scheduled", "Started")),
+        )
+        for state in states
+    ]
+    texts = {event["description"] for event in events if event["state"] == "Scheduled"}
+    assert f"creating snapshot for volume: {volume['id']}" in texts
+    lab.client.call("deleteVolume", id=unmade["id"])
+    lab.client.run("destroyVirtualMachine", {"id": vm["id"], "expunge": True}, poll_interval_s=0.01)
+
+
 def exported_files(lab: Any) -> set[str]:
     """The files on the exports of the lab's primary pools."""
     fleet = lab.world.fleet

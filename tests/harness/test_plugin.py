@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from pathlib import Path
 
 import pytest
+
+from cloudstack_mock._importing import imported
 
 pytest_plugins = ["pytester"]
 
@@ -122,3 +126,36 @@ def test_the_plugin_alone_imports_nothing_of_the_server(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     result = pytester.runpytest_subprocess("-p", "cloudstack_mock.pytest_plugin", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
+
+
+def test_python_finds_what_the_plugin_brings(pytester: pytest.Pytester) -> None:
+    """pytest does not rewrite the server, though it does so with all that a distribution with a plugin holds."""
+    pytester.makepyfile(
+        """
+        import sys
+        from importlib.machinery import SourceFileLoader
+
+        import mgmt
+        import pytest
+
+        def test_it():
+            pytest.register_assert_rewrite("mgmt.app", "test_it")
+            found = (finder.find_spec("mgmt.app", mgmt.__path__) for finder in sys.meta_path)
+            assert type(next(filter(None, found)).loader) is SourceFileLoader
+        """
+    )
+    before = list(sys.meta_path)
+    # pytest warns that it comes too late for a module that is imported, and asks its finder all the same
+    pytester.runpytest_inprocess(
+        "-p", "cloudstack_mock.pytest_plugin", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"
+    ).assert_outcomes(passed=1)
+    assert sys.meta_path == before
+
+
+def test_garbage_is_not_collected_during_imports() -> None:
+    """An import has it at rest, and goes on with it as it was."""
+    assert imported("cloudstack_mock._ids") is sys.modules["cloudstack_mock._ids"]
+    assert gc.isenabled()
+    with pytest.raises(ModuleNotFoundError):
+        imported("cloudstack_mock.nothing")
+    assert gc.isenabled()

@@ -349,7 +349,7 @@ def _reset(edge: Edge, users: list[tuple[Any, ...]]) -> None:
     edge.keys.update({name: (f"{name}-key", f"{name}-secret") for name in USER_UUIDS})
     dispatcher = edge.app.extensions["dispatcher"]
     dispatcher.sessions._sessions.clear()
-    dispatcher._credentials.clear()
+    dispatcher._callers._credentials.clear()
     services.journal._entries.clear()
 
 

@@ -127,5 +127,5 @@ def test_journal_has_one_masked_entry_a_call(edge: Any) -> None:
 
 def test_caller_credentials_do_not_show_the_secret(edge: Any) -> None:
     """The repr of cached credentials holds no secret key."""
-    cache = edge.app.extensions["dispatcher"]._credentials
+    cache = edge.app.extensions["dispatcher"]._callers._credentials
     assert "admin-secret" not in repr(cache.by_api_key("admin-key"))

@@ -17,6 +17,7 @@ from mgmt.imports.control import ImportControl, Phase
 from mgmt.imports.dryrun import AdoptedDryRun
 from mgmt.imports.trace import Trace
 from mgmt.imports.unmanage import unmanage
+from mgmt.imports.unmanaged import list_unmanaged
 from mgmt.protocol.commands import (
     GetRemoteVmsAnswer,
     GetRemoteVmsCommand,
@@ -126,6 +127,17 @@ def test_adopt_stopped_vm(host_world: Any) -> None:
     ]
     assert host_world.events[-1][3] == vm.uuid
     assert "VM.START" not in {row.type for row in host_world.rows(models.UsageEvent)}
+
+
+def test_vmware_cluster_has_no_hosts_to_ask(host_world: Any) -> None:
+    """VMware clusters pass the checks; as they have no hosts here, lists are empty and no VM is found (row 5.5-1)."""
+    cluster = host_world.id_of("V1")
+    host_world.agents.script(GetUnmanagedInstancesCommand, found(guest()))
+    with host_world.services.store.session() as session:
+        assert list_unmanaged(session, host_world.services.agents, cluster) == []
+    error = refused(host_world, clusterid="V1")
+    assert (error.row, error.text) == ("5.5-1", "Failed to find unmanaged vm with name: um1 in cluster: V1")
+    assert host_world.agents.sent == []
 
 
 def test_adopt_running_vm(host_world: Any) -> None:

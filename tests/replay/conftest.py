@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 import pytest
+import yaml
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -106,11 +110,42 @@ def opener() -> Any:
     return open_world
 
 
+def _beside(name: str) -> ModuleType:
+    spec = spec_from_file_location(f"replay_{name}", Path(__file__).parent / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def shapes() -> ModuleType:
     """The module shapes.py beside this file, which is not on the path."""
-    spec = spec_from_file_location("replay_shapes", Path(__file__).parent / "shapes.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _beside("shapes")
+
+
+@pytest.fixture(scope="session")
+def beside() -> Callable[[str], ModuleType]:
+    """`beside(name)`: a module of this folder, which is not on the path."""
+    return cache(_beside)
+
+
+@pytest.fixture(scope="session")
+def talk() -> ModuleType:
+    """The module talk.py beside this file, which is not on the path."""
+    return _beside("talk")
+
+
+@pytest.fixture(scope="session")
+def explained() -> Callable[[str, str, list[str]], None]:
+    """`explained(side, name, found)`: fails unless `data/wire_differences.yaml` says why, of each and of no other."""
+    rules = yaml.safe_load((Path(__file__).parent / "data" / "wire_differences.yaml").read_text(encoding="utf-8"))
+
+    def check(side: str, name: str, found: list[str]) -> None:
+        mine = [re.compile(rule["is"]) for rule in rules[side] if name in rule["in"]]
+        unexplained = [text for text in found if not any(rule.fullmatch(text) for rule in mine)]
+        idle = [rule.pattern for rule in mine if not any(rule.fullmatch(text) for text in found)]
+        assert (unexplained, idle) == ([], []), "\n".join(unexplained)
+
+    return check

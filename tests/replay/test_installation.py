@@ -158,3 +158,12 @@ def test_declarations_agree_with_the_catalogue() -> None:
         known = catalogue().commands[declaration.name]
         assert (declaration.is_list, declaration.since) == (known.get("list", False), known.get("since"))
         assert not known.get("async", False)
+
+
+def test_usage_types_and_storage_tags(bare_world: Any) -> None:
+    """listUsageTypes tells CloudStack's 25 types, listStorageTags the tags of the pools."""
+    types = bare_world.ok("listUsageTypes")
+    assert types["count"] == 25
+    assert types["usagetype"][8] == {"id": 9, "name": "SNAPSHOT", "description": "Snapshot Usage"}
+    for parameters, wanted in (({}, ["gold"]), ({"keyword": "OL"}, ["gold"]), ({"keyword": "x"}, [])):
+        assert names(bare_world.answer("listStorageTags", **parameters), "storagetag") == wanted

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from mgmt.store.models import Volume
+
 ROOT = "00000002-0000-4000-8000-000000000001"
 TENANT = "00000002-0000-4000-8000-000000000002"
 DENIED = "The API [{}] does not exist or is not available for the account for user id ["
@@ -144,6 +146,37 @@ def test_an_account_is_changed_and_deleted(own_world: Any) -> None:
         each["type"] for each in own_world.ok("listEvents", resourceid=made["id"], resourcetype="Account")["event"]
     ]
     assert {"ACCOUNT.CREATE", "ACCOUNT.UPDATE", "ACCOUNT.DELETE"} <= set(types)
+
+
+def test_a_snapshot_needs_an_image_store_and_goes_with_its_account(own_world: Any) -> None:
+    """Without an image store that takes it a snapshot ends in Error, counts no more, and is gone with its account."""
+    made = account(own_world, "snappy", domainid=TENANT)
+    zone = own_world.ok("listZones")["zone"][0]["id"]
+    offering = own_world.ok("listDiskOfferings", name="Custom Disk")["diskoffering"][0]["id"]
+    of_account = {"account": "snappy", "domainid": TENANT}
+    volume = own_world.ok("createVolume", name="v", zoneid=zone, diskofferingid=offering, size="1", **of_account)
+    volume_id = volume["volume"]["id"]
+    with own_world.server.services.store.session() as session:
+        session.query(Volume).filter(Volume.uuid == volume_id).one().state = "Ready"
+    own_world.ok("updateResourceLimit", resourcetype="3", max="1", **of_account)
+    store = own_world.ok("listImageStores")["imagestore"][0]["id"]
+    own_world.ok("updateImageStore", id=store, readonly="true")
+    code, text = own_world.refused("createSnapshot", volumeid=volume_id)
+    assert (code, text) == (
+        530,
+        f"Failed to create snapshot due to an internal error creating snapshot for volume {volume_id}",
+    )
+    own_world.ok("updateImageStore", id=store, readonly="false")
+    snapshot = own_world.ok("createSnapshot", volumeid=volume_id, name="s")["snapshot"]
+    assert (snapshot["name"], snapshot["account"], snapshot["datastoreid"]) == ("s", "snappy", store)
+    text = own_world.refused("createSnapshot", volumeid=volume_id)[1]
+    assert text.startswith("Maximum amount of resources of Type = 'snapshot'")
+    states = [each["state"] for each in own_world.ok("listSnapshots", **of_account)["snapshot"]]
+    assert states == ["Error", "BackedUp"]
+    assert own_world.ok("listSnapshots", who="user", id=snapshot["id"]) == {}
+    assert own_world.refused("deleteSnapshot", who="user", id=snapshot["id"])[0] == 531
+    own_world.ok("deleteAccount", id=made["id"])
+    assert own_world.ok("listSnapshots", listall="true") == {}
 
 
 def test_domains(own_world: Any) -> None:

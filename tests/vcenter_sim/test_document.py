@@ -96,7 +96,7 @@ BROKEN: list[tuple[tuple[Any, ...], Any, str, str]] = [
     ((*VM, "disks", 0, "datastore"), "nope", "datacenters[0].vms[0].disks[0].datastore",
      "There is no datastore 'nope'."),
     ((*VM, "disks"), [{"size_gb": 1, "controller": "ide"}] * 5, "datacenters[0].vms[0].disks",
-     "IDE carries no more than 4 disks."),
+     "IDE carries no more than 4 disks and drives."),
     ((*VM, "nics", 0, "network"), "nope", "datacenters[0].vms[0].nics[0].network", "There is no network 'nope'."),
     ((*VM, "nics", 0, "mac"), "AA", "datacenters[0].vms[0].nics[0].mac",
      "Not a MAC address in lower case with colons."),

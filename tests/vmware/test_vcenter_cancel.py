@@ -19,14 +19,15 @@ from mgmt.vmware.errors import VcenterError, VcenterTaskError
 from mgmt.vmware.export import ExportRules
 from vcenter_sim.server import VcenterSim
 from vcenter_sim.service import Timings
+from vcenter_sim.transfers import TransferModel
 
 LAB = Path(__file__).resolve().parents[2] / "fixtures" / "vcenters" / "lab.yaml"
 
 
 @pytest.fixture(scope="module")
 def slow_sim() -> Iterator[VcenterSim]:
-    """A vCenter whose clones take an hour."""
-    sim = VcenterSim(LAB, timings=Timings(clone_s=3600.0))
+    """A vCenter whose clones take an hour, and whose disks come at the rates of real ones."""
+    sim = VcenterSim(LAB, timings=Timings(clone_s=3600.0), transfers=TransferModel(time_scale=1.0))
     sim.start()
     yield sim
     sim.stop()
@@ -90,6 +91,30 @@ def test_cancel_of_an_export(lab: Any, tmp_path: Path, monkeypatch: pytest.Monke
             session.export_vm("web01", lambda: tmp_path, "x", ExportRules(lose_disks=lose_disks))
     assert lab.sim.exports.leases_open() == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_cancel_while_disks_come(
+    lab: Any, slow_sim: VcenterSim, tmp_path: Path, wait_until: Callable[..., Any], threads: int
+) -> None:
+    """Downloads that take minutes end with the lease, which is aborted; no file stays."""
+    slow = replace(lab, sim=slow_sim)
+
+    def coming() -> bool:
+        return slow_sim.exports.streams_from("esx1.lab.example") == threads
+
+    with slow.connector.connect(slow.credentials()) as session:
+
+        def cancel() -> None:
+            wait_until(coming, "the disks come", 60)
+            session.cancel()
+
+        rules = ExportRules(threads=threads, lose_disks=True)
+        with at_the_same_time(cancel), pytest.raises(VcenterError, match="cancelled"):
+            session.export_vm("web01", lambda: tmp_path, "x", rules)
+    assert slow_sim.exports.leases_open() == []
+    assert list(tmp_path.iterdir()) == []
+    wait_until(lambda: slow_sim.exports.streams_from("esx1.lab.example") == 0, "the stand-in has let go", 60)
 
 
 def test_downloads_tell_how_far_they_are(lab: Any, tmp_path: Path) -> None:

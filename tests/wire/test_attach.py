@@ -224,7 +224,7 @@ def test_a_pools_size_is_that_of_the_hosts_answer(edge: Any) -> None:
 
 
 def test_pools_of_the_zone_are_mounted_too(edge: Any) -> None:
-    """Zone-wide pools for KVM or any hypervisor are mounted, others, removed ones and those in maintenance are not."""
+    """Zone-wide pools for KVM or any hypervisor come first; removed ones and those in maintenance do not come."""
     edge.add_pool("zone-kvm", scope="ZONE", hypervisor="KVM", user_info="admin:key", pool_type="RBD", path="rbd")
     edge.add_pool("zone-any", scope="ZONE", path="/any")
     edge.add_pool("zone-vmware", scope="ZONE", hypervisor="VMware", path="/vmware")
@@ -233,8 +233,8 @@ def test_pools_of_the_zone_are_mounted_too(edge: Any) -> None:
     agent = edge.agent()
     agent.attach()
     pools = [command.pool for command in sent_commands(agent) if isinstance(command, ModifyStoragePoolCommand)]
-    assert [pool.path for pool in pools] == ["/export/n1", "rbd", "/any"]  # type: ignore[union-attr]
-    assert pools[1].userInfo == "admin:key"  # type: ignore[union-attr]
+    assert [pool.path for pool in pools] == ["rbd", "/any", "/export/n1"]  # type: ignore[union-attr]
+    assert pools[0].userInfo == "admin:key"  # type: ignore[union-attr]
     assert "admin:key" not in str([entry.fields for entry in edge.journal.entries()])
 
 

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,23 @@ VARIES = ("interval",)
 @pytest.fixture
 def recorded(edge: Any, tmp_path: Path) -> Path:
     """The recording of an agent that attached through the recorder and went."""
+    return record_attach(edge, tmp_path)
+
+
+def record_attach(edge: Any, tmp_path: Path, client: ssl.SSLContext | None = None) -> Path:
+    """What the recorder wrote of an agent that attached and went; with `client` to show to a strict server."""
     written: list[str] = []
 
     async def record() -> None:
         context = tls_context(None, Providers().utcnow())
-        recorder = Recorder(edge.manager.address, context, RealClock(), written.append)
+        recorder = Recorder(edge.manager.address, context, RealClock(), written.append, client)
         address = await recorder.listen("127.0.0.1", 0)
 
         def attach() -> None:
             agent = edge.agent()
             agent.sock.close()
+            if client is not None:
+                edge.set("ca.plugin.root.auth.strictness", "true")
             agent.sock = socket.create_connection(address, timeout=60)
             agent.link = type(agent.link)(False, client_context())
             agent.shake_hands()
@@ -95,6 +103,23 @@ def test_what_passes_is_written_down_without_secrets(edge: Any, recorded: Path) 
     assert '"_prvKey":"PRIVATE_KEY"' in recorded.read_text()
     assert "BEGIN OPENSSH" not in recorded.read_text()
     assert lines[-1]["event"] == "closed"
+
+
+def test_a_strict_server_lets_a_recorder_with_a_certificate_in(edge: Any, tmp_path: Path) -> None:
+    """The recorder shows the certificate that it was given; the command line wants both files, and readable ones."""
+    issued = edge.manager.trust.issue(["recorder"], ["127.0.0.1"], days=1)
+    certificate, key = tmp_path / "recorder.crt", tmp_path / "recorder.key"
+    certificate.write_text(issued.certificate_pem)
+    key.write_text(issued.key_pem)
+    client = client_context()
+    client.load_cert_chain(certificate, key)
+    assert "ReadyAnswer" in record_attach(edge, tmp_path, client).read_text()
+    words = ["wire", "record", "--listen", "127.0.0.1:0", "--to", "127.0.0.1:1", "--certificate", str(certificate)]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, "--certificate and --key go together" in result.output) == (2, True)
+    key.write_text("nonsense")
+    result = CliRunner().invoke(main, [*words, "--key", str(key)])
+    assert (result.exit_code, "cannot be used" in result.output) == (1, True)
 
 
 def test_the_agents_side_plays_against_the_server(edge: Any, recorded: Path) -> None:

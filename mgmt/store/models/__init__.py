@@ -21,10 +21,21 @@ from mgmt.store.models.infrastructure import (
     Zone,
 )
 from mgmt.store.models.machines import Nic, VmDetail, VmInstance, Volume
-from mgmt.store.models.networks import Network, NetworkServiceProvider, PhysicalNetwork, TrafficType
+from mgmt.store.models.networks import (
+    Network,
+    NetworkServiceProvider,
+    PhysicalNetwork,
+    TrafficType,
+)
 from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
-from mgmt.store.models.resources import ResourceDetail, ResourceTag, SecurityGroup, SshKeyPair
-from mgmt.store.models.templates import GuestOs, GuestOsCategory, Template
+from mgmt.store.models.resources import (
+    ResourceDetail,
+    ResourceTag,
+    SecurityGroup,
+    SshKeyPair,
+)
+from mgmt.store.models.templates import GuestOs, GuestOsCategory, GuestOsMapping, LaunchPermission, Template
+from mgmt.store.models.volume_snapshots import Snapshot
 from mgmt.store.models.work import (
     Alert,
     AsyncJob,
@@ -50,12 +61,14 @@ __all__ = [
     "Event",
     "GuestOs",
     "GuestOsCategory",
+    "GuestOsMapping",
     "Host",
     "HostCleanup",
     "HostDetail",
     "Id",
     "ImageStore",
     "ImportVmTask",
+    "LaunchPermission",
     "ManagementServer",
     "Network",
     "NetworkOffering",
@@ -74,6 +87,7 @@ __all__ = [
     "ScopedConfiguration",
     "SecurityGroup",
     "ServiceOffering",
+    "Snapshot",
     "SshKeyPair",
     "StoragePool",
     "Template",

@@ -35,7 +35,7 @@ class Role(Entity, Base):
 
 
 class RolePermission(Entity, Base):
-    """One rule of a role that is no default one: the first whose `rule` fits a command decides."""
+    """One rule of a role: the first whose `rule` fits a command decides."""
 
     __tablename__ = "role_permissions"
     role_id: Mapped[int] = mapped_column(ForeignKey("roles.id"), index=True)

@@ -34,6 +34,7 @@ class VmInstance(Entity, Base):
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
     last_host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
     template_id: Mapped[int | None] = mapped_column(ForeignKey("vm_template.id"))
+    iso_id: Mapped[int | None] = mapped_column(ForeignKey("vm_template.id"))  # the ISO in its drive
     guest_os_id: Mapped[int] = mapped_column(ForeignKey("guest_os.id"))
     service_offering_id: Mapped[int] = mapped_column(ForeignKey("service_offering.id"))
     cpu_number: Mapped[int]
@@ -54,7 +55,8 @@ class VmInstance(Entity, Base):
     user: Mapped[User] = relationship()
     zone: Mapped[Zone] = relationship()
     host: Mapped[Host | None] = relationship(foreign_keys=[host_id])
-    template: Mapped[Template | None] = relationship()
+    template: Mapped[Template | None] = relationship(foreign_keys=[template_id])
+    iso: Mapped[Template | None] = relationship(foreign_keys=[iso_id])
     guest_os: Mapped[GuestOs] = relationship()
     service_offering: Mapped[ServiceOffering] = relationship()
 

@@ -61,6 +61,13 @@ class Network(Entity, Base):
     end_ip: Mapped[str | None]
     network_domain: Mapped[str | None]
     dns1: Mapped[str | None]
+    dns2: Mapped[str | None]
+    subdomain_access: Mapped[bool | None]
+    display_network: Mapped[bool] = mapped_column(default=True)
+    restart_required: Mapped[bool] = mapped_column(default=False)
+    public_mtu: Mapped[int | None]
+    private_mtu: Mapped[int | None]
+    external_id: Mapped[str | None]
     is_system: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime]
     removed: Mapped[datetime | None]

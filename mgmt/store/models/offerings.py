@@ -55,4 +55,38 @@ class NetworkOffering(Entity, Base):
     name: Mapped[str]
     display_text: Mapped[str]
     guest_type: Mapped[str]
+    is_default: Mapped[bool] = mapped_column(default=True)
+    state: Mapped[str] = mapped_column(default="Enabled")
+    availability: Mapped[str | None]  # None: Required for Isolated, else Optional
+    # What follows is None where the type of network decides.
+    services: Mapped[list[str] | None] = mapped_column(JSON)
+    specify_vlan: Mapped[bool | None]
+    conserve_mode: Mapped[bool | None]
+    specify_ip_ranges: Mapped[bool] = mapped_column(default=False)
+    is_persistent: Mapped[bool] = mapped_column(default=False)
+    egress_default_policy: Mapped[bool] = mapped_column(default=False)
+    network_rate: Mapped[int | None]
+    max_connections: Mapped[int | None]
+    tags: Mapped[str | None]
+    sort_key: Mapped[int] = mapped_column(default=0)
+    created: Mapped[datetime | None]
     removed: Mapped[datetime | None]
+
+    @property
+    def specifies_vlan(self) -> bool:
+        """Whether its networks are made with a chosen VLAN."""
+        return self.guest_type != "Isolated" if self.specify_vlan is None else self.specify_vlan
+
+    @property
+    def conserves(self) -> bool:
+        """Whether one public address may serve several services (conserve mode)."""
+        return self.guest_type == "Isolated" if self.conserve_mode is None else self.conserve_mode
+
+    @property
+    def shown_availability(self) -> str:
+        """Required or Optional."""
+        return self.availability or ("Required" if self.guest_type == "Isolated" else "Optional")
+
+    def has_service(self, name: str) -> bool:
+        """Whether its networks have a service; an isolated one has all without a choice."""
+        return self.guest_type == "Isolated" if self.services is None else name in self.services

@@ -77,6 +77,7 @@ class Alert(Entity, Base):
     name: Mapped[str]
     description: Mapped[str] = mapped_column(Text)
     zone_id: Mapped[int | None]
+    archived: Mapped[bool] = mapped_column(default=False)
     sent: Mapped[datetime]
 
 

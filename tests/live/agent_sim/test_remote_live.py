@@ -71,7 +71,7 @@ def test_the_copy_tells_how_far_it_is(conversions: Any) -> None:
     ("changes", "text"),
     [
         ({"password": "wrong"}, "Failed to authentication SSH user root on host 192.0.2.60"),
-        ({"remoteIp": "192.0.2.61"}, "There was a problem while connecting to 192.0.2.61:22"),
+        ({"remoteIp": "192.0.2.61"}, "java.io.IOException: There was a problem while connecting to 192.0.2.61:22"),
         ({"srcFile": "/nosuch"}, "qemu-img: Could not open '/nosuch': No such file or directory"),
         ({"wait": 1}, "Timed out in waiting for SSH execution result of host 192.0.2.60"),
     ],

@@ -237,6 +237,7 @@ def test_paging(parameters: dict[str, str], offset: int, limit: int | None) -> N
         ({"page": "1"}, 9999, '"pagesize" parameter is required when "page" is specified'),
         ({"page": "", "pagesize": ""}, 9999, 'For input string: ""'),
         ({"page": "1", "pagesize": ""}, 9999, 'For input string: ""'),
+        ({"page": "", "pagesize": "1"}, 9999, 'For input string: ""'),
         ({"page": "1", "pagesize": "-1"}, 4350, "Can't specify page parameter when pagesize is -1 (Unlimited)"),
         ({"page": "1", "pagesize": "501"}, 4350, "Page size can't exceed max allowed page size value: 500"),
         ({"page": "1.5", "pagesize": "10"}, 9999, INVALID + " 1.5 for parameter page"),

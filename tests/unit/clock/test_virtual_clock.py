@@ -373,8 +373,11 @@ def test_jobs_that_wait_for_a_worker_do_not_hold_the_clock(make: Callable[..., V
 
 
 @settings(max_examples=15)
-@given(st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=5), min_size=1, max_size=5))
-def test_order_does_not_depend_on_the_factor(chains: list[list[int]]) -> None:
+@given(
+    st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=5), min_size=1, max_size=5),
+    st.floats(3.5, 6).map(lambda power: 10**power),
+)
+def test_order_does_not_depend_on_the_factor(chains: list[list[int]], factor: float) -> None:
     """The same chains of pauses happen in the same order and at the same times on every factor."""
 
     def run(mode: str, factor: float) -> list[tuple[float, int]]:
@@ -399,8 +402,7 @@ def test_order_does_not_depend_on_the_factor(chains: list[list[int]]) -> None:
         return log
 
     expected = run(AUTOMATIC, 1.0)
-    for factor in (1e4, 1e5):
-        assert run(SCALED, factor) == expected
+    assert run(SCALED, factor) == expected
 
 
 def test_what_is_passed_over_until_rest_fires_once_at_the_end(make: Callable[..., VirtualClock]) -> None:

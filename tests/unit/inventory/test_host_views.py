@@ -6,16 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from mgmt.agents.alerts import host_text
 from mgmt.inventory.capacity import MIB, allocated_by_pool, usage_by_host
 from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_row, host_view, possible_events
 from mgmt.inventory.listing import ByIds
+from mgmt.inventory.metrics import cluster_metrics, zone_metrics
+from mgmt.inventory.settings import GlobalSettings
 from mgmt.providers import Providers
 from mgmt.store.database import Store
-from mgmt.store.models import Host, VmInstance, Volume
+from mgmt.store.models import Cluster, Host, HostDetail, Pod, VmInstance, Volume, Zone
 from mgmt.store.seeding import seed
+
+
+@dataclass(frozen=True)
+class Row:
+    id: int
+    os_category_id: None = None
 
 
 @dataclass(frozen=True)
@@ -187,3 +195,57 @@ def test_a_page_of_hosts_is_windowed(store):
     with store.session() as session:
         hosts, total = find_hosts(session, params, Window())
     assert ([host.name for host in hosts], total) == (["h27", "h28"], 33)
+
+
+def test_details_as_texts_are_the_details_as_rows(store, monkeypatch):
+    """What SQLite puts into one text for each host is what other databases give as rows, whatever is in the values."""
+    values = {"quote": 'a "b"', "control": "a\x01\n\\", "wide": "\u00e9\u4e16", "empty": ""}
+    with store.session() as session:
+        ids = [session.scalar(select(Host.id).where(Host.name == f"h{number}")) for number in range(3)]
+        session.add_all(HostDetail(host_id=ids[0], name=name, value=value) for name, value in values.items())
+        session.flush()
+        texts = gather_facts(session, [Row(number) for number in ids]).details
+        monkeypatch.setattr(session.get_bind().dialect, "name", "postgresql")
+        rows = gather_facts(session, [Row(number) for number in ids]).details
+        session.rollback()
+    assert rows[ids[0]] == values
+    assert {number: texts.get(number) for number in ids} == {number: rows.get(number) for number in ids}
+
+
+def test_metrics_of_many_places_take_no_more_queries(store):
+    """The metrics of all zones and clusters are found in as many queries as those of one."""
+    settings = GlobalSettings(store)
+    with store.session() as session:
+        for number in range(4):
+            zone = Zone(uuid=f"z{number}", name=f"z{number}", networktype="Advanced")
+            session.add(zone)
+            session.flush()
+            pod = Pod(
+                uuid=f"p{number}",
+                name=f"p{number}",
+                zone_id=zone.id,
+                **dict.fromkeys(("gateway", "netmask", "start_ip", "end_ip"), "10.0.0.1"),
+            )
+            session.add(pod)
+            session.flush()
+            session.add(Cluster(uuid=f"c{number}", name="c", zone_id=zone.id, pod_id=pod.id, hypervisor_type="KVM"))
+        session.flush()
+        zones = [{"id": uuid, "allocationstate": "Enabled"} for uuid in session.scalars(select(Zone.uuid))]
+        clusters = [
+            {"id": uuid, "allocationstate": "Enabled", "managedstate": "Managed"}
+            for uuid in session.scalars(select(Cluster.uuid))
+        ]
+        queries: list[str] = []
+
+        def note(*given):
+            queries.append(given[2])
+
+        event.listen(session.get_bind(), "before_cursor_execute", note)
+        for metrics, views in ((zone_metrics, zones), (cluster_metrics, clusters)):
+            queries.clear()
+            metrics(session, settings, views[:1])
+            wanted = len(queries)
+            assert len(metrics(session, settings, views)) == len(views) > 4
+            assert len(queries) == 2 * wanted <= 12
+        event.remove(session.get_bind(), "before_cursor_execute", note)
+        session.rollback()
