@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -25,3 +27,14 @@ def test_a_collector_that_was_off_stays_off() -> None:
             pass
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_the_end_of_a_process_leaves_garbage() -> None:
+    """What a command of ours leaves in memory is not looked through when its process ends."""
+    program = (
+        "import atexit, gc, sys; import mgmt.cli; "
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0)); "  # called after the command's own
+        "sys.argv = ['cloudstack-mock', 'api', '--help']; mgmt.cli.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
