@@ -137,10 +137,13 @@ def test_python_finds_what_the_plugin_brings(pytester: pytest.Pytester) -> None:
 
         import mgmt
         import pytest
+        from _pytest.assertion.rewrite import AssertionRewritingHook
 
         def test_it():
             pytest.register_assert_rewrite("mgmt.app", "test_it")
-            found = (finder.find_spec("mgmt.app", mgmt.__path__) for finder in sys.meta_path)
+            # what stands further in front measures coverage, where it is measured
+            pytests = next(at for at, finder in enumerate(sys.meta_path) if isinstance(finder, AssertionRewritingHook))
+            found = (finder.find_spec("mgmt.app", mgmt.__path__) for finder in sys.meta_path[pytests - 1 :])
             assert type(next(filter(None, found)).loader) is SourceFileLoader
         """
     )
