@@ -186,10 +186,10 @@ class Actions:
         }
 
     def leaks(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
-        leaks, job_uuid = self._world.server.services.leaks, given.get("job")
-        if job_uuid is not None and not leaks.knows(job_uuid):
-            raise RefusedError(404, f"there is no job {job_uuid!r}")
-        report = leaks.report(job_uuid)
+        job_uuid = given.get("job")
+        if job_uuid is not None:
+            self._require_job(job_uuid)
+        report = self._world.server.services.leaks.report(job_uuid)
         return {
             "leaks": [leak_view(leak) for leak in report.leaks],
             "compared": report.compared,

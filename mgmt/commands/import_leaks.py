@@ -6,6 +6,7 @@ from mgmt.commands.declaration import Bound, Call, Item, command
 from mgmt.commands.fields import Out, Params, Response, Str
 from mgmt.errors import InvalidParameterValueError
 from mgmt.imports.leaks import leak_view
+from mgmt.inventory.lookup import find_internal_id
 
 
 class ListImportLeaksParams(Params):
@@ -34,7 +35,7 @@ class ImportLeaksResponse(Response):
 )
 def list_import_leaks(call: Call, bound: Bound) -> Item:
     """The leaks that are there now, of all imports since the server's start or of one."""
-    if bound["jobid"] is not None and not call.services.leaks.knows(bound["jobid"]):
+    if bound["jobid"] is not None and find_internal_id(call.db, "job", bound["jobid"]) is None:
         raise InvalidParameterValueError(f"Unable to find a job with ID: {bound['jobid']}")
     report = call.services.leaks.report(bound["jobid"])
     return Item(

@@ -23,7 +23,7 @@ from mgmt.imports.leakrecords import RECORDS, records_left
 from mgmt.imports.undo import NotUndone
 from mgmt.providers import Providers
 from mgmt.store.database import Store
-from mgmt.store.models import AsyncJob, Host, ImportVmTask
+from mgmt.store.models import Host, ImportVmTask
 
 logger = logging.getLogger(__name__)
 
@@ -215,11 +215,6 @@ class LeakWatch:
             self._look_again(all_is_seen=not unseen)
             leaks = [leak for leak in self._leaks.values() if job_uuid is None or job_uuid in leak.job_uuids]
             return Report(leaks, self._compared, self._running, unseen)
-
-    def knows(self, job_uuid: str) -> bool:
-        """Whether there is a job with this UUID: a report on one that never was would call it clean."""
-        with self._store.session() as session:
-            return session.scalar(select(AsyncJob.id).where(AsyncJob.uuid == job_uuid)) is not None
 
     def _unseen(self) -> list[str]:
         """What cannot be looked at of the hosts that are there and of the vCenters that imports came from."""
