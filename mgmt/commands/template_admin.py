@@ -8,9 +8,9 @@ from mgmt.commands.catalogued import DoneEvent, done, job
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, Success, events_of
 from mgmt.commands.life_calls import life_services, vm_item
 from mgmt.errors import InvalidParameterValueError
-from mgmt.inventory import template_admin, template_registration, templates, usage
+from mgmt.inventory import template_admin, template_registration, usage
 from mgmt.inventory.lookup import get_live
-from mgmt.inventory.templates import check_use, iso_view, template_view, update_view, zoned
+from mgmt.inventory.templates import check_use, image_view, template_view, update_view, zoned
 from mgmt.life.downloads import begin_download
 from mgmt.life.isos import attach_iso, detach_iso
 from mgmt.store.models import ImageStore, Template, Zone
@@ -20,8 +20,7 @@ TEMPLATE, ISO, VM = "Template", "Iso", "VirtualMachine"
 
 def _shown(call: Call, template: Template) -> Listing:
     now = call.services.providers.utcnow()
-    view = iso_view if template.format == templates.ISO else template_view
-    found = [view(entry, call.caller, now) for entry in zoned(call.db, template)]
+    found = [image_view(entry, call.caller, now) for entry in zoned(call.db, template)]
     return Listing(found, len(found))
 
 
@@ -104,8 +103,7 @@ def _copy(call: Call, bound: Bound) -> Item:
     with call.services.store.session() as session:
         template = template_admin.copy_template(session, call.caller, bound)
         entry = zoned(session, template, bound["destzoneid"] or bound["destzoneids"][0])[0]
-        view = iso_view if template.format == templates.ISO else template_view
-        return Item(view(entry, call.caller, call.services.providers.utcnow()))
+        return Item(image_view(entry, call.caller, call.services.providers.utcnow()))
 
 
 def _copying(bound: Bound) -> str:

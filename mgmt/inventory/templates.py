@@ -214,6 +214,12 @@ def _stored(entries: list[ZonedTemplate], params: Mapping[str, Any]) -> list[Zon
     return [entry for entry in entries if wanted is None or any(store.id == wanted for store in entry.stores)]
 
 
+def image_view(entry: ZonedTemplate, caller: CallerLike, now: datetime) -> dict[str, Any]:
+    """A template or an ISO, whichever it is, in a zone as its list shows it."""
+    view = iso_view if entry.template.format == ISO else template_view
+    return view(entry, caller, now)
+
+
 def template_view(entry: ZonedTemplate, caller: CallerLike, now: datetime) -> dict[str, Any]:
     """A template in a zone as `listTemplates` shows it; where its image is only a root admin sees."""
     template, zone, owner = entry.template, entry.zone, entry.template.account
