@@ -8,7 +8,7 @@ from mgmt.commands.catalogued import job
 from mgmt.commands.declaration import Bound, Call, Item, events_of
 from mgmt.commands.life_calls import life_services, refuse_unknown, vm_item
 from mgmt.errors import CloudError
-from mgmt.inventory.events import record_event
+from mgmt.inventory.events import record_created
 from mgmt.life.deploy import allocate_vm, mark_failed
 from mgmt.life.start import Place, StartRequest, start_vm
 from mgmt.store.models import VmInstance
@@ -20,16 +20,8 @@ _event = events_of(VM)
 def _allocate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "snapshotid", "volumeid", "affinitygroupids", "affinitygroupnames", "userdata", "userdataid")
     vm = allocate_vm(call.db, life_services(call), call.caller, call.caller.user_id, bound)
-    record_event(
-        call.db,
-        call.services.providers,
-        type="VM.CREATE",
-        level="INFO",
-        state="Created",
-        description=f"Successfully created entity for deploying Vm. Vm Id: {vm.uuid}",
-        caller=call.caller,
-        resource_type=VM,
-        resource_uuid=vm.uuid,
+    record_created(
+        call.db, call.services.providers, call.caller, "VM.CREATE", f"deploying Vm. Vm Id: {vm.uuid}", VM, vm.uuid
     )
     return vm.uuid
 

@@ -12,7 +12,7 @@ from mgmt.commands.fields import Boolean, Long, Params, Str, Uuid
 from mgmt.commands.life_calls import completed, life_services, refuse_unknown, volume_item
 from mgmt.commands.responses.success import SuccessResponse
 from mgmt.commands.responses.volume import VolumeResponse
-from mgmt.inventory.events import record_event
+from mgmt.inventory.events import record_created
 from mgmt.life.attach import attach_volume, detach_volume, find_to_detach
 from mgmt.life.create import VolumeRequest, allocate_volume, delete_volume
 from mgmt.store.models import Volume
@@ -78,16 +78,8 @@ def _allocate(call: Call, bound: Bound) -> str:
         custom_uuid=bound["customid"],
     )
     volume = allocate_volume(call.db, call.services.providers, call.services.settings, call.caller, request)
-    record_event(
-        call.db,
-        call.services.providers,
-        type="VOLUME.CREATE",
-        level="INFO",
-        state="Created",
-        description="Successfully created entity for creating volume",
-        caller=call.caller,
-        resource_type=VOLUME,
-        resource_uuid=volume.uuid,
+    record_created(
+        call.db, call.services.providers, call.caller, "VOLUME.CREATE", "creating volume", VOLUME, volume.uuid
     )
     return volume.uuid
 

@@ -117,6 +117,23 @@ def record_event(
     return add_row(session, Event, values)
 
 
+def record_created(
+    session: Session, providers: Providers, caller: EventCaller, type: str, what: str, resource_type: str, uuid: str
+) -> None:
+    """Add the event of a create command whose record is there before its job: `what` is what the job goes on doing."""
+    record_event(
+        session,
+        providers,
+        type=type,
+        level="INFO",
+        state="Created",
+        description=f"Successfully created entity for {what}",
+        caller=caller,
+        resource_type=resource_type,
+        resource_uuid=uuid,
+    )
+
+
 def _resource_name(session: Session, resource_type: str | None, resource_uuid: str | None) -> str | None:
     named = _NAMED_RESOURCES.get(resource_type or "")
     if named is None or resource_uuid is None:
