@@ -29,6 +29,11 @@ def pytest_collection_finish() -> None:
     """Leave what lives as long as the run, modules and tests, out of the collector's rounds from now on."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+gc.disable()  # nothing that the collection of tests imports is garbage; what the tests make is collected again
+gc.set_threshold(50_000, 20, 20)  # worlds come and go with 100,000s of objects; rounds of 700 cost more than they free
 
 
 def _must_end(before: set[threading.Thread]) -> None:
