@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgmt.api.errors import ErrorAnswer, error_key, header_text
-from mgmt.api.render import XmlRenderer, clean, date_text, json_body
+from mgmt.api.render import XmlRenderer, json_body
 from mgmt.commands.catalogue import AbsentCommand
+from mgmt.inventory.answers import clean, date_text
 
 JSON = st.recursive(
     st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
