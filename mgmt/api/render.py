@@ -14,7 +14,7 @@ import msgspec
 from mgmt.api.binding import java_map_text
 from mgmt.commands.declaration import Declaration, Fields, Item, Listing, Result, Success
 from mgmt.commands.fields import Out, Response
-from mgmt.inventory.answers import clean
+from mgmt.inventory.answers import Finished, clean
 
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -50,7 +50,12 @@ def job_content(result: Result, object_name: str | None) -> dict[str, Any]:
 
 def json_body(key: str, fields: Mapping[str, Any]) -> bytes:
     """`{"key":{...}}` without blanks. Control characters stand raw, as the real server leaves them."""
-    body = _encoder.encode({key: fields})
+    kept = {
+        name: [item.json for item in value]
+        for name, value in fields.items()
+        if type(value) is list and value and all(type(item) is Finished for item in value)
+    }
+    body = _encoder.encode({key: {**fields, **kept} if kept else fields})
     if b"\\u00" in body:
         body = _ESCAPED_CONTROL.sub(lambda match: match[1] + bytes([int(match[2], 16)]), body)
     return body

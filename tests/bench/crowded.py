@@ -99,8 +99,9 @@ def _uuid(kind: str, number: int) -> str:
 def main() -> None:
     ready_file = Path(sys.argv[1])
     # The lab's own hosts attach first: one of them is the model of the others.
-    with stop_signals() as stopped, paused_collector(), World(Settings(port=0, agent_port=0)) as world:
-        fill(world)
+    with stop_signals() as stopped, World(Settings(port=0, agent_port=0)) as world:
+        with paused_collector():
+            fill(world)
         world.write_ready_file(ready_file)
         stopped.wait()
 
