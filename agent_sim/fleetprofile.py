@@ -110,7 +110,9 @@ def load_profile(path: Path) -> FleetProfile:
     """The profile in the YAML file `path`; raises HostFileError."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise HostFileError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise HostFileError(f"{path}: cannot be read: {error}") from None
     try:
         loaded: dict[str, Any] = _ProfileSchema().load({} if document is None else document)

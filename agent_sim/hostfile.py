@@ -222,7 +222,9 @@ def load_hosts(path: Path, variables: Mapping[str, str] | None = None) -> list[H
     """
     try:
         document = _parsed(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise HostFileError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise HostFileError(f"{path}: cannot be read: {error}") from None
     try:
         loaded = _document_schema().load(_with_variables(document, variables or {}))

@@ -8,22 +8,27 @@ from typing import Any
 import requests
 
 from mgmt.cli.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, as_text, is_job, signed
+from mgmt.cli.extensions import PROBE, name_hint
 
 _PENDING, _SUCCEEDED = 0, 1
 
 
 class CloudStackError(Exception):
-    """An error answer, or the failure of a job (`job_id` tells which)."""
+    """An error answer, or the failure of a job (`job_id` tells which); `hint` is what the server could not tell."""
 
-    def __init__(self, command: str, body: Mapping[str, Any], *, job_id: str | None = None) -> None:
+    def __init__(
+        self, command: str, body: Mapping[str, Any], *, job_id: str | None = None, hint: str | None = None
+    ) -> None:
         self.command = command
         self.errorcode: int | None = body.get("errorcode")
         self.cserrorcode: int | None = body.get("cserrorcode")
         self.errortext = str(body.get("errortext", ""))
         self.body = dict(body)
         self.job_id = job_id
+        self.hint = hint
         number = "" if self.cserrorcode is None else f" (cserrorcode {self.cserrorcode})"
-        super().__init__(f"{command}: {self.errorcode}{number}: {self.errortext}")
+        more = "" if hint is None else f" ({hint})"
+        super().__init__(f"{command}: {self.errorcode}{number}: {self.errortext}{more}")
 
 
 class CloudStackClient:
@@ -92,8 +97,12 @@ class CloudStackClient:
                 answer.raise_for_status()
                 raise
         if answer.status_code != requests.codes.ok or (isinstance(content, dict) and "errorcode" in content):
-            raise CloudStackError(command, content)
+            raise CloudStackError(command, content, hint=name_hint(command, content.get("errorcode"), self._is_known))
         return content
+
+    def _is_known(self) -> bool:
+        sent = signed(PROBE, {}, self.api_key, self._secret_key)
+        return self.session.post(self.url, data=sent, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)).ok
 
 
 def _command_of(java_class: str) -> str:

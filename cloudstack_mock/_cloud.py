@@ -50,7 +50,7 @@ def settings_of(**options: Any) -> Settings:
         given["fault_seed"] = given.pop("seed")
     elif isinstance(seed, WorldPlan):
         given["seed"] = str(seed.written())
-    return load_settings(options=given)
+    return load_settings(keywords={name: value for name, value in given.items() if value is not None})
 
 
 def world_of(options: Mapping[str, Any], *, in_memory: bool) -> World:
@@ -122,7 +122,7 @@ class Cloud:
         """Return once the job has ended; a manual clock is moved as far as that needs."""
         self.world.clock.run_until(job_id)
 
-    def fault(self, name: str, **choices: Any) -> ArmedFault:
+    def fault(self, name: str, /, **choices: Any) -> ArmedFault:
         """Arm a failure by its name (docs/faults.md): `cloud.fault("vddk.crash", vm="web01")`."""
         return self.world.fault(name, **choices)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +105,12 @@ def cloudstack(request: pytest.FixtureRequest, _cloudstack_pool: Pool) -> Iterat
     """
     from cloudstack_mock._leaks import raise_for_leftovers
 
-    wanted = _wanted(request)
-    with _cloudstack_pool.lent(wanted) as cloud:
+    with ExitStack() as stack:
+        try:
+            wanted = _wanted(request)
+            cloud = stack.enter_context(_cloudstack_pool.lent(wanted))
+        except ValueError as error:  # bad settings, seeds, faults: the text says it all
+            pytest.fail(f"@pytest.mark.cloudstack: {error}", pytrace=False)
         request.node.stash[_CLOUD] = cloud
         yield cloud
         if wanted.leak_check and not request.node.stash.get(_FAILED, False):

@@ -81,7 +81,7 @@ class ManagementServer:
     def root_url(self) -> str:
         """The address of the whole port, without a path."""
         host, port = self.http.address
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"http://{bracketed(reachable(host))}:{port}"
 
     def start(self) -> None:
         """Accept agents, run jobs and answer HTTP requests."""
@@ -265,6 +265,16 @@ def _integration_server(services: Services, dispatcher: Dispatcher, host: str) -
         dispatcher, lambda: services.settings.get_text("json.content.type") or integration.DEFAULT_JSON
     )
     return HttpServer(app, host, port, threads=2, keeps_alive=False)
+
+
+def reachable(host: str) -> str:
+    """Where callers of this machine reach what listens on `host`: all addresses are none that one can call."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def bracketed(host: str) -> str:
+    """`host` as URLs and `HOST:PORT` have it: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _require_free(host: str, port: int, option: str, purpose: str) -> None:

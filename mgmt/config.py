@@ -38,6 +38,13 @@ class ConfigError(ValueError):
         super().__init__(f"{source}: {name} = {shown!r} cannot be used: expected {expected}")
 
 
+class ConfigFileError(ConfigError):
+    """A file of settings that cannot be read or is no TOML."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        ValueError.__init__(self, f"{file}: {reason}; expected a TOML file with settings (docs/settings.md)")
+
+
 @dataclass(frozen=True)
 class Option:
     """One setting: how it is read and what a reader is told about it."""
@@ -140,6 +147,13 @@ def _path(value: object) -> Path:
     return Path(_text(value)) if not isinstance(value, Path) else value
 
 
+def _folder(value: object) -> Path:
+    folder = _path(value)
+    if not folder.is_dir():
+        raise ValueError
+    return folder
+
+
 def _ui_folder(value: object) -> Path:
     folder = _path(value)
     if not (folder / "index.html").is_file():
@@ -189,7 +203,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("session_timeout", "a number greater than 0", _positive, "minutes without a call after which a login ends"),
     Option("ready_file", "the path of a file to write", _path, "JSON file written once everything answers"),
     Option("work_dir", "the path of a folder", _path, "where simulated hosts keep their files; default temporary"),
-    Option("nfs_root", "the path of a folder", _path, "where NFS exports are mounted, as HOST/PATH, for OVF exports"),
+    Option(
+        "nfs_root", "a folder that is there", _folder, "where NFS exports are mounted, as HOST/PATH, for OVF exports"
+    ),
     Option(
         "encryption_key",
         "a text of at least 16 characters",
@@ -244,10 +260,12 @@ def load_settings(
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, object] | None = None,
+    keywords: Mapping[str, object] | None = None,
 ) -> Settings:
     """The settings that file, environment and options give together; `None` options count as not given.
 
-    Raises ConfigError for an unknown name or a value that cannot be used, and for a file that cannot be read.
+    `keywords` are those of a Python caller, and named as he does. Raises ConfigError for an unknown name or a value
+    that cannot be used, and for a file that cannot be read.
     """
     values: dict[str, Any] = {}
     if file is not None:
@@ -260,6 +278,7 @@ def load_settings(
     values |= _checked("environment", named, show=lambda name: ENVIRONMENT_PREFIX + name.upper())
     given = {name: value for name, value in (options or {}).items() if value is not None}
     values |= _checked("command line", given, show=lambda name: "--" + name.replace("_", "-"))
+    values |= _checked("settings", keywords or {})
     return Settings(**values)
 
 
@@ -267,9 +286,9 @@ def _file_values(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(str(file), "file", error.strerror or "unreadable", "a readable TOML file") from error
+        raise ConfigFileError(file, error.strerror or "cannot be read") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(file), "file", str(error), "valid TOML") from error
+        raise ConfigFileError(file, str(error)) from error
 
 
 def _checked(source: str, values: Mapping[str, Any], show: Callable[[str], str] = lambda name: name) -> dict[str, Any]:

@@ -132,8 +132,9 @@ def profiles_page(root: Path) -> str:
 
 _FAULTS_INTRODUCTION = """
 Each can be had by its name: `world.fault("vddk.crash", vm="web01", times=1)` in Python, `serve --fault
-vddk.crash,vm=web01,times=1` on the command line. Names that are not known, and what cannot be had together, are
-refused.
+vddk.crash,vm=web01,times=1` on the command line. Names that are not known, hosts and VMs that are not there, and what
+cannot be had together are refused with the nearest names; a pattern (`vm=new*`) may be for one that comes later, and is
+taken with a warning.
 
 `times` says how often (a number, or `always`), `probability` and the setting `fault_seed` how likely, `delay_s` from
 when on by the world's clock, and `after=` (in Python) after which other fault. `vm`, `host`, `tool`, `command`, `disk`

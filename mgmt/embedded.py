@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgmt import snapshots
-from mgmt.app import ManagementServer, create_server, port_taken
+from mgmt.app import ManagementServer, bracketed, create_server, port_taken, reachable
 from mgmt.config import ConfigError, Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
 from mgmt.faults.meeting import meet
@@ -29,6 +28,7 @@ from mgmt.providers import Providers
 from mgmt.snapshots import Snapshot, SnapshotError
 from mgmt.store.seeding import read_seed
 from mgmt.surroundings import EmbeddedSurroundings
+from mgmt.workfolders import WorkFolder
 from mgmt.worldclock import WorldClock, clock_of
 from mgmt.worldfaults import engine_of
 
@@ -120,6 +120,7 @@ class World:
         resettable: bool = False,
         in_memory: bool = False,
     ) -> None:
+        _refuse_equal_ports(settings)
         self.settings = settings
         self.providers = providers or Providers(clock=clock_of(settings))
         self.clock = WorldClock(self.providers.clock, lambda: self.server.services.jobs)
@@ -127,7 +128,7 @@ class World:
         self.vcenter: VcenterSim | None = None
         self.fleet: Fleet | None = None
         self._on_progress = on_progress
-        self._own_work_dir: Path | None = None
+        self._own_work_dir: WorkFolder | None = None
         self._server: ManagementServer | None = None
         self._first_mark: object = None
         self._is_resettable = resettable or (settings.admin and settings.database.startswith("sqlite"))
@@ -206,7 +207,7 @@ class World:
             server.faces[self._admin.prefix] = self._admin
         return server
 
-    def fault(self, name: str, **choices: Any) -> ArmedFault:
+    def fault(self, name: str, /, **choices: Any) -> ArmedFault:
         """Arm a fault of the catalogue (docs/faults.md); see `FaultEngine.arm` for the keywords.
 
         Raises FaultRefusedError for an unknown name, with the nearest ones, and for what cannot be had together.
@@ -361,7 +362,7 @@ class World:
         self._reachable.close()
         self.fleet = self._server = self.vcenter = None
         if self._own_work_dir is not None:
-            shutil.rmtree(self._own_work_dir, ignore_errors=True)
+            self._own_work_dir.remove()
             self._own_work_dir = None
 
     def ready(self) -> dict[str, object]:
@@ -378,7 +379,7 @@ class World:
             "secret_key": admin.secret_key,
             "username": admin.username,
             "password": admin.password,
-            "agent_endpoint": f"{host}:{port}",
+            "agent_endpoint": f"{bracketed(reachable(host))}:{port}",
             "vcenter": self._vcenter_ready(),
             "zone_id": server.seed.zone_uuid,
             "cluster_id": server.seed.cluster_uuid,
@@ -406,14 +407,17 @@ class World:
             path.unlink(missing_ok=True)
 
     def _vcenter_address(self) -> str | None:
-        return "{}:{}".format(*self.vcenter.address) if self.vcenter is not None else None
+        if self.vcenter is None:
+            return None
+        host, port = self.vcenter.address
+        return f"{reachable(host)}:{port}"
 
     def _vcenter_ready(self) -> dict[str, object] | None:
         if self.vcenter is None:
             return None
         host, port = self.vcenter.address
         return {
-            "host": host,
+            "host": reachable(host),
             "port": port,
             "username": self.vcenter.username,
             "password": self.vcenter.password,
@@ -429,8 +433,20 @@ class World:
                     f"work_dir = '{self.settings.work_dir}' cannot be used: expected a folder ({error.strerror})"
                 ) from error
             return self.settings.work_dir
-        self._own_work_dir = Path(tempfile.mkdtemp(prefix="cloudstack-mock-"))
-        return self._own_work_dir
+        self._own_work_dir = WorkFolder()
+        return self._own_work_dir.path
+
+
+def _refuse_equal_ports(settings: Settings) -> None:
+    wanted = {"port": settings.port, "agent_port": settings.agent_port}
+    if settings.vcenter == "embedded":
+        wanted["vcenter_port"] = settings.vcenter_port
+    seen: dict[int, str] = {}
+    for name, port in wanted.items():
+        if port in seen:
+            raise ConfigError("settings", name, port, f"another port than that of {seen[port]}")
+        if port:
+            seen[port] = name
 
 
 def clear_ready_file(path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, inspect, select
 
 from mgmt.faults import ArmedFault, FaultEngine, FaultRefusedError
 from mgmt.faults.definitions import Effect
+from mgmt.faults.engine import nearest
 from mgmt.faults.meeting import meet
 from mgmt.faults.mocks import Place
 from mgmt.quirks import KNOWN
@@ -37,15 +38,17 @@ def engine_of(world: World) -> FaultEngine:
     changes = _Changes(world)
     engine.performs("defect", changes.defect)
     engine.performs("setting", changes.setting)
-    engine.performs("rows", changes.rows)
+    engine.performs("rows", changes.rows, check=changes.check_rows)
     engine.watches("store", changes.watch_store)
+    engine.knows("host", changes.host_names)
     if world.settings.vcenter == "embedded":
+        engine.knows("vm", changes.vm_names)
         engine.performs("machine", changes.machine)
         engine.performs("vcenter_password", changes.vcenter_password)
     if world.settings.agents == "embedded":
         engine.mocks.place_of = changes.place_of
         engine.performs("agent", changes.agent)
-        engine.performs("host", changes.host)
+        engine.performs("host", changes.host, check=changes.check_host)
     return engine
 
 
@@ -54,6 +57,29 @@ class _Changes:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    def host_names(self) -> Collection[str]:
+        """The hosts of this process: faults do not reach others."""
+        return [] if self._world.fleet is None else [member.name for member in self._world.fleet.agents]
+
+    def vm_names(self) -> Collection[str]:
+        """The VMs of the vCenter, those on hosts, and those of the cloud by each of their names."""
+        from vcenter_sim.types import vim
+
+        names: set[str] = set()
+        if self._world.vcenter is not None:
+            inventory = self._world.vcenter.inventory
+            with inventory.lock:
+                names.update(vm.name for vm in inventory.of_kind(vim.VirtualMachine))
+        for member in [] if self._world.fleet is None else self._world.fleet.agents:
+            host = member.hypervisor.host
+            names.update(member.hypervisor.domains)
+            names.update(domain.name for remote in host.remote_hosts for domain in remote.domains)
+        machine = models.VmInstance
+        columns = select(machine.name, machine.display_name, machine.instance_name).where(machine.removed.is_(None))
+        with self._world.server.services.store.session() as session:
+            names.update(name for row in session.execute(columns) for name in row if name)
+        return names
 
     def defect(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
         """Have a known defect of CloudStack's, or be without it, on the server and on the hosts."""
@@ -85,12 +111,7 @@ class _Changes:
     def rows(self, args: Mapping[str, Any], facts: Mapping[str, object]) -> Undo:
         """Change rows of a table of the store; `where` and `set` hold columns by their names in the model."""
         store = self._world.server.services.store
-        model = next(
-            (mapper.class_ for mapper in models.Base.registry.mappers if mapper.class_.__tablename__ == args["table"]),
-            None,
-        )
-        if model is None:
-            raise FaultRefusedError(f"the store has no table {args['table']!r}")
+        model = _model(str(args["table"]))
         before: list[tuple[Any, dict[str, Any]]] = []
         with store.session() as session:
             found = select(model)
@@ -110,6 +131,23 @@ class _Changes:
                         setattr(row, name, value)
 
         return undo
+
+    def check_rows(self, args: Mapping[str, Any]) -> None:
+        """Refuse a name that no row of the table has."""
+        model = _model(str(args["table"]))
+        name = (args.get("where") or {}).get("name")
+        if not isinstance(name, str) or "{" in name:
+            return
+        with self._world.server.services.store.session() as session:
+            there = set(session.scalars(select(model.name)))
+        if name not in there:
+            raise FaultRefusedError(f"the table {args['table']} has no {name!r}{nearest(name, there)}")
+
+    def check_host(self, args: Mapping[str, Any]) -> None:
+        """Refuse a host that is none of this process's."""
+        name, there = str(args["name"]), self.host_names()
+        if "{" not in name and name not in there:
+            raise FaultRefusedError(f"there is no host {name!r}{nearest(name, there)}")
 
     def place_of(self, host_name: str) -> Place | None:
         """Where the host is, in the numbers of the present server's records."""
@@ -142,7 +180,8 @@ class _Changes:
         with inventory.lock:
             vm = next((each for each in inventory.of_kind(vim.VirtualMachine) if each.name == args["vm"]), None)
             if vm is None:
-                raise FaultRefusedError(f"the vCenter has no VM {args['vm']!r}")
+                there = [each.name for each in inventory.of_kind(vim.VirtualMachine)]
+                raise FaultRefusedError(f"the vCenter has no VM {args['vm']!r}{nearest(str(args['vm']), there)}")
             power, name, hardware = machines.power_state(vm), vm.name, vm["config"].hardware
             devices = list(hardware.device)
             if args.get("without_nics"):
@@ -208,3 +247,12 @@ class _Changes:
         before = hypervisor.host
         hypervisor.change_host(host_as(hypervisor, args["set"]).host)
         return lambda: hypervisor.change_host(before)
+
+
+def _model(table: str) -> Any:
+    """The mapped class of a table; raises FaultRefusedError."""
+    found = (mapper.class_ for mapper in models.Base.registry.mappers if mapper.class_.__tablename__ == table)
+    model = next(found, None)
+    if model is None:
+        raise FaultRefusedError(f"the store has no table {table!r}")
+    return model

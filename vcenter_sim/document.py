@@ -341,7 +341,7 @@ def load(file: Path) -> Document:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise InventoryError(file, [("file", error.strerror or str(error))]) from error
+        raise InventoryError(file, [("cannot be read", error.strerror or str(error))]) from error
     return _checked(file, content)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from mgmt.clock import ClockError
 from mgmt.faults import ArmedFault, FaultRefusedError
+from mgmt.faults.engine import OPTIONS
 from mgmt.imports.leaks import leak_view
 from mgmt.snapshots import Snapshot, SnapshotError
 from mgmt.store.database import StoreError
@@ -134,9 +135,9 @@ class Actions:
 
     def arm(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
         choices = dict(given["choices"])
-        options = {key: given[key] for key in ("times", "probability", "delay_s") if key in given}
+        options = {key: given[key] for key in OPTIONS if key in given}
         for key in choices:
-            if key in ("times", "probability", "delay_s", "after", "name"):
+            if key in (*OPTIONS, "after"):
                 raise RefusedError(400, f"{key!r} stands beside choices, not in them")
         if "after" in given:
             options["after"] = self._armed(str(given["after"]))
@@ -204,4 +205,5 @@ def _armed_view(armed: ArmedFault) -> Mapping[str, Any]:
         "name": armed.name,
         "fired": armed.fired,
         "choices": {**armed.values, **armed.matches},
+        "warnings": list(armed.warnings),
     }

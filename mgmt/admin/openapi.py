@@ -110,6 +110,8 @@ def _field(field: fields.Field[Any], models: dict[str, Any]) -> dict[str, Any]:
     for validator in field.validators:
         if isinstance(validator, validate.Range | validate.Length):
             made |= _bounds(validator, "Length" if isinstance(validator, validate.Length) else "imum")
+        elif isinstance(validator, validate.OneOf):
+            made["enum"] = list(validator.choices)
     if "description" in field.metadata:
         made["description"] = field.metadata["description"]
     return made

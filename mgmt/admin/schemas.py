@@ -6,6 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from mgmt.observe.journal import KINDS
+
 
 def _text(description: str, **options: Any) -> fields.String:
     return fields.String(metadata={"description": description}, **options)
@@ -106,6 +108,7 @@ class ArmedFault(Schema):
     name = _text("the fault's dotted name", required=True)
     fired = _whole("how often it happened", required=True)
     choices = fields.Dict(keys=fields.String(), required=True)
+    warnings = fields.List(fields.String(), required=True, metadata={"description": "what may keep it from happening"})
 
 
 class ArmedFaults(Schema):
@@ -134,7 +137,7 @@ class KnownFaults(Schema):
 class JournalQuery(Schema):
     """Which entries are wanted."""
 
-    kind = _text("api, job, agent, vcenter, tool, host, import or fault")
+    kind = _text("of which kind", validate=validate.OneOf(KINDS))
     name = _text("the entries' name: a command's, a step's, a fault's")
     correlationid = _text("those of one call or job")
     after = _whole("those with greater numbers only", load_default=0)

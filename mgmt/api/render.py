@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,36 +14,13 @@ import msgspec
 from mgmt.api.binding import java_map_text
 from mgmt.commands.declaration import Declaration, Fields, Item, Listing, Result, Success
 from mgmt.commands.fields import Out, Response
+from mgmt.inventory.answers import Finished, clean
 
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 
 _encoder = msgspec.json.Encoder()
-_PLAIN = frozenset({str, int, bool, float, type(None)})
 _ESCAPED_CONTROL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00([0-9a-fA-F]{2})")
 _XML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
-
-
-def date_text(moment: datetime) -> str:
-    """A naive UTC time as CloudStack writes it: `2026-03-01T10:15:30+0000`."""
-    return moment.isoformat(timespec="seconds") + "+0000"
-
-
-def clean(value: Any) -> Any:
-    """`value` without None entries, with times as text; what JSON and job records are made from."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind is dict:  # by far the most frequent, and an abstract class is slow to ask
-        return {key: item if type(item) in _PLAIN else clean(item) for key, item in value.items() if item is not None}
-    if isinstance(value, datetime):
-        return date_text(value)
-    if isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return clean(dict(value))
-    if isinstance(value, Iterable):
-        return [clean(item) for item in value if item is not None]
-    return str(value)
 
 
 def content(result: Result, object_name: str | None) -> dict[str, Any]:
@@ -74,7 +50,12 @@ def job_content(result: Result, object_name: str | None) -> dict[str, Any]:
 
 def json_body(key: str, fields: Mapping[str, Any]) -> bytes:
     """`{"key":{...}}` without blanks. Control characters stand raw, as the real server leaves them."""
-    body = _encoder.encode({key: fields})
+    kept = {
+        name: [item.json for item in value]
+        for name, value in fields.items()
+        if type(value) is list and value and all(type(item) is Finished for item in value)
+    }
+    body = _encoder.encode({key: {**fields, **kept} if kept else fields})
     if b"\\u00" in body:
         body = _ESCAPED_CONTROL.sub(lambda match: match[1] + bytes([int(match[2], 16)]), body)
     return body

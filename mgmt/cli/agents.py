@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-import threading
+import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,10 +18,13 @@ from agent_sim.host import HostDescription, HostFileError
 from mgmt.cli.fleet_run import FleetRun
 from mgmt.cli.openfiles import allow_open_files
 from mgmt.cli.serve import start_logging
-from mgmt.cli.signals import stop_signals
+from mgmt.cli.signals import StopFlag, stop_signals
+from mgmt.cli.wording import counted
 from mgmt.providers import RealClock
+from mgmt.workfolders import WorkFolder, remove_left_folders
 
 READY_TIMEOUT_S = 5.0
+LOOK_S = 0.5
 
 
 def endpoint(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
@@ -82,7 +84,10 @@ def agents(
         raise click.ClickException(str(error)) from error
     allow_open_files()
     with ExitStack() as stack:
-        folder = work_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cloudstack-mock-agents-")))
+        folder = work_dir
+        if folder is None:
+            remove_left_folders()
+            folder = stack.enter_context(WorkFolder("agents-"))
         folder.mkdir(parents=True, exist_ok=True)
         stopped = stack.enter_context(stop_signals())
         if profile_file or workers or summary_file:
@@ -92,17 +97,45 @@ def agents(
             _serve(Fleet(hosts, connect=connect, work_dir=folder, time_scale=time_scale), hosts, connect, stopped)
 
 
-def _serve(fleet: Fleet, hosts: Sequence[HostDescription], connect: tuple[str, int], stopped: threading.Event) -> None:
+def _serve(fleet: Fleet, hosts: Sequence[HostDescription], connect: tuple[str, int], stopped: StopFlag) -> None:
     fleet.start()
+    was_welcome = False
     try:
-        click.echo("{} hosts connect to {}:{}; stop with Ctrl-C".format(len(hosts), *connect))
-        if fleet.wait_until_ready(READY_TIMEOUT_S):
-            click.echo(f"all {len(hosts)} hosts are welcome")
-        elif not stopped.is_set():
-            click.echo(f"not all hosts were welcome within {READY_TIMEOUT_S:g} s; they go on trying", err=True)
+        click.echo("{} to {}:{}; stop with Ctrl-C".format(_connecting(hosts), *connect))
+        was_welcome = fleet.wait_until_ready(READY_TIMEOUT_S)
+        if not was_welcome and not stopped.is_set():
+            why = _why_not(fleet, connect)
+            click.echo(f"not all hosts were welcome within {READY_TIMEOUT_S:g} s; they go on trying{why}", err=True)
+        while not was_welcome and not stopped.wait(LOOK_S):
+            was_welcome = fleet.wait_until_ready(0)
+        if was_welcome:
+            click.echo(f"all {counted(len(hosts), 'host')} are welcome" if len(hosts) > 1 else "the host is welcome")
         stopped.wait()
+        was_welcome = was_welcome or fleet.census()["ready"] > 0
     finally:
         fleet.stop()
+    if not was_welcome:
+        raise click.ClickException("no host was ever welcome")
+
+
+def _connecting(hosts: Sequence[HostDescription]) -> str:
+    return f"{counted(len(hosts), 'host')} {'connects' if len(hosts) == 1 else 'connect'}"
+
+
+def _why_not(fleet: Fleet, connect: tuple[str, int]) -> str:
+    """What stands in the way of the hosts, as far as it can be seen from here."""
+    refusals = sorted({member.exit_reason for member in fleet.agents if member.exit_reason is not None})
+    if refusals:
+        return f" (the server refuses: {'; '.join(refusals)})"
+    return _why_no_link(connect)
+
+
+def _why_no_link(connect: tuple[str, int]) -> str:
+    try:
+        socket.create_connection(connect, timeout=READY_TIMEOUT_S).close()
+    except OSError as error:
+        return f" ({connect[0]}:{connect[1]}: {error.strerror or error})"
+    return f" (what listens at {connect[0]}:{connect[1]} does not answer as a management server)"
 
 
 def _follow(
@@ -110,16 +143,26 @@ def _follow(
     hosts: Sequence[HostDescription],
     profile: FleetProfile,
     connect: tuple[str, int],
-    stopped: threading.Event,
+    stopped: StopFlag,
     summary_file: Path | None,
 ) -> None:
     run = FleetRun(crowd, profile, [host.name for host in hosts], RealClock(), Console())
     crowd.start()
     try:
-        click.echo("{} hosts connect to {}:{}; stop with Ctrl-C".format(len(hosts), *connect))
-        run.follow(stopped, lambda took_s: click.echo(f"all {len(hosts)} hosts are welcome after {took_s:.1f} s"))
+        click.echo("{} to {}:{}; stop with Ctrl-C".format(_connecting(hosts), *connect))
+        welcome = f"all {counted(len(hosts), 'host')} are welcome" if len(hosts) > 1 else "the host is welcome"
+        run.follow(stopped, lambda took_s: click.echo(f"{welcome} after {took_s:.1f} s"))
     except ChildProcessError as error:
         raise click.ClickException(str(error)) from error
     finally:
         crowd.stop()
     run.tell(summary_file)
+    if run.ready_after_s is None and not any(report.census["ready"] for report in run.reports):
+        raise click.ClickException(f"no host was ever welcome{_why_never(run, connect)}")
+
+
+def _why_never(run: FleetRun, connect: tuple[str, int]) -> str:
+    refusals = sorted({text for report in run.reports for text in report.refusals})
+    if refusals:
+        return f" (the server refuses: {'; '.join(refusals)})"
+    return _why_no_link(connect)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mgmt.cli.client import ApiCallError, ApiClient
+from mgmt.cli.columns import checked_columns
 from mgmt.cli.completion import complete_command, complete_parameter
 from mgmt.cli.exchanges import Recorder
+from mgmt.cli.extensions import EXTENSION_PARAMETERS
 from mgmt.cli.import_bars import ImportBars
 from mgmt.cli.output import print_answer
 from mgmt.cli.profiles import server_options
-from mgmt.fixtures import fixtures_dir
+from mgmt.cli.wording import program
 
 INTERRUPTED = 130  # what shells make of an interrupt
-NAME_REFUSED = (401, 432)  # what signed callers and sessions get for a name that is no command's
 
 
 @click.command()
@@ -39,7 +39,7 @@ NAME_REFUSED = (401, 432)  # what signed callers and sessions get for a name tha
     show_default=True,
     help="How to print the answer; xml is the server's own, and waits for no job.",
 )
-@click.option("--columns", metavar="NAME,...", help="The fields that a table or CSV shows.")
+@click.option("--columns", metavar="NAME,...", help="The fields that a table or CSV shows (with -o table or csv).")
 @click.option(
     "--record",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -61,10 +61,12 @@ def api(
     leaves it running and tells how to cancel it. An error answer goes to standard error, with exit status 1.
     """
     sent = _parameters(parameters)
+    shown = checked_columns(command, columns, form)
     client = connect()
     if record is not None:
         client.on_exchange = Recorder(record, client.secret_key).record
     try:
+        _require_extensions(client, command, sent)
         if form == "xml":
             _print_xml(client.exchange(command, sent, form="xml"))
             return
@@ -76,14 +78,14 @@ def api(
             answer = client.run(command, sent)
     except ApiCallError as error:
         click.echo(json.dumps(error.body, indent=2, ensure_ascii=False) if error.body else str(error), err=True)
-        if (error.body or {}).get("errorcode") in NAME_REFUSED:
-            _hint_at_name(command)
+        if error.hint is not None and error.body:
+            click.echo(error.hint, err=True)
         if command in ("importVm", "importUnmanagedInstance") and error.job_id is not None:
             _show_trace(client, error.job_id)
         raise SystemExit(1) from error
     finally:
         client.close()
-    print_answer(answer, form, columns.split(",") if columns else ())
+    print_answer(answer, form, shown)
 
 
 def _print_xml(answer: requests.Response) -> None:
@@ -92,11 +94,18 @@ def _print_xml(answer: requests.Response) -> None:
         raise SystemExit(1)
 
 
-def _hint_at_name(command: str) -> None:
-    """Where CloudStack has no such command: the nearest name. Servers answer as to a wrong key, and cannot tell."""
-    known = json.loads((fixtures_dir() / "catalog" / "api.json").read_text(encoding="utf-8"))["commands"]
-    if command not in known and (nearest := get_close_matches(command, known, n=1)):
-        click.echo(f"CloudStack has no API command {command}: did you mean {nearest[0]}?", err=True)
+def _require_extensions(client: ApiClient, command: str, sent: Mapping[str, str]) -> None:
+    """Refuse a parameter of ours for a server without: it would be ignored, and what was to be told would be done."""
+    ours = [name for name in sent if (command, name.lower()) in EXTENSION_PARAMETERS]
+    if not ours:
+        return
+    known = client.call("listApis", name=command)["api"][0]["params"]
+    for name in ours:
+        if name.lower() not in {parameter["name"] for parameter in known}:
+            raise click.ClickException(
+                f"{client.url} has no parameter {name} of {command}, and nothing was sent: "
+                "start the server with --extensions"
+            )
 
 
 def _show_trace(client: ApiClient, job_id: str) -> None:
@@ -148,9 +157,9 @@ def _run_import(client: ApiClient, parameters: dict[str, str], console: Console)
 
 def _tell_what_goes_on(job_id: str, *, can_cancel: bool) -> None:
     click.echo(f"The import goes on, as job {job_id}. To see how it ends:", err=True)
-    click.echo(f"  cloudstack-mock api queryAsyncJobResult jobid={job_id}", err=True)
+    click.echo(f"  {program()} api queryAsyncJobResult jobid={job_id}", err=True)
     if can_cancel:
         click.echo("To cancel it and undo what it made:", err=True)
-        click.echo(f"  cloudstack-mock api cancelImportVm id={job_id}", err=True)
+        click.echo(f"  {program()} api cancelImportVm id={job_id}", err=True)
     else:
         click.echo("CloudStack cannot cancel an import; a server with --extensions can.", err=True)

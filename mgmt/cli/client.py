@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import requests
 
+from mgmt.cli.extensions import PROBE, name_hint
 from mgmt.providers import Clock, RealClock
 
 CONNECT_TIMEOUT_S = 10.0
@@ -21,13 +22,21 @@ READ_TIMEOUT_S = 120.0
 class ApiCallError(Exception):
     """An error answer of the server, or no answer.
 
-    `body` is the error object when there is one, `job_id` the job that failed.
+    `body` is the error object when there is one, `job_id` the job that failed, `hint` what the server could not tell.
     """
 
-    def __init__(self, text: str, body: Mapping[str, Any] | None = None, *, job_id: str | None = None) -> None:
-        super().__init__(text)
+    def __init__(
+        self,
+        text: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        job_id: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(text if hint is None else f"{text} ({hint})")
         self.body = body
         self.job_id = job_id
+        self.hint = hint
 
 
 def sign(parameters: Mapping[str, str], secret_key: str) -> str:
@@ -82,8 +91,17 @@ class ApiClient:
         except (ValueError, AttributeError) as error:
             raise ApiCallError(f"{self.url} answered {answer.status_code} with no CloudStack JSON") from error
         if answer.status_code != 200 or "errorcode" in content:
-            raise ApiCallError(f"{content.get('errorcode')}: {content.get('errortext')}", content)
+            hint = name_hint(command, content.get("errorcode"), self._is_known)
+            raise ApiCallError(f"{content.get('errorcode')}: {content.get('errortext')}", content, hint=hint)
         return content
+
+    def _is_known(self) -> bool:
+        """Whether the server takes these keys for a command that everybody may call."""
+        sent = signed(PROBE, {}, self.api_key, self.secret_key)
+        try:
+            return self._http.post(self.url, data=sent, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)).ok
+        except requests.RequestException:
+            return False
 
     def exchange(self, command: str, parameters: Mapping[str, object], *, form: str = "json") -> requests.Response:
         """The answer as it came, an error too; `form` is json or xml. Raises ApiCallError when there is none."""

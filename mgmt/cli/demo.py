@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from agent_sim.fleet import ProgressEvent
 from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.cli.serve import reason, start_logging
 from mgmt.cli.signals import interrupts, stop_signals
-from mgmt.config import Settings
-from mgmt.embedded import StartError, World
+from mgmt.cli.wording import program
+from mgmt.config import ConfigError, Settings
+from mgmt.embedded import StartError, World, clear_ready_file
+from mgmt.workfolders import WorkFolder, remove_left_folders
 
 SETTINGS = Settings(port=0, agent_port=0, time_scale=300.0)
 VDDK_VM, OVF_VM = "web01", "db01"
@@ -235,9 +237,19 @@ class Demo:
     "--agent-port", type=click.IntRange(0, 65535), help="Port for agents [the system chooses; with --keep 8250]."
 )
 @click.option("--time-scale", type=click.FloatRange(0, min_open=True), help="How many times faster than real [300].")
-def demo(keep: bool, port: int | None, agent_port: int | None, time_scale: float | None) -> None:
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --keep: write JSON with addresses and keys here [a temporary file].",
+)
+def demo(
+    keep: bool, port: int | None, agent_port: int | None, time_scale: float | None, ready_file: Path | None
+) -> None:
     """Show the main job: list hosts and VMware VMs, import one by VDDK and one by OVF, over real sockets."""
+    if ready_file is not None and not keep:
+        raise click.UsageError("--ready-file goes with --keep")
     start_logging("error")
+    remove_left_folders()
     console = Console(width=None if Console().is_terminal else 160)
     progress = DiskProgress(console)
     settings = replace(
@@ -247,6 +259,8 @@ def demo(keep: bool, port: int | None, agent_port: int | None, time_scale: float
         time_scale=time_scale or SETTINGS.time_scale,
     )
     try:
+        if ready_file is not None:
+            clear_ready_file(ready_file)
         with interrupts(), World(settings, on_progress=progress.show) as world:
             scenes = Demo(world, console, progress)
             try:
@@ -254,23 +268,27 @@ def demo(keep: bool, port: int | None, agent_port: int | None, time_scale: float
             finally:
                 scenes.client.close()
             if keep:
-                _keep(world, console)
+                _keep(world, console, ready_file)
     except ApiCallError as error:
+        raise click.ClickException(str(error)) from error
+    except ConfigError as error:
         raise click.ClickException(str(error)) from error
     except (OSError, StartError) as error:
         raise click.ClickException(reason(error)) from error
 
 
-def _keep(world: World, console: Console) -> None:
+def _keep(world: World, console: Console, ready_file: Path | None) -> None:
     """Say how to call the server, and wait for SIGINT or SIGTERM."""
-    with stop_signals() as stopped, tempfile.TemporaryDirectory(prefix="cloudstack-mock-demo-") as folder:
-        ready_file = Path(folder) / "lab.json"
-        world.write_ready_file(ready_file)
+    with stop_signals() as stopped, ExitStack() as stack:
+        file = ready_file or stack.enter_context(WorkFolder("demo-")) / "lab.json"
+        world.write_ready_file(file)
+        stack.callback(world.remove_ready_file, file)
         ready = world.ready()
         console.print(
             f"\nThe server runs at {ready['api']} until Ctrl-C.",
-            f"  user {ready['username']}, password {ready['password']}; addresses and keys in {ready_file}",
-            f"  .venv/bin/cloudstack-mock api listVirtualMachines listall=true --ready-file {ready_file}",
+            f"  user {ready['username']}, password {ready['password']}; addresses and keys in {file}",
+            f"  {program()} api listVirtualMachines listall=true --ready-file {shlex.quote(str(file))}",
+            f"Other clients: the README's examples, with that file as lab.json ({VDDK_VM} and {OVF_VM} are imported).",
             sep="\n",
             highlight=False,
             soft_wrap=True,

@@ -15,6 +15,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from mgmt.workfolders import remove_left_folders
+
 PROBE_TIMEOUT_S = 20
 
 
@@ -105,7 +107,7 @@ def doctor() -> None:
     """Say which real tools, libraries and servers this machine has.
 
     Nothing outside the Python packages is needed for the default, simulated world. Exit status 1 when a needed one
-    is missing.
+    is missing. Temporary folders that killed servers left are removed.
     """
     table = Table("", "what", "found", "used for", box=None)
     report = findings()
@@ -113,5 +115,7 @@ def doctor() -> None:
         mark = "[green]yes[/]" if finding.found else "[dim]no[/]"
         table.add_row(mark, finding.name, finding.found or "-", finding.used_for)
     Console().print(table)
+    for folder in remove_left_folders():
+        click.echo(f"removed {folder}, which a killed process left")
     if any(finding.found is None and finding.used_for.startswith("needed") for finding in report):
         raise SystemExit(1)

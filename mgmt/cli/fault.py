@@ -12,9 +12,9 @@ import click
 import requests
 
 from mgmt.faults import FaultRefusedError, fault_of_line
+from mgmt.faults.engine import OPTIONS
 
 TIMEOUT_S = 120.0
-_OPTIONS = ("times", "probability", "delay_s")
 
 
 class AdminClient:
@@ -78,9 +78,12 @@ def arm(client: AdminClient, line: str, after: int | None) -> None:
         name, choices = fault_of_line(line)
     except FaultRefusedError as error:
         raise click.ClickException(str(error)) from error
-    body: dict[str, Any] = {key: choices.pop(key) for key in _OPTIONS if key in choices}
+    body: dict[str, Any] = {key: choices.pop(key) for key in OPTIONS if key in choices}
     body |= {"name": name, "choices": choices} | ({} if after is None else {"after": after})
-    click.echo(client.call("POST", "/faults", body)["id"])
+    armed = client.call("POST", "/faults", body)
+    for warning in armed["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(armed["id"])
 
 
 @fault.command("list")
@@ -89,12 +92,14 @@ def arm(client: AdminClient, line: str, after: int | None) -> None:
 def show(client: AdminClient, known: bool) -> None:
     """Print the armed failures: number, name, how often it happened, choices."""
     if known:
+        click.echo(f"{'id':6}{'name':32}what happens")
         for each in client.call("GET", "/faults/known")["faults"]:
             click.echo(f"{each['id']:6}{each['name']:32}{each['text']}")
         return
+    click.echo(f"{'number':8}{'name':32}{'happened':10}choices")
     for each in client.call("GET", "/faults")["faults"]:
         choices = ",".join(f"{key}={value}" for key, value in each["choices"].items())
-        click.echo(f"{each['id']:<4}{each['name']:32}{each['fired']:<4}{choices}")
+        click.echo(f"{each['id']:<8}{each['name']:32}{each['fired']:<10}{choices}")
 
 
 @fault.command()

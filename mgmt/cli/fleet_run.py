@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from rich.table import Table
 
 from agent_sim.crowd import WorkerReport
 from agent_sim.fleetprofile import FleetProfile
+from mgmt.cli.signals import StopFlag
+from mgmt.cli.wording import counted
 from mgmt.providers import Clock
 
 STANDINGS = ("ready", "connecting", "waiting", "stopped", "refused")
@@ -52,7 +53,7 @@ class FleetRun:
     storms: list[_StormRecord] = field(default_factory=list)
     reports: list[WorkerReport] = field(default_factory=list)
 
-    def follow(self, stopped: threading.Event, on_ready: Callable[[float], None]) -> None:
+    def follow(self, stopped: StopFlag, on_ready: Callable[[float], None]) -> None:
         """Watch until `stopped`; `on_ready` gets the seconds that it took until all hosts were ready."""
         begun_s = self.clock.monotonic()
         with Live(self._table(0.0), console=self.console, auto_refresh=False, transient=True) as live:
@@ -84,7 +85,7 @@ class FleetRun:
             self.fleet.storm(struck, storm.offline_s)
 
     def _table(self, now_s: float) -> Table:
-        table = Table(title=f"{len(self.names)} hosts, {now_s:.0f} s", title_justify="left")
+        table = Table(title=f"{counted(len(self.names), 'host')}, {now_s:.0f} s", title_justify="left")
         for standing in STANDINGS:
             table.add_column(standing, justify="right")
         table.add_column("storms", justify="right")

@@ -10,6 +10,7 @@ import click
 
 from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.cli.profiles import server_options
+from mgmt.observe.journal import KINDS
 
 FOLLOW_INTERVAL_S = 0.5
 PAGE_SIZE = 500
@@ -17,7 +18,7 @@ PAGE_SIZE = 500
 
 @click.command()
 @server_options
-@click.option("--kind", help="Only api, job, agent, vcenter, tool, host, import or fault.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only entries of this kind.")
 @click.option("--name", help="Only entries with this name, such as ConvertInstanceCommand.")
 @click.option("--job", help="Only what belongs to the call that made the job with this id.")
 @click.option("--correlation", help="Only what belongs to one API call, by its correlation id.")
@@ -46,7 +47,7 @@ def journal(
             client.clock.sleep(FOLLOW_INTERVAL_S)
             shown = max(shown, _show(client, wanted | {"after": shown}, as_json))
     except ApiCallError as error:
-        click.echo(f"{error}\n(a server answers listJournalEntries with --extensions only)", err=True)
+        click.echo(str(error), err=True)
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         raise SystemExit(0) from None

@@ -9,6 +9,7 @@ import click
 
 from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.cli.profiles import server_options
+from mgmt.cli.wording import counted
 
 
 @click.command()
@@ -28,7 +29,7 @@ def leaks(
     try:
         report = client.call("listImportLeaks", jobid=job)["importleaks"]
     except ApiCallError as error:
-        click.echo(f"{error}\n(a server answers listImportLeaks with --extensions only)", err=True)
+        click.echo(str(error), err=True)
         raise SystemExit(2) from error
     finally:
         client.close()
@@ -41,9 +42,9 @@ def leaks(
             click.echo(
                 f"{leak['kind']} {leak['name']} on {leak['place']} (import of {leak['virtualmachines']}){reason}"
             )
-        click.echo(f"{len(found)} left by {report['comparedimports']} imports", err=True)
+        click.echo(f"{len(found)} left by {counted(report['comparedimports'], 'import')}", err=True)
         for note in report.get("unseen", []):
             click.echo(f"not seen: {note}", err=True)
         if report["runningimports"]:
-            click.echo(f"not compared yet: {report['runningimports']} imports under way", err=True)
+            click.echo(f"not compared yet: {counted(report['runningimports'], 'import')} under way", err=True)
     raise SystemExit(1 if found else 0)

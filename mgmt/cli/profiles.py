@@ -57,10 +57,7 @@ def client_for(
         content = _load(ready_file, json.loads)
         sources.append({"url": content.get("api"), **{name: content.get(name) for name in _NAMES[1:]}})
     if profile is not None:
-        table = _load(profiles_file(), tomllib.loads).get(profile)
-        if not isinstance(table, dict):
-            raise click.UsageError(f"there is no profile {profile!r} in {profiles_file()}")
-        sources.append(table)
+        sources.append(_profile(profile))
     sources.append({name: os.environ.get(f"CLOUDSTACK_MOCK_{name.upper()}") for name in _NAMES})
     if profile is None and ready_file is None and profiles_file().is_file():
         sources.append(_load(profiles_file(), tomllib.loads).get("default", {}))
@@ -73,6 +70,18 @@ def client_for(
             f"or --profile NAME from {profiles_file()}"
         )
     return ApiClient(str(found["url"]), str(found["api_key"]), str(found["secret_key"]))
+
+
+def _profile(name: str) -> Mapping[str, Any]:
+    file = profiles_file()
+    if not file.is_file():
+        raise click.UsageError(f"--profile {name}: there is no file of profiles {file} (docs/settings.md shows one)")
+    profiles = _load(file, tomllib.loads)
+    table = profiles.get(name)
+    if not isinstance(table, dict):
+        there = ", ".join(name for name, value in profiles.items() if isinstance(value, dict)) or "none"
+        raise click.UsageError(f"there is no profile {name!r} in {file}: there are {there}")
+    return table
 
 
 def _load(path: Path, parse: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -11,11 +12,13 @@ import click
 from mgmt.cli.collector import paused_collector
 from mgmt.cli.openfiles import allow_open_files
 from mgmt.cli.signals import stop_signals
+from mgmt.cli.wording import program
 from mgmt.commands.stubs import StubError
 from mgmt.config import ConfigError, Settings, load_settings
 from mgmt.embedded import StartError, World, clear_ready_file
 from mgmt.store.database import StoreError
 from mgmt.store.seeding import SeedError
+from mgmt.workfolders import remove_left_folders
 
 
 def start_logging(level: str) -> None:
@@ -85,6 +88,7 @@ def run(settings: Settings) -> None:
         world = World(settings)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
+    remove_left_folders()
     allow_open_files()
     with stop_signals() as stopped:
         try:
@@ -102,7 +106,8 @@ def run(settings: Settings) -> None:
         if world.vcenter is not None:
             click.echo("vCenter  {}:{}".format(*world.vcenter.address))
         if settings.ready_file is not None:
-            click.echo(f"try      cloudstack-mock api listHosts type=Routing --ready-file {settings.ready_file}")
+            ready_file = shlex.quote(str(settings.ready_file))
+            click.echo(f"try      {program()} api listHosts type=Routing --ready-file {ready_file}")
         world.server.services.server_shutdown.on_exit = stopped.set
         click.echo("stop with Ctrl-C")
         stopped.wait()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ import click
 from mgmt.agents.certificates import tls_context
 from mgmt.cli.agents import endpoint
 from mgmt.cli.serve import reason, start_logging
+from mgmt.cli.wording import counted
 from mgmt.protocol.link import client_context
 from mgmt.providers import Providers, RealClock
 from mgmt.recording.lines import AGENT, SERVER, LinesError, load
@@ -33,6 +36,16 @@ def listening_point(context: click.Context, parameter: click.Parameter, value: s
 def connecting_point(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
     """HOST:PORT."""
     return None if value is None else endpoint(context, parameter, value)
+
+
+@contextmanager
+def _told_as(what: str) -> Iterator[None]:
+    """Turn what the system refuses into one line; asyncio's own texts repeat the address as Python writes it."""
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise click.ClickException(f"{what}: {why}") from error
 
 
 @click.group()
@@ -87,7 +100,8 @@ async def _record(
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    host, port = await recorder.listen(*listen_on)
+    with _told_as(f"cannot listen on {listen_on[0]}:{listen_on[1]}"):
+        host, port = await recorder.listen(*listen_on)
     click.echo(f"agents connect to {host}:{port}; stop with Ctrl-C", err=True)
     try:
         await stopped.wait()
@@ -130,11 +144,12 @@ def replay(
         raise click.ClickException(reason(error)) from error
     if found is not None:
         raise click.ClickException(str(found))
-    click.echo(f"{len(lines)} messages, {player.compared} of the peer's as recorded")
+    click.echo(f"{counted(len(lines), 'message')}, {player.compared} of the peer's as recorded")
 
 
 async def _play_agent(player: Player, server: tuple[str, int]) -> Difference | None:
-    stream = await connect(*server, client_context())
+    with _told_as(f"no link to {server[0]}:{server[1]}"):
+        stream = await connect(*server, client_context())
     try:
         return await player.play(stream)
     finally:
@@ -157,7 +172,8 @@ async def _play_server(player: Player, listen_on: tuple[str, int]) -> Difference
         finally:
             await stream.close()
 
-    listener = await asyncio.start_server(accepted, *listen_on)
+    with _told_as(f"cannot listen on {listen_on[0]}:{listen_on[1]}"):
+        listener = await asyncio.start_server(accepted, *listen_on)
     host, port = listener.sockets[0].getsockname()[:2]
     click.echo(f"the agent connects to {host}:{port}", err=True)
     async with listener:

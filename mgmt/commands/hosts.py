@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -24,7 +24,6 @@ from mgmt.inventory.hosts import (
     find_hosts,
     gather_facts,
     host_row,
-    host_view,
     put_detail,
 )
 from mgmt.inventory.lookup import get_live
@@ -79,14 +78,14 @@ def list_hosts(call: Call, bound: Bound) -> Listing:
 
 def host_views(
     services: Services, session: Session, hosts: Sequence[HostRow], details: Sequence[str] = ("all",)
-) -> list[dict[str, Any]]:
-    """The hosts' answers, with the figures that their agents last reported."""
+) -> list[Mapping[str, Any]]:
+    """The hosts' answers, with the figures that their agents last reported; nobody may change them."""
     is_right = not services.quirks.is_faithful(LAST_PINGED_UNIT)
     facts = gather_facts(session, hosts, levels=details, stats=services.host_loads, is_last_pinged_right=is_right)
-    return [host_view(host, facts, details) for host in hosts]
+    return services.host_views.of(hosts, facts, details)
 
 
-def _views(call: Call, hosts: Sequence[HostRow], details: Sequence[str]) -> list[dict[str, Any]]:
+def _views(call: Call, hosts: Sequence[HostRow], details: Sequence[str]) -> list[Mapping[str, Any]]:
     return host_views(call.services, call.db, hosts, details)
 
 
@@ -105,9 +104,7 @@ def _hosts_for_migration(call: Call, bound: Bound, details: Sequence[str]) -> Li
     narrowed = {**bound, "clusterid": vm.host.cluster_id, "type": "Routing", "state": "Up", "resourcestate": "Enabled"}
     hosts, count = find_hosts(call.db, narrowed, bound.paging)
     others = [host for host in hosts if host.id != vm.host_id]
-    views = _views(call, others, details)
-    for view in views:
-        view["suitableformigration"] = True
+    views = [{**view, "suitableformigration": True} for view in _views(call, others, details)]
     return Listing(views, count - (len(hosts) - len(others)))
 
 

@@ -11,10 +11,9 @@ from mgmt.commands.declaration import Bound, Call, Listing, command
 from mgmt.commands.fields import Integer, ListParams, Out, Response, Str
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.listing import in_window
-from mgmt.observe.journal import Entry, Journal
+from mgmt.observe.journal import KINDS, Entry, Journal
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-KINDS = ("api", "job", "agent", "vcenter", "tool", "host", "import", "fault")
 
 
 class ListJournalEntriesParams(ListParams):

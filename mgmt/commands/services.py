@@ -15,6 +15,7 @@ from mgmt.imports.queue import ImportQueue
 from mgmt.imports.running import RunningImports
 from mgmt.imports.staging import NoStaging, StagingArea
 from mgmt.inventory.api_limits import ApiLimits
+from mgmt.inventory.hostviews import HostViews
 from mgmt.life.downloads import Downloads
 from mgmt.life.hostsetup import HostSetup, NoHostSetup
 from mgmt.life.servers import ServerShutdown
@@ -63,6 +64,7 @@ class Services:
     management_server_name: str
     cloudstack_version: str = "4.22.1.0"
     host_loads: Mapping[int, HostStatsLike] = field(default_factory=dict)
+    host_views: HostViews = field(default_factory=HostViews)
     host_setup: HostSetup = field(default_factory=NoHostSetup)
     staging: StagingArea = field(default_factory=NoStaging)
     vm_work: VmWork = field(default_factory=VmWork)

@@ -110,7 +110,9 @@ def with_stubs(declarations: Mapping[str, Declaration], stubs: Mapping[str, Sequ
 def _entries(file: Path) -> list[dict[str, Any]]:
     try:
         document = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StubError(file, "", f"cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise StubError(file, "", f"cannot be read: {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -235,7 +235,9 @@ def load_faults(path: Path) -> list[Fault]:
     """The faults of one YAML file; raises FaultFileError with file, path in the document and reason."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise FaultFileError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise FaultFileError(f"{path}: cannot be read: {error}") from None
     if isinstance(document, dict):  # keys that begin with `x-` hold YAML anchors
         document = {key: value for key, value in document.items() if not str(key).startswith("x-")}

@@ -9,7 +9,7 @@ import logging
 import random
 import string
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,15 @@ logger = logging.getLogger(__name__)
 MATCHES = ("vm", "host", "vcenter", "pool", "disk", "command", "attempt", "tool")
 """What a user may narrow every fault to, where the fault's points know it."""
 
+OPTIONS = ("times", "probability", "delay_s")
+"""What says of every fault when and how often."""
+
 Undo = Callable[[], None]
 Performer = Callable[[Mapping[str, Any], Mapping[str, object]], Undo | None]
 """Does an effect on the world; gets the effect's arguments and the point's facts, and gives back how to undo it."""
+
+Check = Callable[[Mapping[str, Any]], None]
+"""Raises FaultRefusedError for arguments of an effect that name what is not there."""
 
 
 class FaultRefusedError(ValueError):
@@ -46,6 +52,8 @@ class ArmedFault:
     after: ArmedFault | None
     number: int = 0
     """Counts up in its engine."""
+    warnings: tuple[str, ...] = ()
+    """What may keep it from happening, for people."""
     is_armed: bool = True
     fired: int = 0
     _counts: dict[int, int] = field(default_factory=dict)
@@ -85,6 +93,8 @@ class FaultEngine:
         self._armed: list[ArmedFault] = []
         self._attempts: dict[object, int] = {}
         self._performers: dict[str, Performer] = {}
+        self._checks: dict[str, Check] = {}
+        self._there: dict[str, Callable[[], Collection[str]]] = {}
         self.mocks = SimulatorMocks()
         """What CloudStack's simulator commands asked for."""
         self._numbers = itertools.count(1)
@@ -106,9 +116,15 @@ class FaultEngine:
         with self._lock:
             return list(self._armed)
 
-    def performs(self, kind: str, performer: Performer) -> None:
-        """Name who does an effect on the world of that kind."""
+    def performs(self, kind: str, performer: Performer, *, check: Check | None = None) -> None:
+        """Name who does an effect on the world of that kind, and who looks at what is wanted when it is armed."""
         self._performers[kind] = performer
+        if check is not None:
+            self._checks[kind] = check
+
+    def knows(self, key: str, there: Callable[[], Collection[str]]) -> None:
+        """Name who knows what there is that `key` (`host`, `vm`) can narrow a fault to."""
+        self._there[key] = there
 
     def watches(self, point: str, begin: Callable[[], None]) -> None:
         """Name who makes a point ask that costs something to watch: called each time a fault of that point is armed."""
@@ -119,6 +135,7 @@ class FaultEngine:
     def arm(
         self,
         name: str,
+        /,
         *,
         times: int | str | None = None,
         probability: float = 1.0,
@@ -129,7 +146,8 @@ class FaultEngine:
         """Arm a fault; `choices` are its arguments and what it is narrowed to (`vm`, `host`, ...).
 
         `times`: how often each of its rules fires (a number or 'always'; by default what the fault says). `delay_s`:
-        from when on, on the world's clock. `after`: only once that fault has fired. Raises FaultRefusedError.
+        from when on, on the world's clock. `after`: only once that fault has fired. Raises FaultRefusedError, also for
+        a host or VM that is not there; for one that comes later, a pattern (`new*`) is taken with a warning.
         """
         fault = self._find(name)
         if not fault.rules:
@@ -143,16 +161,21 @@ class FaultEngine:
                 raise FaultRefusedError(
                     f"{name} cannot be narrowed by {key}: where it happens, known are {', '.join(sorted(known)) or '-'}"
                 )
+        warnings = tuple(warning for key, wanted in matches.items() if (warning := self._missing(name, key, wanted)))
         for effect in (effect for rule in rules for effect in rule.effects):
             if effect.kind in WORLD_EFFECTS and effect.kind not in self._performers:
                 raise FaultRefusedError(
                     f"{name} needs a world that can do {effect.kind!r}: start it with its own parts"
                 )
+            if effect.kind in self._checks:
+                self._checks[effect.kind](_filled(effect.args, values))
         due_s = self._clock.monotonic() + delay_s
         for point in dict.fromkeys(rule.at for rule in rules):
             if point in self._watches:
                 self._watches[point]()
-        armed = ArmedFault(fault, values, matches, times, probability, due_s, after, number=next(self._numbers))
+        armed = ArmedFault(
+            fault, values, matches, times, probability, due_s, after, number=next(self._numbers), warnings=warnings
+        )
         with self._lock:
             self._armed.append(armed)
         try:
@@ -163,7 +186,23 @@ class FaultEngine:
         except BaseException:
             self.disarm(armed)
             raise
+        for warning in warnings:
+            logger.warning("fault %s", warning)
         return armed
+
+    def _missing(self, name: str, key: str, wanted: str) -> str | None:
+        """A warning for a pattern that nothing fits yet; raises FaultRefusedError for a name that is not there."""
+        if key not in self._there:
+            return None
+        there = self._there[key]()
+        if any(fnmatch.fnmatchcase(each, wanted) for each in there):
+            return None
+        if any(sign in wanted for sign in "*?["):
+            return f"{name}: nothing fits {key} = {wanted!r} yet"
+        raise FaultRefusedError(
+            f"{name}: there is no {key} {wanted!r}{nearest(wanted, there)}; "
+            f"for one that comes later write a pattern, such as {key}={wanted}*"
+        )
 
     def disarm(self, armed: ArmedFault) -> None:
         """Take a fault back, and undo what it changed in the world; what it did to an import stays done."""
@@ -298,6 +337,12 @@ class FaultEngine:
         raise FaultRefusedError(f"no fault is named {name!r}{hint}")
 
 
+def nearest(name: str, names: Collection[str]) -> str:
+    """`: near it are a, b` where some of `names` are near, else an empty text."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    return f": near it are {', '.join(near)}" if near else ""
+
+
 def _check_numbers(times: int | str | None, probability: float, delay_s: float) -> None:
     if times is not None and times != TIMES_ALWAYS and not (isinstance(times, int) and times > 0):
         raise FaultRefusedError(f"times = {times!r}: expected a number above 0 or 'always'")
@@ -317,9 +362,10 @@ def _split(fault: Fault, choices: Mapping[str, Any]) -> tuple[dict[str, Any], di
             matches[key] = str(value)
             continue
         if argument is None:
-            names = [*fault.args, *MATCHES]
-            near = difflib.get_close_matches(key, names, n=3, cutoff=0.4)
-            raise FaultRefusedError(f"{fault.name} has no argument {key!r}: expected one of {', '.join(near or names)}")
+            names = [*fault.args, *MATCHES, *OPTIONS]
+            raise FaultRefusedError(
+                f"{fault.name} has no argument {key!r}{nearest(key, names)}; expected one of {', '.join(names)}"
+            )
         if isinstance(argument.default, int | float) and not isinstance(argument.default, bool):
             try:
                 value = type(argument.default)(value)

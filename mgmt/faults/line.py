@@ -17,23 +17,23 @@ def fault_of_line(line: str) -> tuple[str, dict[str, Any]]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise FaultRefusedError(f"{pair!r} in {line!r}: expected argument=value")
+            raise FaultRefusedError(f"{pair!r}: expected argument=value, such as host=kvm1")
         if key in choices:
-            raise FaultRefusedError(f"{key!r} is there twice in {line!r}")
+            raise FaultRefusedError(f"{key!r} is there twice")
         choices[key] = value
     if "after" in choices:
-        raise FaultRefusedError(f"'after' in {line!r}: one fault after another can be had in Python only")
+        raise FaultRefusedError("'after': one fault after another is `fault arm --after`, /mock/faults or Python")
     times = choices.get("times")
     if times is not None and times != TIMES_ALWAYS:
-        choices["times"] = _number(line, "times", times, int)
+        choices["times"] = _number("times", times, int)
     for key, kind in _NUMBERS.items():
         if key in choices:
-            choices[key] = _number(line, key, choices[key], kind)
+            choices[key] = _number(key, choices[key], kind)
     return name, choices
 
 
-def _number(line: str, key: str, text: str, kind: type[Any]) -> Any:
+def _number(key: str, text: str, kind: type[Any]) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise FaultRefusedError(f"{key} = {text!r} in {line!r}: expected a number") from None
+        raise FaultRefusedError(f"{key} = {text!r}: expected a number") from None

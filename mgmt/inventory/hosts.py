@@ -116,13 +116,18 @@ class HostStatsLike(Protocol):
 class HostFacts:
     """What the answers of a page of hosts need beside their rows: gathered once for all of them."""
 
-    details: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    details: Mapping[int, Mapping[str, str] | str] = field(default_factory=dict)  # a text is the JSON of a mapping
     usage: Mapping[int, Usage] = field(default_factory=dict)
     servers: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # msid -> uuid, name
     with_local_pool: frozenset[int] = frozenset()
     os_categories: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # id -> uuid, name
     stats: Mapping[int, HostStatsLike] = field(default_factory=dict)
     is_last_pinged_right: bool = False
+
+    def details_of(self, host_id: int) -> Mapping[str, str]:
+        """The details of a host by their names."""
+        found = self.details.get(host_id, {})
+        return _text_decoder.decode(found) if isinstance(found, str) else found
 
 
 def find_hosts(session: Session, params: Mapping[str, Any], window: Window) -> tuple[Sequence[HostRow], int]:
@@ -201,10 +206,12 @@ def gather_facts(
     )
 
 
-def _details_by_host(session: Session, host_ids: Sequence[int], *, only_uefi: bool) -> dict[int, dict[str, str]]:
+def _details_by_host(
+    session: Session, host_ids: Sequence[int], *, only_uefi: bool
+) -> Mapping[int, dict[str, str] | str]:
     """The details of each host as plain texts: a page of hosts has thousands, too many for objects."""
     if not only_uefi and session.get_bind().dialect.name == "sqlite":
-        return {host_id: _text_decoder.decode(text) for host_id, text in _DETAIL_TEXTS.rows(session, host_ids)}
+        return {row[0]: row[1] for row in _DETAIL_TEXTS.rows(session, host_ids)}
     details: dict[int, dict[str, str]] = {}
     for host_id, name, value in (_UEFI_DETAILS if only_uefi else _DETAILS).rows(session, host_ids):
         details.setdefault(host_id, {})[name] = value
@@ -215,7 +222,7 @@ def host_view(host: HostRow, facts: HostFacts, details: Sequence[str] = ("all",)
     """A host's answer in the wanted levels of detail (api-gateway 6.5)."""
     wanted = frozenset(details)
     is_all = "all" in wanted
-    host_details = facts.details.get(host.id, {})
+    host_details = facts.details_of(host.id)
     is_routing = host.type == "Routing"
     cpu_factor = float(host.cpu_overcommit_ratio) if host.cluster_uuid else 1.0
     view: dict[str, Any] = {

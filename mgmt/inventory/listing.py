@@ -65,7 +65,7 @@ class RowPages:
             found = connection.execute(self.statement.offset(paging.offset) if paging.offset else self.statement)
         else:
             found = connection.execute(self._window, {"row_limit": paging.limit, "row_offset": paging.offset})
-        rows = [self._record(row) for row in found]
+        rows = list(map(self._record, found.all()))
         if _is_last_page(paging, len(rows)):
             return rows, paging.offset + len(rows)
         return rows, self._count(connection)

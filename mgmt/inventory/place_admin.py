@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
+from mgmt.errors import PARAM_ERROR, CloudRuntimeError, InvalidParameterValueError, ServerApiError
 from mgmt.inventory.listing import equals_ignoring_case
 from mgmt.inventory.vm_search import ARCHITECTURES, HYPERVISORS
 from mgmt.providers import Providers
@@ -243,12 +243,11 @@ def add_cluster(session: Session, providers: Providers, params: Mapping[str, Any
         raise InvalidParameterValueError("Can't find pod with specified podId ")
     if pod.zone_id != zone.id:
         raise InvalidParameterValueError("Can't find pod with specified podId in the zone with specified zoneId")
-    hypervisor = next((known for known in HYPERVISORS if known.lower() == params["hypervisor"].lower()), None)
-    if hypervisor is None:
-        raise InvalidParameterValueError(f"Unable to resolve {params['hypervisor']} to a supported hypervisor type")
-    type_ = next((known for known in _CLUSTER_TYPES if known.lower() == params["clustertype"].lower()), None)
-    if type_ is None:
-        raise InvalidParameterValueError(f"Unable to resolve {params['clustertype']} to a supported type")
+    # any other word is taken, and stands for no hypervisor
+    hypervisor = next((known for known in HYPERVISORS if known.lower() == params["hypervisor"].lower()), "None")
+    type_ = params["clustertype"]
+    if type_ not in _CLUSTER_TYPES:
+        raise ServerApiError(PARAM_ERROR, f"No enum constant com.cloud.org.Cluster.ClusterType.{type_}")
     taken = select(Cluster.id).where(
         equals_ignoring_case(Cluster.name, params["clustername"]), Cluster.pod_id == pod.id, Cluster.removed.is_(None)
     )

@@ -117,6 +117,10 @@ class GlobalSettings:
             raise InvalidParameterValueError(f"Value [{value}] is not a valid [class {definition.java_class}].")
         if definition.must_be_positive and int(value) <= 0:
             raise InvalidParameterValueError(f"Please enter a positive value for the configuration parameter:{name}")
+        if definition.must_not_be_negative and int(value) < 0:
+            raise InvalidParameterValueError(
+                f"Please enter a value greater than or equal to 0 for the configuration parameter:{name}"
+            )
         return definition
 
     def _definition(self, name: str) -> SettingDefinition:

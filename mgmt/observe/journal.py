@@ -17,6 +17,8 @@ from mgmt.observe.correlation import current_correlation_id
 from mgmt.observe.redaction import Redactor
 from mgmt.providers import Clock
 
+KINDS = ("api", "job", "agent", "vcenter", "tool", "host", "import", "fault")
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -35,6 +35,7 @@ class SettingDefinition:
     scopes: tuple[str, ...] = ()
     options: str | None = None
     must_be_positive: bool = False
+    must_not_be_negative: bool = False
     is_csv: bool = False
 
     @property
@@ -397,5 +398,6 @@ def _parsed(table: str, *, is_dynamic: bool) -> Iterator[SettingDefinition]:
             scopes=_SCOPES.get(name, ()),
             options=_OPTIONS.get(name),
             must_be_positive=name in _POSITIVE,
+            must_not_be_negative=name.startswith("cloudstackmock.import.limit."),
             is_csv=name in _CSV,
         )

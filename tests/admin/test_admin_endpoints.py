@@ -188,7 +188,17 @@ def parameters(admin: Admin) -> dict[str, Any]:
         ("DELETE", "/faults/99", None, 404, "no armed fault has the id 99"),
         ("GET", "/fault", None, 404, "near it are /mock/faults"),
         ("PUT", "/clock", None, 405, "expected GET or POST"),
+        (
+            "POST",
+            "/faults",
+            {"name": "vddk.crash", "choices": {"host": "kmv1"}},
+            400,
+            "no host 'kmv1': near it",
+        ),
+        ("POST", "/faults", {"name": "vddk.crash", "choices": {"vm": "wbe01"}}, 400, "near it are web01"),
+        ("POST", "/faults", {"name": "host.not_up", "choices": {"name": "kvm9"}}, 400, "near it are kvm"),
         ("GET", "/journal?limit=0", None, 400, "limit"),
+        ("GET", "/journal?kind=bogus", None, 400, "Must be one of: api, job, agent"),
     ],
 )
 def test_refusals(admin: Admin, method: str, path: str, body: Any, status: int, text: str) -> None:
@@ -287,12 +297,16 @@ def test_the_fault_command(admin: Admin, tmp_path: Path) -> None:
     assert run("clear", second.strip())[0] == 0
     assert "guest.no_root" not in run("list")[1]
     assert run("clear") == (0, "")
-    assert run("list") == (0, "")
+    assert run("list") == (0, f"{'number':8}{'name':32}{'happened':10}choices\n")
     assert "F-46  vddk.crash" in run("list", "--known")[1]
     status, output = run("arm", "vddk.crush")
     assert status == 1
     assert "near it are vddk.crash" in output
-    assert "'after' in" in run("arm", "vddk.crash,after=1")[1]
+    assert run("arm", "vddk.crash,after=1")[1].startswith("Error: 'after': one fault after another is")
+    status, output = run("arm", "vddk.crash,vm=later-*")
+    assert status == 0
+    assert "warning: vddk.crash: nothing fits vm = 'later-*' yet" in output
+    assert run("clear") == (0, "")
     assert "is needed" in run("list", to=())[1]
     assert "no answer from" in run("list", to=("--url", "http://127.0.0.1:9/mock"))[1]
     api = str(admin.ready["api"])

@@ -32,7 +32,7 @@ from mgmt.cli.client import ApiClient, signed
 ROOT = Path(__file__).resolve().parents[2]
 CLI = [sys.executable, "-m", "mgmt.cli"]
 START_TIMEOUT_S = 60
-PARTS = ("start", "calls", "agents", "fleet", "imports", "virtual", "harness")
+PARTS = ("start", "calls", "lists", "agents", "fleet", "imports", "virtual", "harness")
 POLL_INTERVAL_S = 0.05  # each look at a job costs the server a call
 # An installed program has its modules compiled; a shell that forbids it would measure Python's compiler.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -153,6 +153,59 @@ def bench_calls(calls: int) -> None:
                     f"{1e6 * used_s / done:8.0f} us server CPU, {1e6 * wall_s * callers / done:8.0f} us wall each, "
                     f"{done / wall_s:7.0f} calls/s"
                 )
+
+
+def bench_lists(scale: int) -> None:
+    """Calls with 500 hosts and 5,000 VMs in the records, by 1, 8 and 64 callers."""
+    page = {"page": "1", "pagesize": "500"}
+    kinds: tuple[tuple[str, str, dict[str, str], int], ...] = (
+        ("listZones", "listZones", {}, 1_000 * scale),
+        ("listHosts, all 500 with details", "listHosts", {"type": "Routing", **page}, 64 * scale),
+        ("listVirtualMachines, a page of 500", "listVirtualMachines", {"listall": "true", **page}, 64 * scale),
+    )
+    with crowded() as (process, ready):
+        for label, command, more, calls in kinds:
+            for callers in (1, 8, 64):
+                took_s: list[float] = []
+
+                def work(_: int, share: int = max(1, calls // callers), took_s: list[float] = took_s) -> None:
+                    call = SignedCall(ready, command, **more)  # noqa: B023  # it ends before the next round
+                    for _ in range(share):
+                        begun = time.perf_counter()
+                        call()
+                        took_s.append(time.perf_counter() - begun)
+                    call.close()
+
+                work(0, 2, [])  # warm
+                before = cpu_s(process)
+                in_threads(callers, work)
+                used_s = cpu_s(process) - before
+                took_s.sort()
+                p99_s = took_s[-1 - len(took_s) // 100]
+                print(
+                    f"signed {label:34} {callers:2} caller(s) {1e6 * used_s / len(took_s):8.0f} us server CPU, "
+                    f"median {1e3 * statistics.median(took_s):8.1f} ms, p99 {1e3 * p99_s:8.1f} ms"
+                )
+
+
+@contextmanager
+def crowded() -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+    """A running server of tests/bench/crowded.py, and its ready file."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready_file = Path(folder) / "ready.json"
+        script = str(Path(__file__).with_name("crowded.py"))
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen([sys.executable, script, str(ready_file)], cwd=ROOT, env=environment)
+        begun = time.perf_counter()
+        try:
+            while not ready_file.exists():
+                if process.poll() is not None or time.perf_counter() - begun > START_TIMEOUT_S:
+                    raise SystemExit("the crowded server did not start")
+                time.sleep(0.01)
+            yield process, json.loads(ready_file.read_text())
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
 def bench_agents(count: int) -> None:
@@ -284,6 +337,7 @@ def main() -> None:
     parts = {
         "start": lambda: bench_start(1 + scale),
         "calls": lambda: bench_calls(500 * scale),
+        "lists": lambda: bench_lists(scale),
         "agents": lambda: bench_agents(200),
         "fleet": lambda: bench_fleet(
             options.agents or (200 if options.quick else 1_000), options.workers, options.ramp, sys.modules[__name__]

@@ -29,15 +29,32 @@ def completed(lab: Any, words: list[str], incomplete: str) -> list[str]:
 
 def test_a_list_as_a_table(lab: Any) -> None:
     """A head and a line each, the chosen fields in their order, ids whole."""
-    result = api(lab, "listHosts", "type=Routing", "--output", "table", "--columns", "name,state,id,nosuch")
+    result = api(lab, "listHosts", "type=Routing", "--output", "table", "--columns", "name,state,id,annotation")
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert lines[0] == ["name", "state", "id", "nosuch"]
+    assert lines[0] == ["name", "state", "id", "annotation"]
     assert [line[:2] for line in lines[1:]] == [["kvm1", "Up"], ["kvm2", "Up"], ["kvm3", "Up"]]
     assert all(len(line[2]) == 36 and line[3] == "-" for line in lines[1:])
     head = api(lab, "listZones", "-o", "table").stdout.splitlines()[0].split()
     assert head[:2] == ["id", "name"]
     assert len(head) == 8
     assert api(lab, "listVirtualMachines", "-o", "table").stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--columns", "name"), "--columns name goes with --output table or --output csv"),
+        (("-o", "csv", "--columns", "nmae,id"), "listHosts answers no field 'nmae'; near it are name"),
+        (("-o", "table", "--columns", ","), "expected names of fields"),
+    ],
+)
+def test_columns_that_cannot_be_shown_are_refused(words: tuple[str, ...], text: str) -> None:
+    """Before anything is sent: columns of a form without any, and names that no answer of the command has."""
+    result = CliRunner().invoke(
+        main, ["api", "--url", "http://127.0.0.1:9", "--api-key", "k", "--secret-key", "s", "listHosts", *words]
+    )
+    assert result.exit_code == 2
+    assert text in " ".join(result.stderr.split())
 
 
 def test_a_list_as_csv(lab: Any) -> None:

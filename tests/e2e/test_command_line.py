@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cloudstack_mock import ApiClient
 from mgmt.cli import main
 from mgmt.config import Settings
 from mgmt.embedded import World, clear_ready_file
@@ -153,6 +154,12 @@ def test_a_taken_port_is_named() -> None:
     [
         (("--fix", "nope"), "command line: --fix = 'nope' cannot be used: expected 'all', or names out of"),
         (("--seed", "nowhere"), "nowhere"),
+        (("--config", "/nonexistent.toml"), "/nonexistent.toml: No such file or directory; expected a TOML file"),
+        (("--nfs-root", "/nope"), "command line: --nfs-root = '/nope' cannot be used: expected a folder that is there"),
+        (("--stubs", "/nope"), "/nope"),
+        (("--port", "9", "--agent-port", "9"), "settings: agent_port = 9 cannot be used: expected another port than"),
+        (("--port", "0", "--fault", "vddk.crash,hots=kvm1"), "vddk.crash has no argument 'hots': near it are host"),
+        (("--port", "0", "--fault", "vddk.crash,vm=wbe01"), "there is no vm 'wbe01': near it are web01"),
         (("--clock", "fast"), "--clock = 'fast' cannot be used: expected one of real, scaled, manual, automatic"),
         (
             ("--clock", "automatic", "--agents", "none"),
@@ -240,6 +247,8 @@ def test_agents_and_vcenter_run_on_their_own(start: Start, wait_until: Callable[
             "expected a number greater than 0",
         ),
         (("api", "listZones", "novalue"), "expected KEY=VALUE"),
+        (("api", "listZones", "--profile", "lab"), "--profile lab: there is no file of profiles"),
+        (("demo", "--ready-file", "lab.json"), "--ready-file goes with --keep"),
         (("api", "listZones"), "--url, --api-key, --secret-key not given"),
         (("api", "listZones", "--ready-file", "/nonexistent.json"), "/nonexistent.json: No such file or directory"),
     ],
@@ -249,6 +258,70 @@ def test_wrong_usage_is_explained(tmp_path: Path, words: tuple[str, ...], messag
     code, err = said(*words, XDG_CONFIG_HOME=str(tmp_path))
     assert code == 2
     assert message in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("agents", "--connect", "127.0.0.1:1", "--hosts", "/no.yaml"), "/no.yaml: cannot be read: No such file"),
+        (
+            ("agents", "--connect", "127.0.0.1:1", "--count", "1", "--profile", "/no.yaml"),
+            "/no.yaml: cannot be read: No such file or directory\n",
+        ),
+        (
+            ("vcenter", "serve", "--inventory", "/no.yaml"),
+            "/no.yaml: cannot be read: No such file or directory\n",
+        ),
+        (("wire", "replay", "/no.jsonl", "--as", "server", "--listen", "127.0.0.1:0"), "/no.jsonl: "),
+        (("demo", "--port", "9", "--agent-port", "9"), "agent_port = 9 cannot be used: expected another port than"),
+    ],
+)
+def test_files_and_ports_that_cannot_be_used(words: tuple[str, ...], message: str) -> None:
+    """The reason in one line, and status 1."""
+    code, err = said(*words)
+    assert (code, message in err) == (1, True), err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_replay_on_a_taken_port(tmp_path: Path) -> None:
+    """`wire replay` says which port it cannot have."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        recorded = ROOT / "fixtures" / "wire"
+        file = next(path for path in sorted(recorded.glob("*.jsonl")))
+        code, err = said("wire", "replay", str(file), "--as", "server", "--listen", f"127.0.0.1:{port}")
+    assert code == 1
+    assert err == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_agents_that_nobody_answers(start: Start) -> None:
+    """The reason is told while the hosts go on trying, and the end has status 1."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = start("agents", "--connect", f"127.0.0.1:{port}", "--count", "1")
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line.endswith(f"they go on trying (127.0.0.1:{port}: Connection refused)\n")
+    process.send_signal(signal.SIGTERM)
+    code, out, err = ended(process)
+    assert (code, err) == (1, "Error: no host was ever welcome\n")
+    assert out == f"1 host connects to 127.0.0.1:{port}; stop with Ctrl-C\n"
+
+
+def test_all_addresses_are_told_as_one_to_call(tmp_path: Path) -> None:
+    """A server on 0.0.0.0 names the loopback address in its ready file, and answers there."""
+    with World(Settings(host="0.0.0.0", port=0, agent_port=0, agents="none")) as world:
+        ready = world.ready()
+        assert str(ready["api"]).startswith("http://127.0.0.1:")
+        assert str(ready["agent_endpoint"]).startswith("127.0.0.1:")
+        vcenter = ready["vcenter"]
+        assert isinstance(vcenter, dict)
+        assert vcenter["host"] == "127.0.0.1"
+        client = ApiClient(str(ready["api"]), str(ready["api_key"]), str(ready["secret_key"]))
+        assert client.call("listZones")["count"] == 1
+        linked = client.call("listVmwareDcs", zoneid=ready["zone_id"])["VMwareDC"][0]
+        assert linked["vcenter"].startswith("127.0.0.1:")
+        client.close()
 
 
 def test_api_without_a_server_says_so(start: Start) -> None:

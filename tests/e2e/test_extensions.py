@@ -9,14 +9,47 @@ from click.testing import CliRunner
 
 from cloudstack_mock import ApiCallError
 from mgmt.cli import main
+from mgmt.cli.extensions import EXTENSION_COMMANDS, EXTENSION_PARAMETERS
+from mgmt.commands import all_declarations
 
 
 def test_extensions_are_hidden_by_default(lab: Any) -> None:
     """Without the setting neither the parameter nor the command is there."""
     shown = lab.client.call("listApis", name="importVm")["api"][0]["params"]
     assert "dryrun" not in {parameter["name"] for parameter in shown}
-    with pytest.raises(ApiCallError, match=r"^401: "):
+    with pytest.raises(ApiCallError, match=r"^401: .*getImportTrace is none of CloudStack's commands: start"):
         lab.client.call("getImportTrace", jobid="x")
+    keys = ["--url", lab.client.url, "--api-key", lab.client.api_key, "--secret-key", lab.client.secret_key]
+    result = CliRunner().invoke(main, ["api", *keys, "getImportTrace", "jobid=x"])
+    assert result.exit_code == 1
+    assert result.stderr.endswith(
+        "getImportTrace is none of CloudStack's commands: start the server with --extensions\n"
+    )
+    keys[-1] = "wrong"
+    assert "--extensions" not in CliRunner().invoke(main, ["api", *keys, "getImportTrace", "jobid=x"]).stderr
+
+
+def test_a_dry_run_is_never_a_real_one(lab: Any) -> None:
+    """A server without extensions ignores dryrun and imports: the command line sends nothing there."""
+    keys = ["--url", lab.client.url, "--api-key", lab.client.api_key, "--secret-key", lab.client.secret_key]
+    before = len(lab.journal("job"))
+    result = CliRunner().invoke(main, ["api", *keys, "importVm", "dryrun=true", "name=web01"])
+    assert result.exit_code == 1
+    assert "no parameter dryrun of importVm, and nothing was sent: start the server with --extensions" in result.stderr
+    assert len(lab.journal("job")) == before
+
+
+def test_the_command_line_knows_every_extension() -> None:
+    """What it hints at are the commands and parameters that are declared as extensions."""
+    declared = all_declarations().values()
+    assert {each.name for each in declared if each.extension} == EXTENSION_COMMANDS
+    assert {
+        (each.name, name)
+        for each in declared
+        if not each.extension
+        for name, field in each.params._declared_fields.items()
+        if getattr(field, "extension", False)
+    } == EXTENSION_PARAMETERS
 
 
 @pytest.mark.slow

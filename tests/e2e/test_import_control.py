@@ -186,6 +186,9 @@ def test_progress_of_each_stage(lab: Any, watcher: Watcher, wait_until: Callable
 def test_imports_over_a_limit_wait(lab: Any, watcher: Watcher, wait_until: Callable[..., Any]) -> None:
     """With one import a vCenter the others wait in order, hold no worker, and can be cancelled; a new limit acts."""
     client, setting = lab.client, "cloudstackmock.import.limit.per.vcenter"
+    text = f"431: Please enter a value greater than or equal to 0 for the configuration parameter:{setting}"
+    with pytest.raises(ApiCallError, match=text):
+        client.call("updateConfiguration", name=setting, value="-1")
     client.call("updateConfiguration", name=setting, value="1")
     first = watcher.begin("web01", lambda event: event.bytes_done > 0)
     parameters = lab.import_parameters("db01", forced=True)

@@ -69,4 +69,8 @@ def test_what_the_journal_refuses(journal_lab: Any) -> None:
             journal_lab.client.call("listJournalEntries", **parameters)
     result = shown(journal_lab, "--kind", "letters")
     assert result.exit_code == 2
-    assert "Unknown kind letters" in result.stderr
+    assert "'letters' is not one of 'api', 'job', " in result.stderr
+    result = shown(journal_lab, "--job", "x")
+    assert result.exit_code == 2
+    assert "No journal entry of a job with ID: x is kept" in result.stderr
+    assert "--extensions" not in result.stderr

@@ -75,6 +75,10 @@ def test_leaks_command(lab: Any) -> None:
 def test_leaks_without_extensions(start_lab: Any) -> None:
     """The command is not there, and the command line says so with status 2."""
     lab = start_lab(agents="none", vcenter="none")
-    with pytest.raises(ApiCallError, match=r"^401: "):
+    with pytest.raises(ApiCallError, match=r"^401: .*start the server with --extensions\)$"):
         lab.client.call("listImportLeaks")
-    assert leaks_command(lab).exit_code == 2
+    result = leaks_command(lab)
+    assert (result.exit_code, "start the server with --extensions" in result.stderr) == (2, True)
+    lab.client.secret_key = "wrong"
+    result = leaks_command(lab)
+    assert (result.exit_code, "--extensions" in result.stderr) == (2, False)

@@ -22,21 +22,46 @@ def block(name: str) -> str:
     return match[1]
 
 
+LAB_SETTINGS = {"extensions": True}
+
+
 @pytest.fixture
 def folder(lab: Any, tmp_path: Path) -> Path:
-    """A folder that holds lab.json, as the README's reader has it."""
+    """A folder that holds lab.json and the program, as the README's reader has it."""
     lab.world.write_ready_file(tmp_path / "lab.json")
+    program = tmp_path / ".venv" / "bin" / "cloudstack-mock"
+    program.parent.mkdir(parents=True)
+    root = Path(__file__).resolve().parents[2]
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -m mgmt.cli "$@"\n')
+    program.chmod(0o755)
     return tmp_path
 
 
 @pytest.mark.slow
 def test_cs_example_imports_a_vm(folder: Path) -> None:
-    """The unmodified client `cs` imports a VM and gets it whole."""
-    run = subprocess.run(
-        [sys.executable, "-c", block("cs")], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
+    """The unmodified client `cs` imports a VM and gets it whole; once more under another name only."""
+
+    def run(**environment: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", block("cs")]
+        environment = {**os.environ, **environment}
+        return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, env=environment)
+
+    first = run()
+    assert first.returncode == 0, first.stderr
+    assert re.fullmatch(r"i-2-\d+-VM Stopped\n", first.stdout)
+    assert "already exists" in run().stderr
+    assert run(NEW_NAME="web01b").returncode == 0
+
+
+@pytest.mark.slow
+def test_the_dry_run_can_be_copied(folder: Path, lab: Any) -> None:
+    """The dry run's command tells that the import is possible, and imports nothing."""
+    words = ["bash", "-euo", "pipefail", "-c", block("dry run")]
+    run = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
-    assert re.fullmatch(r"i-2-\d+-VM Stopped\n", run.stdout)
+    plan = json.loads(run.stdout)["importplan"]
+    assert plan["possible"] is True
+    assert lab.client.call("listVirtualMachines", listall=True, keyword="edge-stopped") == {}
 
 
 @pytest.mark.slow

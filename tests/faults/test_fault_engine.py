@@ -128,7 +128,16 @@ def test_byte_positions(tmp_path: Path, clock: StillClock) -> None:
         ("vddk.thumbprint_mismatched", {}, "near it are vddk.thumbprint_mismatch"),
         ("vdk.port_902_blocked", {}, "near it are vddk.port_902_blocked"),
         ("host.not_up", {"status": "Gone"}, "expected one of Disconnected, Down, Alert, Connecting"),
-        ("vddk.query_blocks_bug", {"percnt": 3}, "expected one of percent"),
+        (
+            "vddk.query_blocks_bug",
+            {"percnt": 3},
+            "near it are percent, vcenter; expected one of disk_gib, percent, ",
+        ),
+        (
+            "vddk.crash",
+            {"colour": 3},
+            "expected one of signal, vm, host, vcenter, pool, disk, command, attempt, ",
+        ),
         ("vddk.query_blocks_bug", {"percent": "many"}, "expected a number"),
         ("source.clone_failed", {"host": "kvm1"}, "cannot be narrowed by host"),
         ("vddk.crash", {"times": 0}, "expected a number above 0 or 'always'"),
@@ -144,6 +153,18 @@ def test_what_cannot_be_had_is_refused(engine: FaultEngine, name: str, choices: 
         engine.arm(name, **choices)
     assert text in str(raised.value)
     assert engine.armed == []
+
+
+def test_what_is_not_there_is_refused(engine: FaultEngine, caplog: pytest.LogCaptureFixture) -> None:
+    """A host that is not there is refused with the nearest; a pattern that nothing fits yet is armed with a warning."""
+    engine.knows("host", lambda: ["kvm1", "kvm2"])
+    with pytest.raises(FaultRefusedError, match=r"^vddk\.crash: there is no host 'kmv1': near it are kvm1, kvm2;"):
+        engine.arm("vddk.crash", host="kmv1")
+    assert engine.arm("vddk.crash", host="kvm*").warnings == ()
+    assert caplog.messages == []
+    armed = engine.arm("vddk.crash", host="new*", vm="unknown")
+    assert armed.warnings == ("vddk.crash: nothing fits host = 'new*' yet",)
+    assert caplog.messages == ["fault vddk.crash: nothing fits host = 'new*' yet"]
 
 
 def test_lines_of_the_command_line() -> None:

@@ -171,3 +171,13 @@ def test_an_unknown_vm_names_those_that_are_there(lab: Cloud) -> None:
     """A typing error in a VM's name is told with the names."""
     with pytest.raises(ValueError, match=r"no VM 'web99': there are .*web01"):
         lab.import_parameters("web99")
+
+
+def test_a_custom_offering_takes_a_vm_of_the_lab() -> None:
+    """Every VM fits the offering without limits; the one with a least size is refused as in CloudStack."""
+    with cloudstack_mock.activate("https://custom.example.org/client/api") as cloud:
+        offerings = {each["name"]: each["id"] for each in cloud.client.listServiceOfferings()["serviceoffering"]}
+        vm = cloud.import_vm("web01", serviceofferingid=offerings["Unlimited Instance"], details=[{"cpuSpeed": 1500}])
+        assert (vm["cpunumber"], vm["cpuspeed"], vm["memory"]) == (2, 1500, 4096)
+        with pytest.raises(CloudStackError):
+            cloud.import_vm("db01", serviceofferingid=offerings["Custom Instance"])

@@ -89,6 +89,16 @@ def test_session_again(cloudstack_client, cloudstack_session, prepared):
 @pytest.mark.cloudstack("lab")
 def test_wrong_marker(cloudstack):
     pass
+
+
+@pytest.mark.cloudstack(time_scale=0)
+def test_wrong_setting(cloudstack):
+    pass
+
+
+@pytest.mark.cloudstack(transport="pigeons")
+def test_wrong_transport(cloudstack):
+    pass
 """
 
 
@@ -102,7 +112,7 @@ def examples(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
 @pytest.mark.slow
 def test_fixtures_markers_reports_and_leak_check(examples: pytest.RunResult) -> None:
     """Each example ends as it should: tests pass, leaks are errors of their own, a failure shows the import."""
-    examples.assert_outcomes(passed=11, failed=1, errors=4)
+    examples.assert_outcomes(passed=11, failed=1, errors=6)
     text = examples.stdout.str()
     for expected in (
         "- cloudstack-mock -",
@@ -112,6 +122,8 @@ def test_fixtures_markers_reports_and_leak_check(examples: pytest.RunResult) -> 
         "by the import of web01",
         "still runs",
         "takes keywords only",
+        "@pytest.mark.cloudstack: settings: time_scale = 0 cannot be used: expected a number greater than 0",
+        "@pytest.mark.cloudstack: transport = 'pigeons': expected 'memory' or 'sockets'",
     ):
         assert expected in text, expected
 

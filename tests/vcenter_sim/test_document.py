@@ -156,7 +156,7 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str, place: str, re
 
 def test_a_missing_file_is_an_inventory_error(tmp_path: Path) -> None:
     """A file that cannot be read is reported in the same form."""
-    with pytest.raises(InventoryError, match=r"nosuch\.yaml: file: No such file or directory"):
+    with pytest.raises(InventoryError, match=r"nosuch\.yaml: cannot be read: No such file or directory"):
         document.load(tmp_path / "nosuch.yaml")
 
 

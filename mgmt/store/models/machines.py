@@ -121,6 +121,17 @@ class Nic(Entity, Base):
     network: Mapped[Network] = relationship()
 
 
+# "What do the VMs of these hosts hold?": answered from the index alone.
+Index(
+    "ix_vm_instance_host_held",
+    VmInstance.host_id,
+    VmInstance.state,
+    VmInstance.removed,
+    VmInstance.cpu_number,
+    VmInstance.cpu_speed_mhz,
+    VmInstance.memory_mb,
+)
+
 # "Is there a NIC of this VM, or with this MAC address (in any case), in that network?"
 Index("ix_nics_network_vm", Nic.network_id, Nic.vm_id)
 Index("ix_nics_network_mac", Nic.network_id, collate(Nic.mac_address, "NOCASE")).ddl_if(dialect="sqlite")

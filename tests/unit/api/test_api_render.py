@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgmt.api.errors import ErrorAnswer, error_key, header_text
-from mgmt.api.render import XmlRenderer, clean, date_text, json_body
+from mgmt.api.render import XmlRenderer, json_body
 from mgmt.commands.catalogue import AbsentCommand
+from mgmt.inventory.answers import Finished, clean, date_text
 
 JSON = st.recursive(
     st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
@@ -51,6 +52,17 @@ def test_clean() -> None:
 
     value = {"b": None, "a": [None, {"x": None, "t": datetime(2026, 3, 1, 1, 2, 3)}], "o": Odd(), "s": ("p",)}
     assert clean(value) == {"a": [{"t": "2026-03-01T01:02:03+0000"}], "o": "odd", "s": ["p"]}
+
+
+def test_answers_that_are_kept_are_encoded_once() -> None:
+    """A list of finished answers is the same JSON as that of plain ones, and each keeps its own."""
+    plain = [{"a": 1, "text": "x\u0001"}, {"b": None, "c": [1]}]
+    finished = [Finished(clean(each)) for each in plain]
+    fields = {"count": 2, "host": clean(plain)}
+    assert json_body("k", {"count": 2, "host": finished}) == json_body("k", fields)
+    assert finished[0].json is finished[0].json
+    assert clean(finished)[0] is finished[0]
+    assert json_body("k", {"host": [finished[0], {"b": 1}]}) == b'{"k":{"host":[{"a":1,"text":"x\x01"},{"b":1}]}}'
 
 
 def test_date_has_no_fraction() -> None:

@@ -110,7 +110,7 @@ def test_a_host_that_tells_nothing() -> None:
 @pytest.mark.parametrize(
     ("answers", "told"),
     [
-        ((RUNNING, RUNNING), f"cloudstack-mock api cancelImportVm id={JOB}"),
+        ((RUNNING, RUNNING), f" api cancelImportVm id={JOB}"),
         (
             (ApiCallError("401: no such command"),),
             "CloudStack cannot cancel an import; a server with --extensions can.",

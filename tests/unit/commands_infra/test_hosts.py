@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from mgmt.commands.declaration import Paging
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError, ServerApiError
+from mgmt.inventory.answers import date_text
 from mgmt.store.models import Host, HostDetail, StoragePool, User, VmInstance
 
 KVM1 = "23000000-0000-4000-8000-000000000001"
@@ -160,10 +161,10 @@ def test_last_pinged_is_wrong_as_upstream(lab, attach):
     pinged = datetime(2026, 11, 23, 0, 30)
     milliseconds = int((pinged - datetime(1970, 1, 1)).total_seconds() * 1000)
     expected = datetime(1970, 1, 1) + timedelta(milliseconds=milliseconds // 1024)
-    assert lab.items("listHosts", name="kvm1")[0]["lastpinged"] == expected
+    assert lab.items("listHosts", name="kvm1")[0]["lastpinged"] == date_text(expected)
     assert expected.strftime("%Y-%m-%dT%H:%M") == "1970-01-21T07:01"
     lab.fixes = ("last-pinged-unit",)
-    assert lab.items("listHosts", name="kvm1")[0]["lastpinged"] == pinged
+    assert lab.items("listHosts", name="kvm1")[0]["lastpinged"] == date_text(pinged)
 
 
 def test_the_management_server_is_shown_while_connected(mixed):
@@ -309,7 +310,7 @@ def test_empty_host_tags_remove_them(lab):
     """hosttags without a value takes the tags away."""
     lab.run("updateHost", id=1, hosttags=["a"], istagarule=True)
     assert lab.items("listHosts", id=1)[0]["istagarule"] is True
-    assert lab.run("updateHost", id=1, hosttags=[]).fields["hosttags"] is None
+    assert "hosttags" not in lab.run("updateHost", id=1, hosttags=[]).fields
 
 
 @pytest.mark.parametrize("state", ["enable", "Maintenance", ""])

@@ -10,7 +10,9 @@ from mgmt.commands.declaration import Paging
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.store.models import DiskOffering, ServiceOffering, VmInstance, Volume
 
-SMALL, MEDIUM, GOLD, CUSTOM = ALL = ["Small Instance", "Medium Instance", "Gold Instance", "Custom Instance"]
+SMALL, MEDIUM, GOLD, CUSTOM, ANY = ALL = [
+    "Small Instance", "Medium Instance", "Gold Instance", "Custom Instance", "Unlimited Instance"
+]  # fmt: skip
 DISKS = ["Custom Disk", "Large Disk", "Gold Disk"]
 ROOT_DOMAIN = "00000002-0000-4000-8000-000000000001"
 TENANT_DOMAIN = "00000002-0000-4000-8000-000000000002"
@@ -34,12 +36,12 @@ TENANT_DOMAIN = "00000002-0000-4000-8000-000000000002"
         ({"gpuenabled": True}, []),
         ({"gpuenabled": False}, ALL),
         ({"zoneid": 1}, ALL),
-        ({"cpunumber": 2}, [MEDIUM, GOLD, CUSTOM]),
-        ({"cpunumber": 5}, [CUSTOM]),
-        ({"cpunumber": 17}, []),
-        ({"memory": 8192}, [GOLD, CUSTOM]),
-        ({"memory": 100000}, []),
-        ({"cpuspeed": 2000}, [MEDIUM, GOLD, CUSTOM]),
+        ({"cpunumber": 2}, [MEDIUM, GOLD, CUSTOM, ANY]),
+        ({"cpunumber": 5}, [CUSTOM, ANY]),
+        ({"cpunumber": 17}, [ANY]),
+        ({"memory": 8192}, [GOLD, CUSTOM, ANY]),
+        ({"memory": 100000}, [ANY]),
+        ({"cpuspeed": 2000}, [MEDIUM, GOLD, CUSTOM, ANY]),
         ({"domainid": ROOT_DOMAIN}, []),
         ({"user": "tenant-admin", "domainid": TENANT_DOMAIN}, ALL),
         ({"user": "user"}, ALL),
@@ -53,17 +55,8 @@ def test_service_offering_filters(lab, params, names):
 def test_a_sized_page_has_the_count_of_all(lab):
     """With a size filter the page is cut as in any list."""
     result = lab.run("listServiceOfferings", cpunumber=2, paging=Paging(offset=1, limit=1))
-    assert ([item["name"] for item in result.items], result.count) == ([GOLD], 3)
-    assert len(lab.run("listServiceOfferings", cpunumber=2, paging=Paging(limit=None)).items) == 3
-
-
-def test_an_offering_without_any_limit_fits_every_size(lab):
-    """A custom offering without limits is shown for any CPU number."""
-    with lab.store.session() as session:
-        session.add(
-            ServiceOffering(uuid="free", name="Free", display_text="Free", details={}, created=datetime(2026, 1, 1))
-        )
-    assert lab.names("listServiceOfferings", cpunumber=1000) == ["Free"]
+    assert ([item["name"] for item in result.items], result.count) == ([GOLD], 4)
+    assert len(lab.run("listServiceOfferings", cpunumber=2, paging=Paging(limit=None)).items) == 4
 
 
 def test_fields_of_fixed_and_custom_offerings(lab):

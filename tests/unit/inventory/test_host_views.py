@@ -11,6 +11,7 @@ from sqlalchemy import event, select
 from mgmt.agents.alerts import host_text
 from mgmt.inventory.capacity import MIB, allocated_by_pool, usage_by_host
 from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_row, host_view, possible_events
+from mgmt.inventory.hostviews import HostViews
 from mgmt.inventory.listing import ByIds
 from mgmt.inventory.metrics import cluster_metrics, zone_metrics
 from mgmt.inventory.settings import GlobalSettings
@@ -204,12 +205,38 @@ def test_details_as_texts_are_the_details_as_rows(store, monkeypatch):
         ids = [session.scalar(select(Host.id).where(Host.name == f"h{number}")) for number in range(3)]
         session.add_all(HostDetail(host_id=ids[0], name=name, value=value) for name, value in values.items())
         session.flush()
-        texts = gather_facts(session, [Row(number) for number in ids]).details
+        texts = gather_facts(session, [Row(number) for number in ids])
         monkeypatch.setattr(session.get_bind().dialect, "name", "postgresql")
-        rows = gather_facts(session, [Row(number) for number in ids]).details
+        rows = gather_facts(session, [Row(number) for number in ids])
         session.rollback()
-    assert rows[ids[0]] == values
-    assert {number: texts.get(number) for number in ids} == {number: rows.get(number) for number in ids}
+    assert rows.details_of(ids[0]) == values
+    assert [texts.details_of(number) for number in ids] == [rows.details_of(number) for number in ids]
+
+
+def test_answers_are_kept_while_nothing_of_them_changes(store):
+    """An unchanged host is the very answer of before; its row, its details, its load and its VMs make a new one."""
+    views = HostViews()
+    with store.session() as session:
+
+        def answer(stats=None):
+            rows = [host_row(session, session.get_one(Host, 1))]
+            (view,) = views.of(rows, gather_facts(session, rows, stats=stats or {}), ("all",))
+            return view
+
+        first = answer()
+        assert answer() is first
+        session.get_one(Host, 1).annotation = "seen"
+        session.flush()
+        noted = answer()
+        assert (noted["annotation"], "annotation" in first) == ("seen", False)
+        session.add(HostDetail(host_id=1, name="new.detail", value="x"))
+        session.flush()
+        assert answer()["details"]["new.detail"] == "x"
+        assert answer({1: Stats()})["cpuused"] == "3.46%"
+        before = answer()["cpuallocatedvalue"]
+        _take_space(session)
+        assert answer()["cpuallocatedvalue"] == before + 2000
+        session.rollback()
 
 
 def test_metrics_of_many_places_take_no_more_queries(store):

@@ -89,6 +89,7 @@ def test_the_offerings_of_the_lab(lab):
             "Medium Instance": (2, 2000, 4096, False),
             "Gold Instance": (4, 2000, 8192, False),
             "Custom Instance": (None, None, None, True),
+            "Unlimited Instance": (None, None, None, True),
         }
         gold = offerings["Gold Instance"].disk_offering
         assert gold is not None
