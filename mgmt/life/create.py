@@ -15,6 +15,7 @@ from mgmt.errors import (
 from mgmt.inventory import usage
 from mgmt.inventory.limits import PRIMARY_STORAGE, VOLUME, release, reserve
 from mgmt.inventory.lookup import get_live
+from mgmt.inventory.owner import project_owner
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, check_owner_access, find_active_account
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.inventory.vm_states import VmState
@@ -96,7 +97,7 @@ def allocate_volume(
 
 def _owner(session: Session, caller: CallerLike, request: VolumeRequest) -> Account:
     if request.project_id is not None:
-        raise InvalidParameterValueError(f"Unable to find project by id {request.project_id}")
+        return project_owner(session, caller, request.project_id)
     if request.account is None:
         return session.get_one(Account, caller.account_id)
     if request.domain_id is None:
