@@ -119,20 +119,30 @@ def _size(session: Session, settings: GlobalSettings, request: VolumeRequest) ->
     if offering.customized:
         if size_gib is None:
             raise InvalidParameterValueError("This disk offering requires a custom size specified")
-        least, most = (settings.get_int(f"custom.diskoffering.size.{bound}") for bound in ("min", "max"))
-        if not least <= size_gib <= most:
-            raise InvalidParameterValueError(
-                f"Volume size: {size_gib} GB is out of allowed range. Min: {least}. Max: {most}"
-            )
+        check_custom_size(settings, size_gib)
     elif size_gib is not None:
         raise InvalidParameterValueError("This disk offering does not allow custom size")
     size_bytes = offering.disk_size_bytes or (size_gib or 0) * GIB
+    check_largest_size(size_bytes)
+    return offering, size_bytes
+
+
+def check_custom_size(settings: GlobalSettings, size_gib: int) -> None:
+    """Raise InvalidParameterValueError for a size that no custom offering allows."""
+    least, most = (settings.get_int(f"custom.diskoffering.size.{bound}") for bound in ("min", "max"))
+    if not least <= size_gib <= most:
+        raise InvalidParameterValueError(
+            f"Volume size: {size_gib} GB is out of allowed range. Min: {least}. Max: {most}"
+        )
+
+
+def check_largest_size(size_bytes: int) -> None:
+    """Raise InvalidParameterValueError for a size that no volume may have."""
     if size_bytes > MAX_VOLUME_SIZE_GIB * GIB:
         raise InvalidParameterValueError(
             f"Requested volume size is {size_bytes / GIB:.2f} GB, but the maximum size allowed is"
             f" {MAX_VOLUME_SIZE_GIB} GB."
         )
-    return offering, size_bytes
 
 
 def _uuid(session: Session, providers: Providers, custom: str | None) -> str:

@@ -33,6 +33,7 @@ from mgmt.protocol.commands import (
     PrepareUnmanageVMInstanceCommand,
     RebootAnswer,
     RebootCommand,
+    ResizeVolumeCommand,
     StartAnswer,
     StartCommand,
     StopAnswer,
@@ -201,6 +202,9 @@ def test_disk_and_move_that_cannot_be(lab: Any) -> None:
     assert lab.hypervisor.domains["i-2-3-VM"].state == "running"
     unknown = VolumeObjectTO(uuid="u", size=GIB, dataStore=lab.primary("0b1e4a86-0000-4000-8000-000000000001"))
     assert not agent.ask(CreateObjectCommand(data=unknown))[0].result
+    assert not agent.ask(
+        ResizeVolumeCommand(pool=StorageFilerTO(uuid=lab.primary().uuid), path="nosuch", currentSize=1, newSize=2)
+    )[0].result
 
 
 def test_statistics_of_vms_and_volumes(lab: Any) -> None:
