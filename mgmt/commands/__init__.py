@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MODULES: tuple[str, ...] = (
     "session",
+    "password_reset",
+    "second_factor",
     "discovery",
     "asyncjobs",
     "capabilities",

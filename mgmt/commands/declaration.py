@@ -92,6 +92,16 @@ class WebSession(Protocol):
         """Seconds without a request after which a session dies."""
         ...
 
+    @property
+    def peer(self) -> str | None:
+        """The address that the call came from, None in this process."""
+        ...
+
+    @property
+    def user_id(self) -> int | None:
+        """Whose session the call belongs to, None without one."""
+        ...
+
     def begin(self, user_id: int) -> str:
         """Begin a session of this user, put its cookies on the answer and return its session key."""
         ...

@@ -184,3 +184,15 @@ def test_user_data(own_world: Any) -> None:
     own_world.ok("resetUserDataForVirtualMachine", id=vm["id"])
     assert read() is None
     assert own_world.ok("deleteUserData", id=kept["id"]) == {"success": True}
+
+
+def test_a_second_factor_stays_off(own_world: Any) -> None:
+    """Nobody can switch it on, anybody can switch off what is off, and there is no code to check."""
+    on = own_world.refused("setupUserTwoFactorAuthentication", provider="totp")
+    assert on == (530, "2FA is not enabled for this domain or at global level")
+    off = own_world.ok("setupUserTwoFactorAuthentication", enable="false", who="user")["setup2fa"]
+    assert off["username"] == "user" and list(off) == ["id", "username"]
+    other = own_world.ok("listUsers", username="admin")["user"][0]["id"]
+    assert own_world.refused("setupUserTwoFactorAuthentication", enable="false", userid=other, who="user")[0] == 531
+    code = own_world.refused("validateUserTwoFactorAuthenticationCode", codefor2fa="123456")
+    assert code == (530, "Two factor authentication is not enabled on the user: admin")
