@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from mgmt.store.models import VmInstance, Volume
+
 ROOT = "00000002-0000-4000-8000-000000000001"
 ZONE = "20000000-0000-4000-8000-000000000001"
 ISOLATED = "52000000-0000-4000-8000-000000000001"
@@ -18,6 +20,14 @@ def deploy(world: Any, **given: str) -> dict[str, Any]:
     wanted = {"zoneid": ZONE, "serviceofferingid": SMALL, "templateid": TEMPLATE, "networkids": ISOLATED}
     made: dict[str, Any] = world.ok("deployVirtualMachine", startvm="false", **(wanted | given))["virtualmachine"]
     return made
+
+
+def change(world: Any, model: type[Any], uuid: str, **columns: str) -> None:
+    """What no host is here to do."""
+    with world.server.services.store.session() as session:
+        row = session.query(model).filter(model.uuid == uuid).one()
+        for name, value in columns.items():
+            setattr(row, name, value)
 
 
 def test_affinity_groups(own_world: Any) -> None:
@@ -196,3 +206,34 @@ def test_a_second_factor_stays_off(own_world: Any) -> None:
     assert own_world.refused("setupUserTwoFactorAuthentication", enable="false", userid=other, who="user")[0] == 531
     code = own_world.refused("validateUserTwoFactorAuthenticationCode", codefor2fa="123456")
     assert code == (530, "Two factor authentication is not enabled on the user: admin")
+
+
+def test_templates_of_volumes_and_snapshots(own_world: Any) -> None:
+    """A template made of a stopped VM's disk is ready at once and takes its size; so is one of a snapshot."""
+    vm = deploy(own_world, name="source")
+    (disk,) = own_world.ok("listVolumes", virtualmachineid=vm["id"])["volume"]
+    source = {"volumeid": disk["id"]}
+    os_type = own_world.ok("listOsTypes")["ostype"][0]["id"]
+    given = {"name": "golden", "ostypeid": os_type}
+    unmade = own_world.refused("createTemplate", **source, **given)
+    assert unmade == (530, f"Unable to create private template for volume: {disk['name']}; it is in state Allocated")
+    change(own_world, Volume, disk["id"], state="Ready")
+    made = own_world.ok("createTemplate", **source, **given)["template"]
+    assert (made["isready"], made["size"], made["templatetype"]) == (True, disk["size"], "USER")
+    assert deploy(own_world, templateid=made["id"], name="of-golden")["templatename"] == "golden"
+    snapshot = own_world.ok("createSnapshot", **source)["snapshot"]
+    assert own_world.ok("createTemplate", snapshotid=snapshot["id"], **given)["template"]["isready"] is True
+    change(own_world, VmInstance, vm["id"], state="Running")
+    code, text = own_world.refused("createTemplate", **source, **given)
+    assert (code, text.partition("; ")[2]) == (530, "volume is attached to a non-stopped VM, please stop the VM first")
+    change(own_world, VmInstance, vm["id"], state="Stopped")
+    for changes, code, text in (
+        ({}, 431, "Failed to create private template record, neither volume ID nor snapshot ID were specified."),
+        (source | {"snapshotid": snapshot["id"]}, 431, "Failed to create private template record, please specify only"),
+        (source | {"name": "n" * 33}, 431, "Template name cannot be null and should be less than 32 characters"),
+    ):
+        refused = own_world.refused("createTemplate", **(given | changes))
+        assert refused[0] == code and refused[1].startswith(text)
+    assert own_world.refused("createTemplate", who="user", **source, **given)[0] == 531
+    public = own_world.refused("createTemplate", ispublic="true", who="user", **source, **given)
+    assert public[0] == 531
