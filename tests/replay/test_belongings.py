@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from mgmt.store.models import VmInstance, Volume
@@ -237,3 +238,15 @@ def test_templates_of_volumes_and_snapshots(own_world: Any) -> None:
     assert own_world.refused("createTemplate", who="user", **source, **given)[0] == 531
     public = own_world.refused("createTemplate", ispublic="true", who="user", **source, **given)
     assert public[0] == 531
+
+
+def test_every_event_has_a_listed_type(own_world: Any) -> None:
+    """As many types as a real server told, in as many bytes, each once; those that commands here write are of them."""
+    answer = own_world.ok("listEventTypes", who="user")
+    names = [each["name"] for each in answer["eventtype"]]
+    assert answer["count"] == len(names) == len(set(names)) == 544
+    assert names[:2] == ["VM.CREATE", "VM.DESTROY"]
+    recorded_length = 16_652  # of the answer, whose names were cut
+    assert len(json.dumps({"listeventtypesresponse": answer}, separators=(",", ":"))) == recorded_length
+    written = {each.event.type for each in own_world.server.services.commands.values() if each.event is not None}
+    assert sorted(written - set(names)) == []
