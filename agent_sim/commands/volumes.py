@@ -1,6 +1,6 @@
-"""Volumes in a pool and on a domain: make, look at, attach, detach, delete.
+"""Volumes in a pool and on a domain: make, look at, attach, detach, resize, delete.
 
-Upstream: KVMStorageProcessor, LibvirtCheckVolumeCommandWrapper.
+Upstream: KVMStorageProcessor, LibvirtCheckVolumeCommandWrapper, LibvirtResizeVolumeCommandWrapper.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from agent_sim.commands.machines import domain_disk
 from agent_sim.errors import AgentFailure, domain_not_found
 from agent_sim.host import Domain, DomainDisk
 from agent_sim.hypervisor import Hypervisor
-from agent_sim.toolchain.images import ImageError, ImageInfo, read_image, write_qcow2
+from agent_sim.toolchain.images import ImageError, ImageInfo, read_image, set_virtual_size, write_qcow2
 from mgmt.protocol.commands import (
     Answer,
     AttachAnswer,
@@ -25,6 +25,8 @@ from mgmt.protocol.commands import (
     DettachAnswer,
     DettachCommand,
     DiskTO,
+    ResizeVolumeAnswer,
+    ResizeVolumeCommand,
     VolumeObjectTO,
 )
 
@@ -126,6 +128,26 @@ async def check(hypervisor: Hypervisor, command: CheckVolumeCommand) -> Answer:
     return CheckVolumeAnswer(result=True, details="", size=image.virtual_size_bytes, volumeDetails=details)
 
 
+async def resize(hypervisor: Hypervisor, command: ResizeVolumeCommand) -> Answer:
+    """Give a volume's file another virtual size; what it holds stays."""
+    filer, size_bytes = command.pool, command.newSize or 0
+    if command.currentSize == size_bytes:
+        return ResizeVolumeAnswer(result=True, details="success", newSize=size_bytes)
+    try:
+        pool = hypervisor.storage.find((filer.uuid if filer is not None else None) or "")
+        file = pool.file(command.path or "")
+        if file is not None:
+            image = await hypervisor.bench.blocking(read_image, file)
+            if image.virtual_size_bytes > size_bytes and not command.shrinkOk:
+                return ResizeVolumeAnswer(
+                    result=False, details="failed to resize volume: the new size is smaller and may not be"
+                )
+            await hypervisor.bench.blocking(set_virtual_size, file, image, size_bytes)
+    except (AgentFailure, OSError, ImageError) as error:
+        return ResizeVolumeAnswer(result=False, details=f"failed to resize volume:{error}")
+    return ResizeVolumeAnswer(result=True, details="success", newSize=size_bytes)
+
+
 def is_in_use(hypervisor: Hypervisor, path: str) -> bool:
     """Whether an active domain of the host has the file open."""
     active = (domain for domain in hypervisor.domains.values() if domain.state != "shut off")
@@ -146,6 +168,7 @@ def image_details(image: ImageInfo) -> dict[str, str]:
 
 HANDLERS: HandlerTable = {
     f"{API}.CheckVolumeCommand": check,
+    f"{API}.storage.ResizeVolumeCommand": resize,
     f"{_STORAGE}.DeleteCommand": delete,
     f"{_STORAGE}.CreateObjectCommand": create,
     f"{_STORAGE}.AttachCommand": attach,

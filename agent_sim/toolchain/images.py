@@ -23,6 +23,7 @@ _COPIED = 1 << 63
 _ALLOCATED_EXTENSION = 0x43534D41
 _BACKING_FORMAT_EXTENSION = 0xE2792ACA
 _SECTOR = 512
+_SIZE_OFFSET, _L1_SIZE_OFFSET = 24, 36  # in the header, of any version
 _V3_HEADER = ">4sIQIIQIIQQIIQQQQII"
 
 
@@ -92,6 +93,27 @@ def set_allocated(path: Path, allocated_bytes: int) -> os.stat_result:
     try:
         os.pwrite(descriptor, struct.pack(">Q", allocated_bytes), _HEADER_LENGTH + 8)
         return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def set_virtual_size(path: Path, image: ImageInfo, virtual_size_bytes: int) -> None:
+    """Change the virtual size of the image at `path`, which `image` describes; its content stays.
+
+    Raises ImageError for a format whose size cannot be changed.
+    """
+    if image.file_format == "raw":
+        os.truncate(path, virtual_size_bytes)
+        return
+    cluster = image.cluster_size_bytes or 0
+    entries_of_a_cluster = cluster // 8  # a table of one cluster is there whatever the size
+    if image.file_format != "qcow2" or virtual_size_bytes > cluster * entries_of_a_cluster**2:
+        raise ImageError(f"{path}: Image format driver does not support resize")
+    l1_entries = max(1, -(-virtual_size_bytes // (cluster * entries_of_a_cluster)))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(descriptor, struct.pack(">Q", virtual_size_bytes), _SIZE_OFFSET)
+        os.pwrite(descriptor, struct.pack(">I", l1_entries), _L1_SIZE_OFFSET)
     finally:
         os.close(descriptor)
 

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, event, select
+from sqlalchemy import Connection, Engine, Row, Select, and_, bindparam, event, or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.commands.declaration import Caller
 from mgmt.inventory.permissions import Rules, rules_of
 from mgmt.providers import Clock
 from mgmt.store.database import Store
-from mgmt.store.models import Account, Domain, Role, User
+from mgmt.store.models import Account, Domain, Project, ProjectAccount, Role, User
 from mgmt.store.rows import run, table_of
 
 MAX_AGE_S = 5.0
-_CHANGES_WATCHED_TABLE = re.compile(
-    r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+[`"]?(?:user|account|domain|roles|role_permissions)[`"]?\s', re.IGNORECASE
-)
+_TABLES = "user|account|domain|roles|role_permissions|projects|project_account"
+_CHANGE = r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"
+_CHANGES_WATCHED_TABLE = re.compile(rf'{_CHANGE}[`"]?(?:{_TABLES})[`"]?\s', re.IGNORECASE)
 _CHANGED = "mgmt.api.credentials.changed"
 
 
@@ -85,13 +85,35 @@ def _credentials(column: str) -> Select[Any]:
 def _made(row: Row[Any], session: Session) -> tuple[str | None, Credentials]:
     """The user's API key as it is spelt, and the credentials."""
     *fields, api_key, secret_key, state, account_state, account_removed, role_state, of_user, of_account = tuple(row)
-    caller = Caller(*fields)
+    caller = _with_projects(session, Caller(*fields))
     return api_key, Credentials(
         caller=caller,
         secret_key=secret_key,
         is_enabled=(state, account_state, role_state, account_removed) == ("enabled", "enabled", "enabled", None),
         rules=rules_of(session, caller.role_id),
         key_access=of_account if of_user is None else of_user,
+    )
+
+
+@cache
+def _projects() -> Select[Any]:
+    """The accounts of the projects that a user takes part in, himself or by his account, with his role there."""
+    project, member = table_of(Project).c, table_of(ProjectAccount).c
+    is_member = or_(
+        and_(member.account_id == bindparam("account"), member.user_id.is_(None)), member.user_id == bindparam("user")
+    )
+    joined = table_of(Project).join(table_of(ProjectAccount), member.project_id == project.id)
+    return select(project.account_id, member.role).select_from(joined).where(is_member, project.removed.is_(None))
+
+
+def _with_projects(session: Session, caller: Caller) -> Caller:
+    found = run(session, _projects(), {"account": caller.account_id, "user": caller.user_id}).all()
+    if not found:
+        return caller
+    return replace(
+        caller,
+        project_accounts=frozenset(row.account_id for row in found),
+        managed_project_accounts=frozenset(row.account_id for row in found if row.role == "Admin"),
     )
 
 

@@ -25,9 +25,9 @@ from mgmt.api.sessions import SessionTable
 from mgmt.api.web_session import CallSession
 from mgmt.clock import working
 from mgmt.commands.declaration import Bound, Call, Caller, Declaration, Result, at_once
+from mgmt.commands.password_reset import FORGOT_PASSWORD, LOGIN, LOGOUT, RESET_PASSWORD, plain_refusal
 from mgmt.commands.services import Services
 from mgmt.errors import (
-    ACCOUNT_ERROR,
     METHOD_NOT_ALLOWED,
     PARAM_ERROR,
     UNSUPPORTED_ACTION_ERROR,
@@ -45,11 +45,11 @@ logger = logging.getLogger(__name__)
 DEFAULT_JSON_CONTENT_TYPE = "application/json; charset=UTF-8"
 JSON_CONTENT_TYPE = "application/json;charset=utf-8"
 XML_CONTENT_TYPE = "text/xml;charset=utf-8"
-LOGIN = "login"
-LOGOUT = "logout"
-AUTHENTICATION_COMMANDS = frozenset({LOGIN, LOGOUT})
+AUTHENTICATION_COMMANDS = frozenset({LOGIN, LOGOUT, FORGOT_PASSWORD, RESET_PASSWORD})
 # A real server answers these without a session or a signature.
 OPEN_COMMANDS = frozenset({"listGuiThemes", "listOauthProvider"})
+# Upstream looks the project up before it looks for the parameter, and swallows what comes of that (api-gateway 1.3).
+SILENT_WITHOUT_ID = frozenset({"activateProject", "suspendProject", "updateProject", "deleteProject"})
 NULL_BODY = b'{ "error" : { "description" : "Internal Server Error" } }'
 LOGIN_NEEDS_POST = "Please use HTTP POST to authenticate using this API"
 
@@ -112,6 +112,7 @@ class Dispatcher:
                 request.cookies,
                 self._setting_text("api.sessionkey.cookie.samesite", "Lax"),
                 is_secure=self._has_secure_cookies,
+                peer=request.peer,
             ),
         )
         with correlated(work.correlation_id), working(clock, f"API request {work.command}"):
@@ -192,8 +193,9 @@ class Dispatcher:
             work.session.restart()
             if work.request.method != "POST":
                 return ApiAnswer(METHOD_NOT_ALLOWED, work.content_type, LOGIN_NEEDS_POST.encode())
-            if "username" not in raw:
-                return ApiAnswer(ACCOUNT_ERROR, work.content_type, b"null")
+        refusal = plain_refusal(declaration.name, raw)
+        if refusal is not None:
+            return ApiAnswer(refusal.errorcode, work.content_type, refusal.text.encode())
         with self._services.store.session() as session:
             call = Call(
                 services=self._services,
@@ -235,6 +237,8 @@ class Dispatcher:
     def _start_job(
         self, work: _Work, declaration: Declaration, binder: Binder, raw: Mapping[str, Raw], call: Call
     ) -> ApiAnswer:
+        if declaration.name in SILENT_WITHOUT_ID and "id" not in raw:
+            return ApiAnswer(200, XML_CONTENT_TYPE, b"", is_bare=True)
         with self._services.store.session() as session:
             bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
         if declaration.precheck is not None:

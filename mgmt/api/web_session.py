@@ -22,8 +22,15 @@ class CallSession:
     """Implements `mgmt.commands.declaration.WebSession`; `headers` gathers what goes onto the answer."""
 
     def __init__(
-        self, table: SessionTable, cookies: Mapping[str, str], same_site: str, *, is_secure: bool = False
+        self,
+        table: SessionTable,
+        cookies: Mapping[str, str],
+        same_site: str,
+        *,
+        is_secure: bool = False,
+        peer: str | None = None,
     ) -> None:
+        self.peer = peer
         self._table = table
         self._is_secure = is_secure
         self._cookies = cookies
@@ -35,6 +42,10 @@ class CallSession:
     @property
     def exists(self) -> bool:
         return self.current is not None
+
+    @property
+    def user_id(self) -> int | None:
+        return None if self.current is None else self.current.user_id
 
     @property
     def idle_timeout_s(self) -> int:

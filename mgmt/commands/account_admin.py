@@ -5,13 +5,12 @@ from __future__ import annotations
 from mgmt.commands.catalogued import DoneEvent, done, job
 from mgmt.commands.declaration import Bound, Call, Item, Success, events_of
 from mgmt.commands.life_calls import life_services
-from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
+from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory import account_admin, domain_admin
 from mgmt.inventory.accounts import account_views
 from mgmt.inventory.domains import domain_views, live_domain
 from mgmt.inventory.user_admin import DISABLED, ENABLED, LOCKED
-from mgmt.life.destroy import destroy_vm
-from mgmt.life.disks import expunge_volume
+from mgmt.life.owners import delete_owner
 from mgmt.store.models import Account, Domain
 
 ACCOUNT, DOMAIN = "Account", "Domain"
@@ -79,7 +78,7 @@ def disable_account(call: Call, bound: Bound) -> Item:
 def _check_deletable(call: Call, bound: Bound) -> None:
     with call.services.store.session() as session:
         account = account_admin.find_account(session, call.caller, bound, "delete")
-        account_admin.check_deletable(call.caller, account)
+        account_admin.check_deletable(session, call.caller, account)
 
 
 @job(
@@ -93,26 +92,8 @@ def _check_deletable(call: Call, bound: Bound) -> None:
 )
 def delete_account(call: Call, bound: Bound) -> Success:
     """Delete an account with its VMs, volumes, networks, templates and users."""
-    _delete_account(call, bound["id"])
+    delete_owner(life_services(call), call.caller, bound["id"])
     return Success()
-
-
-def _delete_account(call: Call, account_id: int) -> None:
-    life = life_services(call)
-    with call.services.store.session() as session:
-        vms = account_admin.owned_vms(session, account_id)
-        account = session.get_one(Account, account_id)
-        name = account.name
-        account.state = DISABLED
-    for vm_id in vms:
-        destroy_vm(life, call.caller, vm_id, expunge=True)
-    with call.services.store.session() as session:
-        volumes = account_admin.owned_volumes(session, account_id)
-    failures = [failure for volume_id in volumes if (failure := expunge_volume(life, volume_id)) is not None]
-    if failures:
-        raise CloudRuntimeError(f"Failed to delete account {name}: {failures[0]}")
-    with call.services.store.session() as session:
-        account_admin.remove_account(session, call.services.providers, session.get_one(Account, account_id))
 
 
 @done("createDomain", "domain", event=DoneEvent(DOMAIN, "DOMAIN.CREATE", "creating Domain"))
@@ -162,7 +143,7 @@ def delete_domain(call: Call, bound: Bound) -> Success:
         if call.caller.account_id in accounts:
             raise InvalidParameterValueError("The domain holds the account of the caller")
     for account_id in accounts:
-        _delete_account(call, account_id)
+        delete_owner(life_services(call), call.caller, account_id)
     with call.services.store.session() as session:
         for domain_id in doomed:
             session.get_one(Domain, domain_id).removed = call.services.providers.utcnow()

@@ -1,9 +1,9 @@
 """CloudStack's own catalogue of its API, and declarations made from it.
 
 Commands of resources that this world does not have, and stubs of users, take their parameters and response fields from
-`fixtures/catalog`: `api.json` (all commands of 4.22), `roles.json` (which default roles may call them) and
-`response_keys.json` (the irregular keys of answers). Nothing is read before somebody asks: the start of a server does
-not pay for it. Descriptions are made from names; the catalogue holds none.
+`fixtures/catalog`: `api.json` (all commands of 4.22), `roles.json` and `resource_admin.txt` (which default roles may
+call them) and `response_keys.json` (the irregular keys of answers). Nothing is read before somebody asks: the start of
+a server does not pay for it. Descriptions are made from names; the catalogue holds none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import msgspec
 from mgmt.commands import texts
 from mgmt.commands.declaration import (
     ADMIN,
-    ADMIN_ONLY,
     ALL_ROLES,
     DOMAIN_ADMIN,
     RESOURCE_ADMIN,
@@ -103,6 +102,11 @@ class Catalogue:
     def _response_keys(self) -> Mapping[str, str]:
         return _read("response_keys.json")  # type: ignore[no-any-return]
 
+    @cached_property
+    def _of_resource_admins(self) -> frozenset[str]:
+        lines = (fixtures_dir() / "catalog" / "resource_admin.txt").read_text(encoding="utf-8").splitlines()
+        return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
+
     @property
     def commands(self) -> Mapping[str, Mapping[str, Any]]:
         """The entries by the command's name."""
@@ -117,16 +121,14 @@ class Catalogue:
         """The role types whose default rules allow a command.
 
         From what a real server lists for its default roles; for the plugins that it did not have, from the command's
-        own annotation, and the root admin alone where that says nothing.
+        own annotation, and the root admin alone where that says nothing. The resource admin, of whom no list was
+        recorded, may what upstream's database script or the annotation says.
         """
-        annotated = self.commands[command].get("roles")
-        seen = self._roles.get(command)
-        if seen is None:
-            return tuple(role for role in ALL_ROLES if role in annotated) if annotated else ADMIN_ONLY
-        allowed = {ADMIN, *seen}
-        if RESOURCE_ADMIN in (annotated or seen) or (annotated is None and DOMAIN_ADMIN in seen):
+        annotated = self.commands[command].get("roles") or ()
+        allowed = {ADMIN, *self._roles.get(command, annotated)} - {RESOURCE_ADMIN}
+        if RESOURCE_ADMIN in annotated or command in self._of_resource_admins:
             allowed.add(RESOURCE_ADMIN)
-        return tuple(role for role in (ADMIN, RESOURCE_ADMIN, DOMAIN_ADMIN, USER) if role in allowed)
+        return tuple(role for role in ALL_ROLES if role in allowed)
 
     def annotated_roles(self, command: str) -> tuple[str, ...] | None:
         """The role types that a command's annotation names: what a role without a fitting rule may do.

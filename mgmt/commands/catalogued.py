@@ -29,10 +29,11 @@ def listed(name: str, object_name: str, *, is_list: bool = True, since: str | No
 class DoneEvent:
     """The event of a synchronous command that has succeeded.
 
-    Its resource is the one that the answer shows, or else the one that the parameter `id` names.
+    Its resource, where events name any of its type, is the one that the answer shows, or else the one that the
+    parameter `id` names.
     """
 
-    resource_type: str
+    resource_type: str | None
     type: str
     gerund: str  # such as "creating zone"
 
@@ -62,7 +63,8 @@ def _telling(handler: Handler, event: DoneEvent) -> Handler:
         named = _named(call, bound, event)  # before the row may go
         result = at_once(handler(call, bound))
         call.db.flush()
-        completed(call.db, call, event.type, event.gerund, event.resource_type, _shown(result) or named)
+        resource = None if event.resource_type is None else _shown(result) or named
+        completed(call.db, call, event.type, event.gerund, event.resource_type, resource)
         return result
 
     return handle
@@ -70,7 +72,7 @@ def _telling(handler: Handler, event: DoneEvent) -> Handler:
 
 def _named(call: Call, bound: Bound, event: DoneEvent) -> str | None:
     """The UUID of the resource that the parameter `id` names."""
-    model: Any = RESOURCE_TYPES.get(event.resource_type)
+    model: Any = RESOURCE_TYPES.get(event.resource_type or "")
     if model is None or not isinstance(bound.get("id"), int):
         return None
     row = call.db.get(model, bound["id"])

@@ -27,7 +27,11 @@ ADMIN_ONLY: tuple[str, ...] = (ADMIN,)
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: a user and the account it belongs to. Numbers are internal ids."""
+    """Who calls: a user and the account it belongs to. Numbers are internal ids.
+
+    `project_accounts` are the accounts of the projects that the user takes part in, `managed_project_accounts` those of
+    the projects that he may change.
+    """
 
     user_id: int
     user_uuid: str
@@ -42,6 +46,8 @@ class Caller:
     role_type: str
     role_id: int = 0
     has_default_role: bool = True
+    project_accounts: frozenset[int] = frozenset()
+    managed_project_accounts: frozenset[int] = frozenset()
 
     @property
     def is_root_admin(self) -> bool:
@@ -84,6 +90,16 @@ class WebSession(Protocol):
     @property
     def idle_timeout_s(self) -> int:
         """Seconds without a request after which a session dies."""
+        ...
+
+    @property
+    def peer(self) -> str | None:
+        """The address that the call came from, None in this process."""
+        ...
+
+    @property
+    def user_id(self) -> int | None:
+        """Whose session the call belongs to, None without one."""
         ...
 
     def begin(self, user_id: int) -> str:

@@ -1,12 +1,14 @@
-"""The event list."""
+"""The event list and the types of events."""
 
 from __future__ import annotations
 
+from mgmt.commands.catalogued import listed
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Listing, command
 from mgmt.commands.fields import Boolean, Date, Integer, Str, Uuid
 from mgmt.commands.owned import ProjectListParams
 from mgmt.commands.responses.event import EventResponse
 from mgmt.inventory.event_search import find_events
+from mgmt.inventory.event_types import event_types
 from mgmt.inventory.events import event_views
 
 
@@ -42,4 +44,10 @@ def list_events(call: Call, bound: Bound) -> Listing:
     return Listing(event_views(call.db, events), count)
 
 
-COMMANDS = (list_events,)
+@listed("listEventTypes", "eventtype", is_list=False)
+def list_event_types(call: Call, bound: Bound) -> Listing:
+    """The types of events, all of them."""
+    return Listing([{"name": name} for name in event_types()], len(event_types()))
+
+
+COMMANDS = (list_events, list_event_types)

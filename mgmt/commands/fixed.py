@@ -8,22 +8,15 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import done, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success
-from mgmt.errors import PARAM_ERROR, UNSUPPORTED_ACTION_ERROR, InvalidParameterValueError, ServerApiError
+from mgmt.errors import PARAM_ERROR, UNSUPPORTED_ACTION_ERROR, ServerApiError
 from mgmt.inventory.api_limits import ApiLimits
+from mgmt.inventory.groups import AFFINITY_TYPES
 from mgmt.inventory.listing import in_window
-from mgmt.inventory.lookup import get_live
 from mgmt.inventory.network_services import ISOLATED_SERVICES
 from mgmt.inventory.tags import resource_type
-from mgmt.life.records import check_vm_access
-from mgmt.store.models import StoragePool, VmInstance
+from mgmt.store.models import StoragePool
 from mgmt.store.setting_definitions import all_definitions
 
-AFFINITY_TYPES = (
-    "host anti-affinity",
-    "host affinity",
-    "non-strict host anti-affinity",
-    "non-strict host affinity",
-)
 PLANNERS = ("FirstFitPlanner", "UserDispersingPlanner", "UserConcentratedPodPlanner", "ImplicitDedicationPlanner")
 STORAGE_PROVIDERS = {"primary": ("DefaultPrimary",), "image": ("NFS",), "imagecache": ("NFS",), "object": ()}
 TWO_FACTOR_PROVIDERS = {
@@ -198,16 +191,6 @@ def list_detail_options(call: Call, bound: Bound) -> Item:
     return Item({"details": VM_DETAIL_OPTIONS if known in ("UserVm", "Template") else {}})
 
 
-@done("getVirtualMachineUserData", "virtualmachineuserdata", since="4.4")
-def get_virtual_machine_user_data(call: Call, bound: Bound) -> Item:
-    """The user data of a VM, which none has here."""
-    vm = get_live(call.db, VmInstance, bound["virtualmachineid"])
-    if vm is None:
-        raise InvalidParameterValueError(f"unable to find a virtual machine with id {bound['virtualmachineid']}")
-    check_vm_access(call.caller, vm)
-    return Item({"virtualmachineid": vm.uuid})
-
-
 @done("getApiLimit", "apilimit")
 def get_api_limit(call: Call, bound: Bound) -> Item:
     """The calls that are left to the caller's account."""
@@ -250,5 +233,4 @@ COMMANDS = (
     list_hypervisor_capabilities,
     list_configuration_groups,
     list_detail_options,
-    get_virtual_machine_user_data,
 )

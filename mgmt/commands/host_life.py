@@ -77,6 +77,7 @@ class ListHostTagsParams(ListParams):
     response=HostResponse,
     description="Adds a KVM host: sets up its agent, and answers once it is Up.",
     object_name="host",
+    roles=(ADMIN, RESOURCE_ADMIN),
     java_class=f"{HOSTS}.AddHostCmd",
 )
 def add(call: Call, bound: Bound) -> Listing:
@@ -104,6 +105,7 @@ def add(call: Call, bound: Bound) -> Listing:
     params=DeleteHostParams,
     response=SuccessResponse,
     description="Deletes a host in maintenance; its agent is told to stop.",
+    roles=(ADMIN, RESOURCE_ADMIN),
     java_class=f"{HOSTS}.DeleteHostCmd",
 )
 def delete(call: Call, bound: Bound) -> Success:
@@ -243,7 +245,6 @@ def cancel_as_degraded(call: Call, bound: Bound) -> Item:
     object_name="host",
     is_list=True,
     since="4.9.3",
-    roles=(ADMIN, RESOURCE_ADMIN),
     java_class="org.apache.cloudstack.api.ListHostsMetricsCmd",
 )
 def list_hosts_metrics(call: Call, bound: Bound) -> Listing:

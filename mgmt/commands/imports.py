@@ -171,7 +171,7 @@ def _request(bound: Bound) -> ImportRequest:
 def check_owner(call: Call, bound: Bound) -> None:
     """Refuse a wrong account on the call, before a job exists."""
     with call.services.store.session() as session:
-        check_account(session, bound["account"], bound["domainid"])
+        check_account(session, bound["account"], bound["domainid"], bound["projectid"])
 
 
 @command(

@@ -47,7 +47,7 @@ def volume_item(call: Call, volume_id: int) -> Item:
 
 
 def completed(
-    session: Session, call: Call, type_: str, gerund: str, resource_type: str, resource_uuid: str | None
+    session: Session, call: Call, type_: str, gerund: str, resource_type: str | None, resource_uuid: str | None
 ) -> None:
     """Write the event of a synchronous command that has succeeded (ActionEventInterceptor)."""
     record_event(

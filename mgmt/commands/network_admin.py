@@ -9,6 +9,7 @@ from mgmt.commands.life_calls import refuse_unknown
 from mgmt.inventory import network_admin
 from mgmt.inventory.network_offerings import network_offering_view
 from mgmt.inventory.networks import network_view
+from mgmt.inventory.public_ips import free_of_network
 from mgmt.store.models import Network
 
 NETWORK, OFFERING = "Network", "NetworkOffering"
@@ -52,6 +53,7 @@ def delete_network(call: Call, bound: Bound) -> Success:
     """Take a network away that no VM is in."""
     with call.services.store.session() as session:
         network = network_admin.check_deletable(session, call.caller, bound["id"])
+        free_of_network(session, network)
         network.removed, network.state = call.services.providers.utcnow(), "Destroy"
     return Success()
 

@@ -1,12 +1,18 @@
-"""The NIC list of a VM."""
+"""The NICs of a VM, and their further addresses."""
 
 from __future__ import annotations
 
-from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Listing, command
+from sqlalchemy import select
+
+from mgmt.commands.catalogued import job
+from mgmt.commands.declaration import ALL_ROLES, Bound, Call, EventSpec, Item, Listing, Success, command
 from mgmt.commands.fields import Boolean, ListParams, Uuid
 from mgmt.commands.responses.user_vm import NicResponse
+from mgmt.inventory import nic_addresses
+from mgmt.inventory.events import record_created
 from mgmt.inventory.listing import in_window
 from mgmt.inventory.nics import find_nics
+from mgmt.store.models import NicSecondaryIp
 
 
 class ListNicsParams(ListParams):
@@ -41,4 +47,47 @@ def list_nics(call: Call, bound: Bound) -> Listing:
     return Listing(in_window(nics, bound.paging), len(nics))
 
 
-COMMANDS = (list_nics,)
+def _add_address(call: Call, bound: Bound) -> str:
+    services = call.services
+    address = nic_addresses.add_address(
+        call.db, services.providers, services.settings, call.caller, bound["nicid"], bound["ipaddress"]
+    )
+    record_created(
+        call.db, services.providers, call.caller, "NIC.SECONDARY.IP.ASSIGN", "assigning secondary ip to nic", None, None
+    )
+    return address.uuid
+
+
+@job(
+    "addIpToNic",
+    "nicsecondaryip",
+    event=EventSpec(
+        "NIC.SECONDARY.IP.ASSIGN",
+        lambda bound: f"associating ip to nic id: {bound['nicid']}",
+        "Configuring secondary ip rules",
+    ),
+    create=_add_address,
+)
+def add_ip_to_nic(call: Call, bound: Bound) -> Item:
+    """Show the address that `_add_address` took."""
+    with call.services.store.session() as session:
+        address = session.scalars(select(NicSecondaryIp).where(NicSecondaryIp.uuid == bound.created_uuid)).one()
+        return Item(nic_addresses.address_view(session, address))
+
+
+@job(
+    "removeIpFromNic",
+    event=EventSpec(
+        "NIC.SECONDARY.IP.UNASSIGN",
+        lambda bound: f"Disassociating ip address with id={bound['id']}",
+        "Removing secondary IP from NIC",
+    ),
+)
+def remove_ip_from_nic(call: Call, bound: Bound) -> Success:
+    """Take a further address from a NIC."""
+    with call.services.store.session() as session:
+        nic_addresses.remove_address(session, call.caller, bound["id"])
+    return Success()
+
+
+COMMANDS = (list_nics, add_ip_to_nic, remove_ip_from_nic)

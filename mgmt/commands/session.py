@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Fields, command
 from mgmt.commands.fields import Long, Out, Params, Response, Str
 from mgmt.errors import ACCOUNT_ERROR, PARAM_ERROR, UNAUTHORIZED, ServerApiError
+from mgmt.inventory.events import Originator, record_event
 from mgmt.inventory.lookup import find_internal_id
 from mgmt.inventory.passwords import verify_password
 from mgmt.inventory.scope import domain_text
@@ -25,6 +26,7 @@ from mgmt.store.models import Account, Domain, User
 
 ROOT_PATH = "/"
 ROOT_ADMIN = 1
+NO_PEER = "127.0.0.1"  # a caller in this process
 ISSUER = "CloudStack"
 _INTERNAL_ID = re.compile(r"\d{1,18}", re.ASCII)
 
@@ -80,17 +82,32 @@ def login(call: Call, bound: Bound) -> Fields:
         if user is not None:
             note_wrong_password(call.db, user, call.services.settings.get_int("incorrect.login.attempts.allowed"))
             call.db.commit()  # the refusal must not take the count back
-        raise _refused(
+        raise refused(
             f"Failed to authenticate user {bound['username']} in domain {domain.id}; please provide valid credentials"
         )
     if user.state != "enabled" or user.account.state != "enabled" or user.account.role.state != "enabled":
-        raise _refused(
+        raise refused(
             f"User {_user_account_text(user)}. (or their account) in domain {domain_text(domain)} is disabled/locked. "
             "Please contact the administrator."
         )
     user.login_attempts = 0
     assert call.web is not None, "login comes over HTTP only"
+    _tell(call, user, "USER.LOGIN", f"user has logged in from IP Address /{call.web.peer or NO_PEER}")
     return Fields(_login_fields(call, user, call.web.begin(user.id)))
+
+
+def _tell(call: Call, user: User, type_: str, text: str) -> None:
+    record_event(
+        call.db,
+        call.services.providers,
+        type=type_,
+        level="INFO",
+        state="Completed",
+        description=text,
+        caller=Originator(user.id, user.account_id, user.account.domain_id),
+        resource_type="User",
+        resource_uuid=user.uuid,
+    )
 
 
 def _login_fields(call: Call, user: User, session_key: str) -> dict[str, Any]:
@@ -121,14 +138,18 @@ def _find_domain(session: Session, bound: Bound) -> Domain:
     domain_id = bound.get("domainid")
     if domain_id is not None:
         return _domain_by_id(session, str(domain_id))
-    path = str(bound.get("domain") or ROOT_PATH)
+    return domain_by_path(session, str(bound.get("domain") or ROOT_PATH))
+
+
+def domain_by_path(session: Session, path: str) -> Domain:
+    """The domain that a login names by its path; raises ServerApiError."""
     path = path if path.startswith("/") else "/" + path
     path = path if path.endswith("/") else path + "/"
     domain = session.scalar(
         select(Domain).where(func.lower(Domain.path) == path.lower(), Domain.removed.is_(None)).limit(1)
     )
     if domain is None:
-        raise _refused(f"Unable to find the domain from the path {path}")
+        raise refused(f"Unable to find the domain from the path {path}")
     return domain
 
 
@@ -154,7 +175,8 @@ def _find_user(session: Session, username: str, domain: Domain) -> User | None:
     )
 
 
-def _refused(text: str) -> ServerApiError:
+def refused(text: str) -> ServerApiError:
+    """What a login is refused with."""
     # a failed login has neither cserrorcode nor X-Description
     return ServerApiError(ACCOUNT_ERROR, text, cserrorcode=None)
 
@@ -189,6 +211,9 @@ def logout(call: Call, bound: Bound) -> Fields:
     """End the session that the request's cookie names; needs no session key."""
     if call.web is None or not call.web.exists:
         raise ServerApiError(PARAM_ERROR, "Session not found for the logout process.")
+    user = None if call.web.user_id is None else call.db.get(User, call.web.user_id)
+    if user is not None:
+        _tell(call, user, "USER.LOGOUT", "user has logged out")
     call.web.end()
     return Fields({"description": "success"})
 

@@ -1,4 +1,4 @@
-"""Registering, changing, copying, sharing and deleting templates and ISOs; the ISO in a VM's drive."""
+"""Registering, making, changing, copying, sharing and deleting templates and ISOs; the ISO in a VM's drive."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from sqlalchemy import event, select
 
 from mgmt.commands.catalogued import DoneEvent, done, job
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import life_services, vm_item
+from mgmt.commands.life_calls import life_services, refuse_unknown, vm_item
 from mgmt.errors import InvalidParameterValueError
-from mgmt.inventory import template_admin, template_registration, usage
+from mgmt.inventory import template_admin, template_making, template_registration, usage
+from mgmt.inventory.events import record_created
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.templates import check_use, image_view, template_view, update_view, zoned
 from mgmt.life.downloads import begin_download
@@ -49,6 +50,35 @@ def register_iso(call: Call, bound: Bound) -> Listing:
     iso = template_registration.register_iso(call.db, services.providers, services.settings, call.caller, bound)
     _download(call, iso)
     return _shown(call, iso)
+
+
+def _allocate(call: Call, bound: Bound) -> str:
+    refuse_unknown(bound, "virtualmachineid", "url")  # of bare metal
+    services = call.services
+    template = template_making.allocate_template(call.db, services.providers, services.settings, call.caller, bound)
+    record_created(
+        call.db, services.providers, call.caller, "TEMPLATE.CREATE", "creating template", TEMPLATE, template.uuid
+    )
+    return template.uuid
+
+
+@job(
+    "createTemplate",
+    "template",
+    create=_allocate,
+    instance_type=TEMPLATE,
+    event=events_of(TEMPLATE)(
+        "TEMPLATE.CREATE", "creating template", lambda bound: f"creating template: {bound['name']}"
+    ),
+    admin_java_class="org.apache.cloudstack.api.command.admin.template.CreateTemplateCmdByAdmin",
+)
+def create_template(call: Call, bound: Bound) -> Item:
+    """Make the template that `_allocate` recorded ready, and show it."""
+    providers = call.services.providers
+    with call.services.store.session() as session:
+        template = session.scalars(select(Template).where(Template.uuid == bound.created_uuid)).one()
+        template_making.finish_template(session, providers, template)
+        return Item(image_view(zoned(session, template)[0], call.caller, providers.utcnow()))
 
 
 @done("updateTemplate", "template", event=DoneEvent(TEMPLATE, "TEMPLATE.UPDATE", "Updating Template"))
@@ -270,6 +300,7 @@ def detach(call: Call, bound: Bound) -> Item:
 COMMANDS = (
     register_template,
     register_iso,
+    create_template,
     update_template,
     update_iso,
     delete_template,

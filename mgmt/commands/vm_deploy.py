@@ -18,7 +18,7 @@ _event = events_of(VM)
 
 
 def _allocate(call: Call, bound: Bound) -> str:
-    refuse_unknown(bound, "snapshotid", "volumeid", "affinitygroupids", "affinitygroupnames", "userdata", "userdataid")
+    refuse_unknown(bound, "snapshotid", "volumeid")
     vm = allocate_vm(call.db, life_services(call), call.caller, call.caller.user_id, bound)
     record_created(
         call.db, call.services.providers, call.caller, "VM.CREATE", f"deploying Vm. Vm Id: {vm.uuid}", VM, vm.uuid

@@ -71,7 +71,7 @@ def recover_virtual_machine(call: Call, bound: Bound) -> Item:
 )
 def update_virtual_machine(call: Call, bound: Bound) -> Item:
     """Change it and show it. Security groups and leases are switched off here and are not looked at."""
-    refuse_unknown(bound, "group", "userdata", "userdataid", "userdatadetails", "dhcpoptionsnetworklist")
+    refuse_unknown(bound, "userdatadetails", "dhcpoptionsnetworklist")
     details = next(iter((bound["details"] or {}).values()), None)  # only the first index counts, as recorded
     request = UpdateRequest(
         vm_id=bound["id"],
@@ -87,6 +87,9 @@ def update_virtual_machine(call: Call, bound: Bound) -> Item:
         dynamically_scalable=bound["isdynamicallyscalable"],
         extra_config=bound["extraconfig"],
         custom_uuid=bound["customid"],
+        group=bound["group"],
+        user_data=bound["userdata"],
+        user_data_id=bound["userdataid"],
     )
     vm = update_vm(call.db, call.services.providers, call.caller, request)
     completed(call.db, call, "VM.UPDATE", "updating Vm", "VirtualMachine", vm.uuid)

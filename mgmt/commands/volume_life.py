@@ -1,12 +1,13 @@
-"""Making, attaching, detaching and deleting volumes.
+"""Making, attaching, detaching, resizing and deleting volumes.
 
-Upstream: api/.../command/user/volume/{Create,Attach,Detach,Delete}VolumeCmd.java.
+Upstream: api/.../command/user/volume/{Create,Attach,Detach,Resize,Delete}VolumeCmd.java.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import select
 
+from mgmt.commands.catalogued import job
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Item, Success, command, events_of
 from mgmt.commands.fields import Boolean, Long, Params, Str, Uuid
 from mgmt.commands.life_calls import completed, life_services, refuse_unknown, volume_item
@@ -15,6 +16,7 @@ from mgmt.commands.responses.volume import VolumeResponse
 from mgmt.inventory.events import record_created
 from mgmt.life.attach import attach_volume, detach_volume, find_to_detach
 from mgmt.life.create import VolumeRequest, allocate_volume, delete_volume
+from mgmt.life.resize import resize_volume
 from mgmt.store.models import Volume
 
 USER = "org.apache.cloudstack.api.command.user.volume"
@@ -174,4 +176,23 @@ def delete(call: Call, bound: Bound) -> Success:
     return Success()
 
 
-COMMANDS = (create_volume, attach, detach, delete)
+def _scheduled_resize(bound: Bound) -> str:
+    size = "null" if bound["size"] is None else f"{bound['size']}G"
+    return f"Volume Id: {bound.instance_uuid} to size {size}"
+
+
+@job(
+    "resizeVolume",
+    "volume",
+    instance_type=VOLUME,
+    instance_param="id",
+    event=_event("VOLUME.RESIZE", "resizing volume", _scheduled_resize),
+    admin_java_class=f"{ADMIN}.ResizeVolumeCmdByAdmin",
+)
+def resize(call: Call, bound: Bound) -> Item:
+    """Resize it and show it."""
+    resize_volume(life_services(call), call.caller, bound["id"], bound)
+    return volume_item(call, bound["id"])
+
+
+COMMANDS = (create_volume, attach, detach, resize, delete)

@@ -141,7 +141,7 @@ def resolve(
 
 def _owner(session: Session, request: ImportRequest, requester: Requester, trace: Trace) -> Owner:
     with trace.rule("10", account=request.account) as rule:
-        owner = find_owner(session, request.account, request.domainid, requester)
+        owner = find_owner(session, request.account, request.domainid, requester, request.projectid)
         rule.saw(owner=owner.account_uuid)
         return owner
 

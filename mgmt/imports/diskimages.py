@@ -13,6 +13,7 @@ from mgmt.errors import AgentUnavailableError, CloudRuntimeError, OperationTimed
 from mgmt.imports.facts import PoolFacts
 from mgmt.imports.ports import ImportServices
 from mgmt.imports.trace import Trace
+from mgmt.inventory.transfer import filer_to
 from mgmt.protocol.commands import (
     CheckVolumeAnswer,
     CheckVolumeCommand,
@@ -150,16 +151,7 @@ def copy_image(
 def filer(services: ImportServices, pool: PoolFacts) -> StorageFilerTO:
     """The pool as these commands carry it."""
     with services.store.session() as session:
-        row = session.get_one(StoragePool, pool.id)
-        return StorageFilerTO(
-            id=row.id,
-            uuid=row.uuid,
-            host=row.host_address,
-            path=row.path,
-            userInfo=row.user_info,
-            port=row.port,
-            type=row.pool_type,
-        )
+        return filer_to(session.get_one(StoragePool, pool.id))
 
 
 def _send(services: ImportServices, host_id: int, command: Command, *, wait_s: int | None = None) -> Answer:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.imports.request import Requester
+from mgmt.inventory.owner import active_project
 from mgmt.inventory.scope import find_active_account
 from mgmt.store.models import Account, User
 from mgmt.store.rows import find_row, run, table_of
@@ -31,9 +32,11 @@ class Owner:
     user_id: int
 
 
-def check_account(session: Session, account: str | None, domain_id: int | None) -> None:
-    """Raise what a call with a wrong `account`/`domainid` pair is answered with, before a job exists."""
+def check_account(session: Session, account: str | None, domain_id: int | None, project_id: int | None = None) -> None:
+    """Raise what a call with a wrong `account`/`domainid` pair or `projectid` is answered with, before a job exists."""
     if account is None:
+        if project_id is not None:
+            active_project(session, project_id)
         return
     if domain_id is None:
         raise InvalidParameterValueError("Account must be specified with domainId parameter")
@@ -54,10 +57,14 @@ def _named(session: Session, account: str, domain_id: int) -> Account:
     return found
 
 
-def find_owner(session: Session, account: str | None, domain_id: int | None, requester: Requester) -> Owner:
-    """The owner: the named account, or the caller's; its first user, or the calling one."""
+def find_owner(
+    session: Session, account: str | None, domain_id: int | None, requester: Requester, project_id: int | None = None
+) -> Owner:
+    """The owner: the named account, the project's, or the caller's; its first user, or the calling one."""
     if account and domain_id is not None:
         row: Account | Row[Any] = _named(session, account, domain_id)
+    elif project_id is not None:
+        row = active_project(session, project_id).account
     else:
         own = find_row(session, Account, requester.account_id, "id", "uuid", "type", "domain_id")
         assert own is not None, "accounts are marked as removed, not deleted"
@@ -79,5 +86,5 @@ def _first_user() -> Select[tuple[int]]:
 
 # What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.
 RULES: Mapping[str, str] = {
-    "10": "the account does not exist, or is not active",
+    "10": "the account or the project does not exist, or is not active",
 }

@@ -49,6 +49,7 @@ class ImportRequest:
     hostname: str | None = None
     account: str | None = None
     domainid: int | None = None
+    projectid: int | None = None
     templateid: int | None = None
     osid: int | None = None
     nicnetworklist: MapValue = field(default_factory=dict)

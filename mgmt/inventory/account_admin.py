@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import PARAM_ERROR, InvalidParameterValueError, PermissionDeniedError, ServerApiError
 from mgmt.inventory.accounts import SYSTEM
+from mgmt.inventory.public_ips import free
 from mgmt.inventory.roles import live_role
 from mgmt.inventory.scope import (
     DOMAIN_ADMIN,
@@ -38,7 +39,26 @@ from mgmt.inventory.user_admin import (
 )
 from mgmt.inventory.volume_snapshots import forget_snapshot
 from mgmt.providers import Providers
-from mgmt.store.models import Account, Domain, Network, Role, Snapshot, Template, User, VmInstance, Volume
+from mgmt.store.models import (
+    Account,
+    AffinityGroup,
+    Domain,
+    InstanceGroup,
+    Network,
+    Project,
+    ProjectAccount,
+    PublicIp,
+    Role,
+    SecurityGroup,
+    SecurityGroupRule,
+    Snapshot,
+    SshKeyPair,
+    Template,
+    User,
+    UserData,
+    VmInstance,
+    Volume,
+)
 
 ACCOUNT_TYPES: Mapping[str, int] = {
     "Admin": ROOT_ADMIN,
@@ -185,13 +205,29 @@ def set_account_state(account: Account, state: str) -> Account:
     return account
 
 
-def check_deletable(caller: CallerLike, account: Account) -> None:
+def check_deletable(session: Session, caller: CallerLike, account: Account) -> None:
     """Raise for an account that deleteAccount refuses."""
     if account.is_default:
         raise InvalidParameterValueError("The account is default and can't be removed")
     if account.id == caller.account_id:
         raise InvalidParameterValueError(
             "The caller is requesting to delete their own account. You are not allowed to do that."
+        )
+    managed = session.scalars(
+        select(Project.id)
+        .join(ProjectAccount, ProjectAccount.project_id == Project.id)
+        .where(
+            ProjectAccount.account_id == account.id,
+            ProjectAccount.role == "Admin",
+            ProjectAccount.user_id.is_(None),
+            Project.removed.is_(None),
+        )
+        .order_by(Project.id)
+    ).all()
+    if managed:
+        raise InvalidParameterValueError(
+            f"Unable to delete account [{account.id}], because it manages the following project(s): {list(managed)}."
+            " Please, remove the account from these projects or demote it to a regular project role first."
         )
 
 
@@ -221,4 +257,27 @@ def remove_account(session: Session, providers: Providers, account: Account) -> 
         select(Snapshot).where(Snapshot.account_id == account.id, Snapshot.removed.is_(None))
     ):
         forget_snapshot(session, providers, snapshot)
+    _forget_belongings(session, account.id)
+    if account.project is not None:
+        account.project.state, account.project.removed = "Disabled", now
     account.removed = now
+
+
+def _forget_belongings(session: Session, account_id: int) -> None:
+    """Take away what an account owns beside machines and images, its addresses, and its places in projects."""
+    for address in session.scalars(select(PublicIp).where(PublicIp.account_id == account_id)):
+        free(address)
+    groups = select(SecurityGroup.id).where(SecurityGroup.account_id == account_id)
+    for model, condition in (
+        (
+            SecurityGroupRule,
+            or_(SecurityGroupRule.group_id.in_(groups), SecurityGroupRule.allowed_group_id.in_(groups)),
+        ),
+        (SecurityGroup, SecurityGroup.account_id == account_id),
+        (AffinityGroup, AffinityGroup.account_id == account_id),
+        (InstanceGroup, InstanceGroup.account_id == account_id),
+        (SshKeyPair, SshKeyPair.account_id == account_id),
+        (UserData, UserData.account_id == account_id),
+        (ProjectAccount, ProjectAccount.account_id == account_id),
+    ):
+        session.execute(delete(model).where(condition))

@@ -254,12 +254,11 @@ def account_views(
     for user in session.scalars(select(User).where(User.account_id.in_(ids), User.removed.is_(None)).order_by(User.id)):
         users[user.account_id].append(user)
     wants_resources = "all" in details or "resource" in details
-    counts = account_counts(session, ids) if wants_resources else {}
-    states = _vm_states(session, ids) if wants_resources else {}
+    resources = resource_fields(session, accounts) if wants_resources else [{} for _ in accounts]
     return [
         {
             **_account_identity(account),
-            **(_resources(account, counts[account.id], states.get(account.id, {})) if wants_resources else {}),
+            **fields,
             "state": account.state,
             "created": account.created,
             "user": [user_view(user, caller, in_list=False) for user in users[account.id]],
@@ -267,8 +266,15 @@ def account_views(
             "groups": [],
             "apikeyaccess": _KEY_ACCESS[account.api_key_access] if caller.account_type == ROOT_ADMIN else None,
         }
-        for account in accounts
+        for account, fields in zip(accounts, resources, strict=True)
     ]
+
+
+def resource_fields(session: Session, accounts: Sequence[Account]) -> list[dict[str, Any]]:
+    """Limits and use of accounts, or of the accounts of projects, as their answers show them."""
+    ids = [account.id for account in accounts]
+    counts, states = account_counts(session, ids), _vm_states(session, ids)
+    return [_resources(account, counts[account.id], states.get(account.id, {})) for account in accounts]
 
 
 def _account_identity(account: Account) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from mgmt.store.rows import add_row, run, table_of
 # Resource type of an event -> the table whose row it names, and the column with the name that the event shows.
 _NAMED_RESOURCES: Mapping[str, tuple[type[models.Entity], str]] = {
     "Account": (models.Account, "name"),
+    "AffinityGroup": (models.AffinityGroup, "name"),
     "Cluster": (models.Cluster, "name"),
     "DiskOffering": (models.DiskOffering, "name"),
     "Domain": (models.Domain, "name"),
@@ -30,6 +31,9 @@ _NAMED_RESOURCES: Mapping[str, tuple[type[models.Entity], str]] = {
     "ImageStore": (models.ImageStore, "name"),
     "Network": (models.Network, "name"),
     "Pod": (models.Pod, "name"),
+    "Project": (models.Project, "name"),
+    "PublicIpAddress": (models.PublicIp, "address"),
+    "SecurityGroup": (models.SecurityGroup, "name"),
     "ServiceOffering": (models.ServiceOffering, "name"),
     "Snapshot": (models.Snapshot, "name"),
     "StoragePool": (models.StoragePool, "name"),
@@ -44,7 +48,6 @@ _NAMED_RESOURCES: Mapping[str, tuple[type[models.Entity], str]] = {
 RESOURCE_TYPES: Mapping[str, type[models.Entity] | None] = {
     **{name: model for name, (model, _) in _NAMED_RESOURCES.items()},
     "AccountDetails": None,
-    "AffinityGroup": None,
     "BackupOffering": None,
     "FirewallRule": None,
     "GuestOs": models.GuestOs,
@@ -53,10 +56,7 @@ RESOURCE_TYPES: Mapping[str, type[models.Entity] | None] = {
     "ManagementServer": models.ManagementServer,
     "NetworkOffering": models.NetworkOffering,
     "PhysicalNetwork": models.PhysicalNetwork,
-    "Project": None,
-    "PublicIpAddress": None,
     "Role": models.Role,
-    "SecurityGroup": None,
     "Vpc": None,
 }
 
@@ -118,7 +118,13 @@ def record_event(
 
 
 def record_created(
-    session: Session, providers: Providers, caller: EventCaller, type: str, what: str, resource_type: str, uuid: str
+    session: Session,
+    providers: Providers,
+    caller: EventCaller,
+    type: str,
+    what: str,
+    resource_type: str | None,
+    uuid: str | None,
 ) -> None:
     """Add the event of a create command whose record is there before its job: `what` is what the job goes on doing."""
     record_event(

@@ -1,7 +1,7 @@
-"""SSH key pairs and security groups: records of accounts.
+"""SSH key pairs: records of accounts.
 
 Upstream: server/.../server/ManagementServerImpl.java (createSSHKeyPair, registerSSHKeyPair, deleteSSHKeyPair),
-utils/.../ssh/SSHKeysHelper.java, server/.../network/security/SecurityGroupManagerImpl.java.
+utils/.../ssh/SSHKeysHelper.java.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
-from mgmt.inventory.scope import Scope, owner_fields
+from mgmt.inventory.scope import Scope, owner_names
 from mgmt.providers import Providers
-from mgmt.store.models import Account, SecurityGroup, SshKeyPair
+from mgmt.store.models import Account, SshKeyPair
 
 KEY_BITS = 2048
 _TYPES = ("ssh-rsa", "ssh-dss", "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
-DEFAULT_GROUP = "default"
 
 
 def create_key_pair(session: Session, providers: Providers, owner: Account, name: str) -> tuple[SshKeyPair, str]:
@@ -122,63 +121,9 @@ def key_pair_view(pair: SshKeyPair) -> dict[str, Any]:
     return {
         "id": pair.uuid,
         "name": pair.name,
-        "account": pair.account.name,
+        **owner_names(pair.account),
         "domainid": pair.domain.uuid,
         "domain": pair.domain.name,
         "fingerprint": pair.fingerprint,
         "hasannotations": False,
-    }
-
-
-# Security groups: nothing filters traffic here, so they are names --------------------------------------------------
-
-
-def create_group(
-    session: Session, providers: Providers, owner: Account, name: str, description: str | None
-) -> SecurityGroup:
-    """A group without rules; its name is taken once in an account."""
-    taken = select(SecurityGroup.id).where(SecurityGroup.account_id == owner.id, SecurityGroup.name == name)
-    if session.scalar(taken) is not None:
-        raise InvalidParameterValueError(f"Unable to create security group, a group with name {name} already exists.")
-    group = SecurityGroup(
-        uuid=providers.ids.uuid(),
-        name=name,
-        description=description,
-        account=owner,
-        domain_id=owner.domain_id,
-        created=providers.utcnow(),
-    )
-    session.add(group)
-    session.flush()
-    return group
-
-
-def find_groups(
-    session: Session, scope: Scope, params: Mapping[str, Any], window: Window
-) -> tuple[list[SecurityGroup], int]:
-    """The page of security groups that the bound parameters of listSecurityGroups ask for."""
-    conditions: list[ColumnElement[bool]] = [scope.clause(SecurityGroup.account_id, SecurityGroup.domain_id)]
-    if params["id"] is not None:
-        conditions.append(SecurityGroup.id == params["id"])
-    if params["securitygroupname"] is not None:
-        conditions.append(equals_ignoring_case(SecurityGroup.name, params["securitygroupname"]))
-    if params["virtualmachineid"] is not None:
-        conditions.append(SecurityGroup.id.is_(None))  # no VM is in a group
-    if params["keyword"] is not None:
-        conditions.append(like_keyword(SecurityGroup.name, params["keyword"]))
-    return page(session, select(SecurityGroup).where(*conditions).order_by(SecurityGroup.id), window)
-
-
-def group_view(group: SecurityGroup) -> dict[str, Any]:
-    """A security group's answer."""
-    return {
-        "id": group.uuid,
-        "name": group.name,
-        "description": group.description,
-        **owner_fields(group.account, group.domain),
-        "ingressrule": [],
-        "egressrule": [],
-        "tags": [],
-        "virtualmachinecount": 0,
-        "virtualmachineids": [],
     }

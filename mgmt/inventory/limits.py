@@ -15,7 +15,19 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import ResourceAllocationError
 from mgmt.inventory.scope import PROJECT, ROOT_ADMIN
-from mgmt.store.models import Account, Domain, Network, ResourceReservation, Snapshot, Template, VmInstance, Volume
+from mgmt.store.models import (
+    Account,
+    Domain,
+    Network,
+    Project,
+    ProjectAccount,
+    PublicIp,
+    ResourceReservation,
+    Snapshot,
+    Template,
+    VmInstance,
+    Volume,
+)
 from mgmt.store.rows import find_row
 
 UNLIMITED = -1
@@ -29,20 +41,22 @@ PRIMARY_STORAGE = "primary_storage"
 TEMPLATE = "template"
 SNAPSHOT = "snapshot"
 NETWORK = "network"
+PROJECTS = "project"
+PUBLIC_IP = "public_ip"
 
 # The storage types, whose amounts are bytes; listAccounts shows them in GiB.
 STORAGE_TYPES = frozenset({PRIMARY_STORAGE, "secondary_storage", "backup_storage", "object_storage"})
 
-# The defaults of the settings max.account.* (storage in bytes).
+# The defaults of the settings max.account.* and max.project.* (storage in bytes).
 DEFAULT_ACCOUNT_LIMITS: Mapping[str, int] = {
     USER_VM: 20,
-    "public_ip": 20,
+    PUBLIC_IP: 20,
     VOLUME: 20,
     SNAPSHOT: 20,
     "backup": 20,
     "backup_storage": 400 * GIB,
     TEMPLATE: 20,
-    "project": 10,
+    PROJECTS: 10,
     NETWORK: 20,
     "vpc": 20,
     CPU: 40,
@@ -64,8 +78,13 @@ DEFAULT_DOMAIN_LIMITS: Mapping[str, int] = {
     SNAPSHOT: 40,
     TEMPLATE: 40,
     NETWORK: 40,
+    PROJECTS: 50,
+    PUBLIC_IP: 40,
 }
 
+_COUNTED = (
+    USER_VM, CPU, MEMORY, VOLUME, PRIMARY_STORAGE, SNAPSHOT, TEMPLATE, NETWORK, PROJECTS, PUBLIC_IP,
+)  # fmt: skip
 _UNCOUNTED_VM_STATES = ("Destroyed", "Error", "Expunging")
 _UNCOUNTED_VOLUME_STATES = ("Destroy", "Expunging", "Expunged")
 
@@ -75,8 +94,8 @@ def account_limit(account: Account, resource_type: str) -> int:
     if account.type == ROOT_ADMIN:
         return UNLIMITED
     limit = account.limits.get(resource_type)
-    if limit is None:
-        limit = UNLIMITED if account.type == PROJECT else DEFAULT_ACCOUNT_LIMITS.get(resource_type, UNLIMITED)
+    if limit is None:  # the defaults of max.project.* are those of max.account.*
+        limit = DEFAULT_ACCOUNT_LIMITS.get(resource_type, UNLIMITED)
     return UNLIMITED if limit < 0 else limit
 
 
@@ -90,10 +109,7 @@ def domain_limit(domain: Domain, resource_type: str) -> int:
 
 def account_counts(session: Session, account_ids: Collection[int]) -> dict[int, dict[str, int]]:
     """What each account uses now, by resource type; a few queries whatever the number of accounts."""
-    counts: dict[int, dict[str, int]] = {
-        account_id: {USER_VM: 0, CPU: 0, MEMORY: 0, VOLUME: 0, PRIMARY_STORAGE: 0, SNAPSHOT: 0, TEMPLATE: 0, NETWORK: 0}
-        for account_id in account_ids
-    }
+    counts: dict[int, dict[str, int]] = {account_id: dict.fromkeys(_COUNTED, 0) for account_id in account_ids}
     if not counts:
         return counts
     for names, statement in (
@@ -102,6 +118,8 @@ def account_counts(session: Session, account_ids: Collection[int]) -> dict[int, 
         ((SNAPSHOT,), _snapshot_usage(Snapshot.account_id.in_(counts))),
         ((TEMPLATE,), _template_usage(Template.account_id.in_(counts))),
         ((NETWORK,), _network_usage(Network.account_id.in_(counts))),
+        ((PROJECTS,), _project_usage(ProjectAccount.account_id.in_(counts))),
+        ((PUBLIC_IP,), _ip_usage(PublicIp.account_id.in_(counts))),
     ):
         for account_id, *amounts in session.execute(statement):
             counts[account_id].update({name: int(amount or 0) for name, amount in zip(names, amounts, strict=True)})
@@ -153,6 +171,19 @@ def _network_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     )
 
 
+def _project_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return (
+        select(ProjectAccount.account_id, func.count(ProjectAccount.project_id.distinct()))
+        .join(Project, Project.id == ProjectAccount.project_id)
+        .where(condition, ProjectAccount.role == "Admin", Project.removed.is_(None))
+        .group_by(ProjectAccount.account_id)
+    )
+
+
+def _ip_usage(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return select(PublicIp.account_id, func.count()).where(condition).group_by(PublicIp.account_id)
+
+
 def reserve(session: Session, account_id: int, amounts: Mapping[str, int]) -> tuple[int, ...]:
     """Claim `amounts` for an account and return the claim's numbers for `release`; a root admin needs no claim.
 
@@ -202,8 +233,10 @@ def _check_account(session: Session, account: Account, resource_type: str, amoun
     if limit == UNLIMITED or current + reserved + amount <= limit:
         return
     show = _shown(resource_type)
+    project = account.project if account.type == PROJECT else None
+    owner = f"Account Name = {account.name}" if project is None else f"Project Name = {project.name}"
     raise ResourceAllocationError(
-        f"Maximum amount of resources of Type = '{resource_type}', tag = 'null' for Account Name = {account.name}"
+        f"Maximum amount of resources of Type = '{resource_type}', tag = 'null' for {owner}"
         f" in Domain Id = {account.domain_id} is exceeded: Account Resource Limit = {show(limit)},"
         f" Current Account Resource Amount = {show(current)},"
         f" Current Account Resource Reservation = {show(reserved)}, Requested Resource Amount = {show(amount)}."

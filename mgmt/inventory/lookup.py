@@ -21,6 +21,7 @@ E = TypeVar("E", bound=Entity)
 
 ENTITIES: Mapping[str, type[Entity]] = {
     "account": models.Account,
+    "affinitygroup": models.AffinityGroup,
     "alert": models.Alert,
     "cluster": models.Cluster,
     "diskoffering": models.DiskOffering,
@@ -29,18 +30,25 @@ ENTITIES: Mapping[str, type[Entity]] = {
     "guestosmapping": models.GuestOsMapping,
     "host": models.Host,
     "imagestore": models.ImageStore,
+    "instancegroup": models.InstanceGroup,
+    "ipaddress": models.PublicIp,
     "importvmtask": models.ImportVmTask,
     "job": models.AsyncJob,
     "managementserver": models.ManagementServer,
     "network": models.Network,
     "networkoffering": models.NetworkOffering,
     "nic": models.Nic,
+    "nicsecondaryip": models.NicSecondaryIp,
     "oscategory": models.GuestOsCategory,
     "ostype": models.GuestOs,
     "physicalnetwork": models.PhysicalNetwork,
     "pod": models.Pod,
+    "project": models.Project,
+    "projectrole": models.ProjectRole,
+    "projectrolepermission": models.ProjectRolePermission,
     "networkserviceprovider": models.NetworkServiceProvider,
     "securitygroup": models.SecurityGroup,
+    "securitygrouprule": models.SecurityGroupRule,
     "sshkeypair": models.SshKeyPair,
     "traffictype": models.TrafficType,
     "role": models.Role,
@@ -50,6 +58,8 @@ ENTITIES: Mapping[str, type[Entity]] = {
     "storagepool": models.StoragePool,
     "template": models.Template,
     "user": models.User,
+    "userdata": models.UserData,
+    "vlaniprange": models.VlanIpRange,
     "vm": models.VmInstance,
     "vmwaredc": models.VmwareDatacenter,
     "volume": models.Volume,
@@ -60,7 +70,7 @@ ENTITIES: Mapping[str, type[Entity]] = {
 def find_internal_id(session: Session, kind: str, uuid: str) -> int | None:
     """The internal number of the `kind` entity with public id `uuid` (any case), None when there is none.
 
-    A kind that this world does not have (project, vpc, ...) holds nothing.
+    A kind that this world does not have (vpc, ...) holds nothing.
     """
     model = ENTITIES.get(kind)
     if model is None:

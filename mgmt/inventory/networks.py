@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, joinedload
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory.listing import Window, equals_ignoring_case, like_keyword, page
 from mgmt.inventory.network_services import ISOLATED_SERVICES
-from mgmt.inventory.scope import CallerLike, Scope, domain_fields, is_admin
+from mgmt.inventory.scope import CallerLike, Scope, domain_fields, is_admin, owner_names
 from mgmt.inventory.tags import has_tags
 from mgmt.store.models import Domain, Network
 
@@ -157,7 +157,7 @@ def network_view(network: Network, caller: CallerLike) -> dict[str, Any]:
         "vlan": vlan,
         "acltype": network.acl_type,
         "subdomainaccess": network.subdomain_access is not False if network.acl_type == _DOMAIN_ACL else None,
-        "account": network.account.name if network.acl_type != _DOMAIN_ACL else None,
+        **(owner_names(network.account) if network.acl_type != _DOMAIN_ACL else {}),
         **domain_fields(network.domain),
         "service": [each for each in ISOLATED_SERVICES if offering.has_service(each["name"])],
         "networkdomain": network.network_domain,

@@ -15,7 +15,7 @@ from mgmt.store.models import Nic, VmInstance
 
 
 def nic_view(nic: Nic, *, is_root_admin: bool, vm_uuid: str | None = None) -> dict[str, Any]:
-    """A NIC inside a VM; with `vm_uuid` as an entry of `listNics`, which names the VM and has no secondary addresses.
+    """A NIC inside a VM; with `vm_uuid` as an entry of `listNics`, which names the VM.
 
     Only a root admin sees the VLAN (broadcast and isolation URI).
     """
@@ -35,9 +35,11 @@ def nic_view(nic: Nic, *, is_root_admin: bool, vm_uuid: str | None = None) -> di
         "macaddress": nic.mac_address,
     }
     if vm_uuid is None:
-        view["secondaryip"] = []  # no NIC of this world has any
+        view["secondaryip"] = [{"id": each.uuid, "ipaddress": each.ip4_address} for each in nic.secondary_ips]
     view["extradhcpoption"] = []
     view["deviceid"] = str(nic.device_id)
+    if vm_uuid is not None and nic.secondary_ips:
+        view["secondaryip"] = [{"id": each.uuid, "ipaddress": each.ip4_address} for each in nic.secondary_ips]
     view["virtualmachineid"] = vm_uuid
     return view
 

@@ -1,6 +1,6 @@
 """Who is to own what a call makes: the caller, or the account that `account` and `domainid` name.
 
-Upstream: AccountManagerImpl.finalizeOwner.
+Upstream: AccountManagerImpl (finalizeOwner, finalyzeAccountId).
 """
 
 from __future__ import annotations
@@ -11,15 +11,25 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
-from mgmt.inventory.scope import CallerLike, check_domain_access, check_owner_access, find_active_account, is_admin
-from mgmt.store.models import Account, Domain
+from mgmt.inventory.scope import (
+    CallerLike,
+    account_text,
+    check_domain_access,
+    check_owner_access,
+    find_active_account,
+    is_admin,
+    may_use_project,
+)
+from mgmt.store.models import Account, Domain, Project
 
 
 def finalize_owner(session: Session, caller: CallerLike, params: Mapping[str, Any]) -> Account:
     """The owner that `account`, `domainid` and `projectid` mean; raises when the caller may not act for it."""
     name, domain_id, project_id = params.get("account"), params.get("domainid"), params.get("projectid")
     if project_id is not None:
-        raise InvalidParameterValueError(f"Unable to find project by id {project_id}")
+        if name is not None and domain_id is not None:
+            raise InvalidParameterValueError("ProjectId and account/domainId can't be specified together")
+        return project_owner(session, caller, project_id)
     if name is None and domain_id is None:
         return session.get_one(Account, caller.account_id)
     if name is None or domain_id is None:
@@ -42,3 +52,25 @@ def finalize_owner(session: Session, caller: CallerLike, params: Mapping[str, An
         )
     check_owner_access(caller, owner.id, owner.domain.path)
     return owner
+
+
+def project_owner(session: Session, caller: CallerLike, project_id: int) -> Account:
+    """The account of a project, if it is active and the caller may act in it."""
+    project = active_project(session, project_id, f"Unable to find project by id={project_id}")
+    if not may_use_project(caller, project):
+        raise PermissionDeniedError(f"Account {account_text(caller)} is unauthorised to use project id={project_id}")
+    return project.account
+
+
+def active_project(session: Session, project_id: int, missing: str = "Unable to find project by id") -> Project:
+    """The project if something may be made in it; raises with the text `missing` for one that is gone."""
+    project = session.get(Project, project_id)
+    if project is None or project.removed is not None:
+        raise InvalidParameterValueError(missing)
+    if project.state != "Active":
+        raise PermissionDeniedError(
+            f"Can't add resources to the project with specified projectId in state={project.state} as it's no longer"
+            " active",
+            uuid_list=({"uuid": project.uuid, "description": "projectId"},),
+        )
+    return project

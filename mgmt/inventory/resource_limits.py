@@ -28,8 +28,9 @@ from mgmt.inventory.scope import (
     domain_fields,
     find_active_account,
     is_admin,
+    owner_names,
 )
-from mgmt.store.models import Account, Domain
+from mgmt.store.models import Account, Domain, Project
 
 # The types by their numbers in the API.
 TYPES: tuple[str, ...] = (
@@ -55,7 +56,7 @@ def owner_of(session: Session, caller: CallerLike, params: Mapping[str, Any]) ->
     """Whose limits a call means: an account, a domain, or the caller's account."""
     name, domain_id = params.get("account"), params.get("domainid")
     if params.get("projectid") is not None:
-        raise InvalidParameterValueError(f"Unable to find project by id {params['projectid']}")
+        return _project_account(session, caller, params["projectid"])
     if domain_id is not None:
         domain = session.get(Domain, domain_id)
         if domain is None or domain.removed is not None:
@@ -73,6 +74,14 @@ def owner_of(session: Session, caller: CallerLike, params: Mapping[str, Any]) ->
     return session.get_one(Account, caller.account_id)
 
 
+def _project_account(session: Session, caller: CallerLike, project_id: int) -> Account:
+    project = session.get(Project, project_id)
+    if project is None or project.removed is not None:
+        raise InvalidParameterValueError(f"Unable to find project by id {project_id}")
+    check_owner_access(caller, project.account_id, project.domain.path)
+    return project.account
+
+
 def limit_views(owner: Account | Domain, wanted: str | None) -> list[dict[str, Any]]:
     """The limits of an owner, of all types or of the wanted one."""
     return [limit_view(owner, name) for name in TYPES if wanted in (None, name)]
@@ -86,10 +95,7 @@ def limit_view(owner: Account | Domain, name: str) -> dict[str, Any]:
 
 def _owner_fields(owner: Account | Domain) -> dict[str, Any]:
     domain = owner.domain if isinstance(owner, Account) else owner
-    return {
-        "account": owner.name if isinstance(owner, Account) else None,
-        **domain_fields(domain),
-    }
+    return {**(owner_names(owner) if isinstance(owner, Account) else {}), **domain_fields(domain)}
 
 
 def _type_fields(name: str) -> dict[str, Any]:

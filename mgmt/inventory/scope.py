@@ -8,7 +8,7 @@ DomainChecker (server/.../user, server/.../acl).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory.listing import equals_ignoring_case
-from mgmt.store.models import Account, Domain
+from mgmt.store.models import Account, Domain, Project
 
 NORMAL = 0
 ROOT_ADMIN = 1
@@ -44,6 +44,10 @@ class CallerLike(Protocol):
     def domain_id(self) -> int: ...
     @property
     def domain_path(self) -> str: ...
+    @property
+    def project_accounts(self) -> Collection[int]: ...
+    @property
+    def managed_project_accounts(self) -> Collection[int]: ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class DomainRef:
 class ScopeRequest:
     """The scope parameters of a list call, look-ups done.
 
-    `has_id` is true when the call names the entity by `id`; `account_id` is the account that `account` named.
+    `has_id` is true when the call names the entity by `id`; `account_id` is the account that `account` named, or that
+    of the project that `projectid` named.
     """
 
     domain: DomainRef | None = None
@@ -109,6 +114,8 @@ def decide_scope(caller: CallerLike, request: ScopeRequest) -> Scope:
     accounts = () if request.account_id is None else (request.account_id,)
     if request.project_id == ALL_PROJECTS:
         return _project_scope(caller, request, accounts)
+    if request.project_id is not None:
+        return Scope(account_ids=accounts)
     projects = None if request.has_id else False
     if domain is not None:
         if caller.account_type == NORMAL:
@@ -132,10 +139,12 @@ def decide_scope(caller: CallerLike, request: ScopeRequest) -> Scope:
 def _project_scope(caller: CallerLike, request: ScopeRequest, accounts: tuple[int, ...]) -> Scope:
     """The scope of `projectid=-1`: projects only, with `listall` everything that the caller may see.
 
-    No account belongs to a project here, so an account that is no root admin has its own resources at most.
+    An account that is no root admin sees what its projects own, and with `listall` what it owns itself.
     """
     if caller.account_type != ROOT_ADMIN:
-        accounts = (*accounts, caller.account_id)
+        accounts = (*accounts, *sorted(caller.project_accounts))
+        if request.listall or not accounts:
+            accounts = (*accounts, caller.account_id)
     projects = None if request.listall else True
     if request.domain is not None:
         return _in_domain(request.domain, request.isrecursive, accounts, projects)
@@ -172,7 +181,12 @@ def resolve_scope(session: Session, caller: CallerLike, params: Mapping[str, Any
             raise InvalidParameterValueError("Account and projectId can't be specified together")
         account_id = _named_account(session, caller, account_name, domain)
     if project_id is not None and project_id != ALL_PROJECTS:
-        raise InvalidParameterValueError(f"Unable to find project by id {project_id}")
+        project = session.get(Project, project_id)
+        if project is None or project.removed is not None:
+            raise InvalidParameterValueError(f"Unable to find project by id {project_id}")
+        if not may_use_project(caller, project):
+            raise PermissionDeniedError(f"Account {account_text(caller)} can't access project id={project_id}")
+        account_id = project.account_id
     return decide_scope(
         caller,
         ScopeRequest(
@@ -188,10 +202,9 @@ def resolve_scope(session: Session, caller: CallerLike, params: Mapping[str, Any
 
 def find_active_account(session: Session, name: str, domain_id: int) -> Account | None:
     """The account `name` (any case) of a domain that is not removed."""
+    named = equals_ignoring_case(Account.name, name)
     return session.scalar(
-        select(Account).where(
-            equals_ignoring_case(Account.name, name), Account.domain_id == domain_id, Account.removed.is_(None)
-        )
+        select(Account).where(named, Account.domain_id == domain_id, Account.removed.is_(None), Account.type != PROJECT)
     )
 
 
@@ -221,8 +234,21 @@ def check_owner_access(caller: CallerLike, owner_id: int, owner_domain_path: str
     if caller.account_type == ROOT_ADMIN or caller.account_id == owner_id:
         return
     is_admin_above = caller.account_type in (DOMAIN_ADMIN, RESOURCE_DOMAIN_ADMIN)
-    if not (is_admin_above and owner_domain_path.startswith(caller.domain_path)):
+    if is_admin_above and owner_domain_path.startswith(caller.domain_path):
+        return
+    if owner_id not in caller.project_accounts:
         raise PermissionDeniedError(NO_PERMISSION_TEXT)
+
+
+def may_use_project(caller: CallerLike, project: Project) -> bool:
+    """Whether the caller may act in a project (ProjectManagerImpl.canAccessProjectAccount).
+
+    Raises PermissionDeniedError for a domain admin of another domain.
+    """
+    if caller.account_type == DOMAIN_ADMIN:
+        check_domain_access(caller, project.domain)
+        return True
+    return caller.account_type == ROOT_ADMIN or project.account_id in caller.project_accounts
 
 
 def is_admin(caller: CallerLike) -> bool:
@@ -253,9 +279,17 @@ def domain_fields(domain: Domain) -> dict[str, Any]:
     return {"domainid": domain.uuid, "domain": domain.name, "domainpath": shown_domain_path(domain.path)}
 
 
+def owner_names(account: Account) -> dict[str, Any]:
+    """How an answer tells whose something is: of an account by its name, of a project by id and name."""
+    project = account.project if account.type == PROJECT else None
+    if project is None:
+        return {"account": account.name}
+    return {"projectid": project.uuid, "project": project.name}
+
+
 def owner_fields(account: Account, domain: Domain) -> dict[str, Any]:
-    """How an answer tells the account that something belongs to, and its domain."""
-    return {"account": account.name, **domain_fields(domain)}
+    """How an answer tells the account or project that something belongs to, and its domain."""
+    return {**owner_names(account), **domain_fields(domain)}
 
 
 def shown_domain_path(path: str) -> str:

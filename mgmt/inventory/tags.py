@@ -32,9 +32,11 @@ _TAGGED: Mapping[str, type[models.Entity] | None] = {
     "Zone": models.Zone,
     "User": models.User,
     "Nic": models.Nic,
+    "Project": models.Project,
+    "PublicIpAddress": models.PublicIp,
     **dict.fromkeys(
         (
-            "Backup", "LoadBalancer", "PortForwardingRule", "FirewallRule", "PublicIpAddress", "Project",
+            "Backup", "LoadBalancer", "PortForwardingRule", "FirewallRule",
             "Vpc", "NetworkACL", "StaticRoute", "VMSnapshot", "RemoteAccessVpn", "SnapshotPolicy", "GuestOs",
             "LBStickinessPolicy", "LBHealthCheckPolicy", "NetworkACLList", "VpnGateway", "CustomerGateway",
             "VpnConnection", "AutoScaleVmProfile", "AutoScaleVmGroup",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mgmt.protocol.commands import NicTO, PrimaryDataStoreTO, VirtualMachineTO, VolumeObjectTO
-from mgmt.store.models import Nic, VmInstance, Volume
+from mgmt.protocol.commands import NicTO, PrimaryDataStoreTO, StorageFilerTO, VirtualMachineTO, VolumeObjectTO
+from mgmt.store.models import Nic, StoragePool, VmInstance, Volume
 
 MIB = 1024 * 1024
 NETWORK_RATE_MBPS = 200  # the default of setting network.throttling.rate
@@ -56,6 +56,19 @@ def pool_to(pool: PoolLike) -> PrimaryDataStoreTO:
         port=pool.port,
         url=f"{pool.pool_type}://{pool.host_address}/{path}/?ROLE=Primary&STOREUUID={pool.uuid}",
         isManaged=pool.managed,
+    )
+
+
+def filer_to(pool: StoragePool) -> StorageFilerTO:
+    """A pool as the commands carry it that know files by their names in it."""
+    return StorageFilerTO(
+        id=pool.id,
+        uuid=pool.uuid,
+        host=pool.host_address,
+        path=pool.path,
+        userInfo=pool.user_info,
+        port=pool.port,
+        type=pool.pool_type,
     )
 
 

@@ -51,8 +51,8 @@ def network_events(session: Session, providers: Providers, vm: VmInstance, type_
 
 
 def volume_event(session: Session, providers: Providers, volume: Volume, type_: str) -> None:
-    """Record VOLUME.CREATE (with offering, template and size) or VOLUME.DELETE."""
-    is_create = type_ == "VOLUME.CREATE"
+    """Record VOLUME.CREATE or VOLUME.RESIZE (with offering, template and size) or VOLUME.DELETE."""
+    is_create = type_ != "VOLUME.DELETE"
     offering = volume.disk_offering
     session.add(
         UsageEvent(

@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import InsufficientCapacityError
+from mgmt.inventory.public_ips import give_source_nat
 from mgmt.providers import Providers
-from mgmt.store.models import Network, Nic, VmInstance
+from mgmt.store.models import Network, Nic, NicSecondaryIp, VmInstance
 
 L2 = "L2"
 FIRST_VLAN = 1000
@@ -27,9 +28,9 @@ def prepare_nics(session: Session, providers: Providers, vm: VmInstance) -> None
         if nic.removed is not None:
             continue
         network = nic.network
-        _implement(session, network)
+        _implement(session, providers, network)
         if network.guest_type != L2 and nic.ip4_address is None and network.cidr:
-            nic.ip4_address = _free_address(session, network)
+            nic.ip4_address = free_address(session, network)
             nic.gateway, nic.netmask = network.gateway, network.netmask
         nic.broadcast_uri = nic.isolation_uri = f"vlan://{network.vlan}" if network.vlan else None
         nic.state = "Reserved"
@@ -37,11 +38,15 @@ def prepare_nics(session: Session, providers: Providers, vm: VmInstance) -> None
         session.flush()
 
 
-def _implement(session: Session, network: Network) -> None:
-    """Give a network that was only allocated its VLAN: from the range of its physical network, else from 1000 on."""
+def _implement(session: Session, providers: Providers, network: Network) -> None:
+    """Give a network that was only allocated its VLAN and, for source NAT, a public address.
+
+    The VLAN is from the range of its physical network, else from 1000 on.
+    """
     if network.state != "Allocated":
         return
     network.state = "Implemented"
+    give_source_nat(session, providers, network)
     if network.vlan is not None:
         return
     physical = network.physical_network
@@ -69,13 +74,21 @@ def remove_nics(providers: Providers, vm: VmInstance) -> None:
     """Give up the NICs of a VM that is expunged, with their addresses."""
     for nic in vm.nics:
         if nic.removed is None:
+            nic.secondary_ips.clear()
             nic.removed = providers.utcnow()
             nic.state = "Deallocating"
 
 
-def _free_address(session: Session, network: Network) -> str:
-    taken = set(session.scalars(select(Nic.ip4_address).where(Nic.network_id == network.id, Nic.removed.is_(None))))
-    taken.add(network.gateway)
+def addresses_in_use(session: Session, network: Network) -> set[str | None]:
+    """The addresses of a network that its gateway and NICs have, also as further ones."""
+    further = select(NicSecondaryIp.ip4_address).where(NicSecondaryIp.network_id == network.id)
+    first = select(Nic.ip4_address).where(Nic.network_id == network.id, Nic.removed.is_(None))
+    return {network.gateway, *session.scalars(first), *session.scalars(further)}
+
+
+def free_address(session: Session, network: Network) -> str:
+    """The first address of a network that nobody has; raises InsufficientCapacityError when there is none."""
+    taken = addresses_in_use(session, network)
     subnet = ipaddress.IPv4Network(network.cidr or "", strict=False)
     first = ipaddress.IPv4Address(network.start_ip) if network.start_ip else subnet.network_address + 1
     last = ipaddress.IPv4Address(network.end_ip) if network.end_ip else subnet.broadcast_address - 1

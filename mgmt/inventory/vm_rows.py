@@ -13,17 +13,20 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from mgmt.inventory.scope import ROOT_ADMIN, CallerLike
+from mgmt.inventory.scope import PROJECT, ROOT_ADMIN, CallerLike
 from mgmt.inventory.vms import pending_jobs, shown_vm
 from mgmt.store.models import (
     Account,
+    AffinityGroup,
     Base,
     DiskOffering,
     Domain,
     GuestOs,
     Host,
+    InstanceGroup,
     Network,
     Nic,
+    NicSecondaryIp,
     ServiceOffering,
     StoragePool,
     Template,
@@ -32,6 +35,7 @@ from mgmt.store.models import (
     VmInstance,
     Volume,
     Zone,
+    affinity_group_vms,
 )
 from mgmt.store.rows import run, table_of
 
@@ -39,7 +43,7 @@ from mgmt.store.rows import run, table_of
 Part = tuple[str, type[Base], str, tuple[str, ...]]
 
 _VM_PARTS: tuple[Part, ...] = (
-    ("account", Account, "account_id", ("name",)),
+    ("account", Account, "account_id", ("name", "type", "id")),
     ("domain", Domain, "domain_id", ("uuid", "name", "path")),
     ("user", User, "user_id", ("uuid", "username")),
     ("zone", Zone, "zone_id", ("uuid", "name")),
@@ -52,6 +56,7 @@ _VM_PARTS: tuple[Part, ...] = (
     ),
     ("iso", Template, "iso_id", ("uuid", "name", "display_text")),
     ("guest_os", GuestOs, "guest_os_id", ("uuid", "display_name")),
+    ("group", InstanceGroup, "group_id", ("uuid", "name")),
     ("service_offering", ServiceOffering, "service_offering_id", ("uuid", "name", "offer_ha")),
 )
 _NIC_PARTS: tuple[Part, ...] = (("network", Network, "network_id", ("uuid", "name", "traffic_type", "guest_type")),)
@@ -68,8 +73,15 @@ def vm_result(session: Session, vm_id: int, caller: CallerLike) -> dict[str, Any
     """
     wanted = {"vm": vm_id}
     vm = _record(run(session, _vm(), wanted).one(), VmInstance, _VM_PARTS)
+    vm.account.project = None
+    if vm.account.type == PROJECT:
+        vm.account.project = session.get_one(Account, vm.account.id).project
     vm.details = run(session, _details(), wanted).all()
+    vm.affinity_groups = run(session, _affinity_groups(), wanted).all()
     vm.nics = [_record(row, Nic, _NIC_PARTS) for row in run(session, _nics(), wanted)]
+    further = run(session, _further_addresses(), wanted).all()
+    for nic in vm.nics:
+        nic.secondary_ips = [address for address in further if address.nic_id == nic.id]
     vm.volumes = [_record(row, Volume, _VOLUME_PARTS) for row in run(session, _volumes(), wanted)]
     job = pending_jobs(session, "VirtualMachine", [vm.uuid]).get(vm.uuid)
     return shown_vm(vm, caller.account_type == ROOT_ADMIN, frozenset(("all",)), job)
@@ -111,9 +123,23 @@ def _nics() -> Select[Any]:
 
 
 @cache
+def _further_addresses() -> Select[Any]:
+    nic, further = table_of(Nic), table_of(NicSecondaryIp)
+    joined = further.join(nic, nic.c.id == further.c.nic_id)
+    return select(further).select_from(joined).where(nic.c.vm_id == bindparam("vm")).order_by(further.c.id)
+
+
+@cache
 def _volumes() -> Select[Any]:
     volume = table_of(Volume).c
     return _with_parts(Volume, _VOLUME_PARTS).where(volume.vm_id == bindparam("vm")).order_by(volume.device_id)
+
+
+@cache
+def _affinity_groups() -> Select[Any]:
+    group, of_vm = table_of(AffinityGroup), affinity_group_vms
+    joined = group.join(of_vm, of_vm.c.affinity_group_id == group.c.id)
+    return select(group).select_from(joined).where(of_vm.c.vm_id == bindparam("vm")).order_by(group.c.id)
 
 
 @cache

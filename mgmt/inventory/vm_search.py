@@ -16,7 +16,7 @@ from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_cas
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, is_admin, resolve_scope
 from mgmt.inventory.tags import has_tags
 from mgmt.inventory.vms import TEMPLATE_ARCH, vm_load_options
-from mgmt.store.models import Host, Nic, VmInstance, Volume
+from mgmt.store.models import Host, Nic, VmInstance, Volume, affinity_group_vms
 
 HYPERVISORS = (
     "XenServer",
@@ -38,9 +38,8 @@ ARCHITECTURES = ("i686", "x86_64", "aarch64", "s390x")
 
 _GONE_STATES = ("Destroyed", "Expunging")
 
-# Filters on things that no VM of this world has: a VM is never in an affinity group, ...
+# Filters on things that no VM of this world has.
 _NEVER_MATCHING = (
-    "affinitygroupid",
     "autoscalevmgroupid",
     "backupofferingid",
     "extensionid",
@@ -110,8 +109,14 @@ def _related_filters(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     if params.get("haenable") is not None:
         conditions.append(VmInstance.service_offering.has(offer_ha=params["haenable"]))
     conditions += has_tags(VmInstance.uuid, "UserVm", params.get("tags"))
-    is_group_wanted = params.get("groupid") not in (None, -1)
-    if is_group_wanted or any(params.get(name) for name in (*_NEVER_MATCHING, *_NEVER_TRUE)):
+    if params.get("affinitygroupid") is not None:
+        members = select(affinity_group_vms.c.vm_id).where(
+            affinity_group_vms.c.affinity_group_id == params["affinitygroupid"]
+        )
+        conditions.append(VmInstance.id.in_(members))
+    if params.get("groupid") not in (None, -1):
+        conditions.append(VmInstance.group_id == params["groupid"])
+    if any(params.get(name) for name in (*_NEVER_MATCHING, *_NEVER_TRUE)):
         conditions.append(false())
     return conditions
 

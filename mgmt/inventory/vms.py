@@ -16,14 +16,16 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from mgmt.inventory.nics import nic_view
-from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, domain_fields
+from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, domain_fields, owner_names
 from mgmt.store.models import (
     Account,
+    AffinityGroup,
     AsyncJob,
     DiskOffering,
     Domain,
     GuestOs,
     Host,
+    InstanceGroup,
     Network,
     Nic,
     ServiceOffering,
@@ -87,7 +89,7 @@ class PendingJob:
 def vm_load_options() -> tuple[ORMOption, ...]:
     """Loader options with which a list of VMs is read in a fixed number of queries, and no more than is shown."""
     return (
-        joinedload(VmInstance.account).load_only(Account.name),
+        joinedload(VmInstance.account).load_only(Account.name, Account.type),
         joinedload(VmInstance.domain).load_only(Domain.uuid, Domain.name, Domain.path),
         joinedload(VmInstance.user).load_only(User.uuid, User.username),
         joinedload(VmInstance.zone).load_only(Zone.uuid, Zone.name),
@@ -105,10 +107,13 @@ def vm_load_options() -> tuple[ORMOption, ...]:
         joinedload(VmInstance.service_offering).load_only(
             ServiceOffering.uuid, ServiceOffering.name, ServiceOffering.offer_ha
         ),
+        joinedload(VmInstance.group).load_only(InstanceGroup.uuid, InstanceGroup.name),
+        selectinload(VmInstance.affinity_groups),
         selectinload(VmInstance.details),
-        selectinload(VmInstance.nics)
-        .joinedload(Nic.network)
-        .load_only(Network.uuid, Network.name, Network.traffic_type, Network.guest_type),
+        selectinload(VmInstance.nics).options(
+            joinedload(Nic.network).load_only(Network.uuid, Network.name, Network.traffic_type, Network.guest_type),
+            selectinload(Nic.secondary_ips),
+        ),
         selectinload(VmInstance.volumes).options(
             joinedload(Volume.pool).load_only(StoragePool.pool_type),
             joinedload(Volume.disk_offering).load_only(DiskOffering.uuid, DiskOffering.name, DiskOffering.compute_only),
@@ -173,6 +178,8 @@ def shown_vm(vm: VmInstance, is_root_admin: bool, details: frozenset[str], job: 
     default_nic = next((nic for nic in nics if nic.is_default), None)
     view = _identity(vm)
     view |= _placement(vm, is_root_admin)
+    if wants("group") and vm.group is not None:
+        view |= {"group": vm.group.name, "groupid": vm.group.uuid}
     if wants("tmpl"):
         view |= _template(vm)
     if vm.iso is not None and wants("iso"):
@@ -193,7 +200,7 @@ def shown_vm(vm: VmInstance, is_root_admin: bool, details: frozenset[str], job: 
         "ipaddress": default_nic.ip4_address if wants("nics") and default_nic is not None else None,
         "instancename": vm.instance_name if is_root_admin else None,
     }
-    view |= _settings(vm, is_root_admin)
+    view |= _settings(vm, is_root_admin, vm.affinity_groups if wants("affgrp") else ())
     view |= {
         "pooltype": root.pool.pool_type if root is not None and root.pool is not None else None,
         "receivedbytes": 0,  # no network usage server counts traffic here
@@ -207,12 +214,16 @@ def shown_vm(vm: VmInstance, is_root_admin: bool, details: frozenset[str], job: 
     return view
 
 
+def _affinity_group(group: AffinityGroup) -> dict[str, Any]:
+    return {"id": group.uuid, "name": group.name, "type": group.type, "description": group.description}
+
+
 def _identity(vm: VmInstance) -> dict[str, Any]:
     return {
         "id": vm.uuid,
         "name": vm.name,
         "displayname": vm.display_name or vm.name,
-        "account": vm.account.name,
+        **owner_names(vm.account),
         "userid": vm.user.uuid,
         "username": vm.user.username,
         **domain_fields(vm.domain),
@@ -254,13 +265,13 @@ def _disk_offering(volumes: Sequence[Volume]) -> dict[str, Any]:
     return {}
 
 
-def _settings(vm: VmInstance, is_root_admin: bool) -> dict[str, Any]:
+def _settings(vm: VmInstance, is_root_admin: bool, groups: Sequence[AffinityGroup]) -> dict[str, Any]:
     stored = {detail.name: detail.value for detail in vm.details if detail.display}
     shown = stored if is_root_admin else {name: stored[name] for name in stored if name not in DENIED_DETAILS}
     fields: dict[str, Any] = {
         "details": shown,
         "readonlydetails": None if is_root_admin else READONLY_DETAILS,
-        "affinitygroup": [],
+        "affinitygroup": [_affinity_group(group) for group in groups],
         "displayvm": vm.display_vm,
         "isdynamicallyscalable": False,  # setting enable.dynamic.scale.vm is off
         "deleteprotection": vm.delete_protection,

@@ -16,6 +16,7 @@ class VolumeState(StrEnum):
     CREATING = "Creating"
     READY = "Ready"
     ATTACHING = "Attaching"
+    RESIZING = "Resizing"
     DESTROY = "Destroy"
     EXPUNGING = "Expunging"
     EXPUNGED = "Expunged"
@@ -26,6 +27,7 @@ class VolumeEvent(StrEnum):
 
     CREATE_REQUESTED = "CreateRequested"
     ATTACH_REQUESTED = "AttachRequested"
+    RESIZE_REQUESTED = "ResizeRequested"
     DESTROY_REQUESTED = "DestroyRequested"
     EXPUNGE_REQUESTED = "ExpungeRequested"
     OPERATION_SUCCEEDED = "OperationSucceeded"
@@ -41,6 +43,9 @@ TRANSITIONS: Mapping[tuple[VolumeState, VolumeEvent], VolumeState] = {
     (_S.READY, _E.ATTACH_REQUESTED): _S.ATTACHING,
     (_S.ATTACHING, _E.OPERATION_SUCCEEDED): _S.READY,
     (_S.ATTACHING, _E.OPERATION_FAILED): _S.READY,
+    (_S.READY, _E.RESIZE_REQUESTED): _S.RESIZING,
+    (_S.RESIZING, _E.OPERATION_SUCCEEDED): _S.READY,
+    (_S.RESIZING, _E.OPERATION_FAILED): _S.READY,
     (_S.READY, _E.DESTROY_REQUESTED): _S.DESTROY,
     (_S.DESTROY, _E.EXPUNGE_REQUESTED): _S.EXPUNGING,
     (_S.DESTROY, _E.OPERATION_SUCCEEDED): _S.DESTROY,

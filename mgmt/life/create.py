@@ -15,6 +15,7 @@ from mgmt.errors import (
 from mgmt.inventory import usage
 from mgmt.inventory.limits import PRIMARY_STORAGE, VOLUME, release, reserve
 from mgmt.inventory.lookup import get_live
+from mgmt.inventory.owner import project_owner
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, check_owner_access, find_active_account
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.inventory.vm_states import VmState
@@ -96,7 +97,7 @@ def allocate_volume(
 
 def _owner(session: Session, caller: CallerLike, request: VolumeRequest) -> Account:
     if request.project_id is not None:
-        raise InvalidParameterValueError(f"Unable to find project by id {request.project_id}")
+        return project_owner(session, caller, request.project_id)
     if request.account is None:
         return session.get_one(Account, caller.account_id)
     if request.domain_id is None:
@@ -118,20 +119,30 @@ def _size(session: Session, settings: GlobalSettings, request: VolumeRequest) ->
     if offering.customized:
         if size_gib is None:
             raise InvalidParameterValueError("This disk offering requires a custom size specified")
-        least, most = (settings.get_int(f"custom.diskoffering.size.{bound}") for bound in ("min", "max"))
-        if not least <= size_gib <= most:
-            raise InvalidParameterValueError(
-                f"Volume size: {size_gib} GB is out of allowed range. Min: {least}. Max: {most}"
-            )
+        check_custom_size(settings, size_gib)
     elif size_gib is not None:
         raise InvalidParameterValueError("This disk offering does not allow custom size")
     size_bytes = offering.disk_size_bytes or (size_gib or 0) * GIB
+    check_largest_size(size_bytes)
+    return offering, size_bytes
+
+
+def check_custom_size(settings: GlobalSettings, size_gib: int) -> None:
+    """Raise InvalidParameterValueError for a size that no custom offering allows."""
+    least, most = (settings.get_int(f"custom.diskoffering.size.{bound}") for bound in ("min", "max"))
+    if not least <= size_gib <= most:
+        raise InvalidParameterValueError(
+            f"Volume size: {size_gib} GB is out of allowed range. Min: {least}. Max: {most}"
+        )
+
+
+def check_largest_size(size_bytes: int) -> None:
+    """Raise InvalidParameterValueError for a size that no volume may have."""
     if size_bytes > MAX_VOLUME_SIZE_GIB * GIB:
         raise InvalidParameterValueError(
             f"Requested volume size is {size_bytes / GIB:.2f} GB, but the maximum size allowed is"
             f" {MAX_VOLUME_SIZE_GIB} GB."
         )
-    return offering, size_bytes
 
 
 def _uuid(session: Session, providers: Providers, custom: str | None) -> str:

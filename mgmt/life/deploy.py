@@ -15,12 +15,14 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory import usage
+from mgmt.inventory.groups import affinity_groups_of, put_into_group
 from mgmt.inventory.keypairs import find_key_pair
 from mgmt.inventory.limits import CPU, MEMORY, PRIMARY_STORAGE, USER_VM, VOLUME, release, reserve
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.owner import finalize_owner
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, check_owner_access
 from mgmt.inventory.templates import check_use
+from mgmt.inventory.user_data import set_user_data
 from mgmt.inventory.vm_states import VmState
 from mgmt.life.disks import make_volume
 from mgmt.life.hosts import candidates, reaches
@@ -97,6 +99,10 @@ def allocate_vm(
     vm.name = name or f"VM-{vm.uuid}"
     details = {**_details(params), **_keys(session, owner, params), "deployvm": "true"}
     vm.details = [VmDetail(name=key, value=text) for key, text in details.items()]
+    ids, names = params["affinitygroupids"], params["affinitygroupnames"]
+    vm.affinity_groups = affinity_groups_of(session, caller, owner, ids, names)
+    put_into_group(session, providers, vm, params["group"])
+    set_user_data(session, caller, vm, params["userdata"], params["userdataid"])
     _add_volumes(session, services, vm, sizes)
     _add_nics(session, services, vm, networks, params)
     release(session, claims)  # the records count from now on

@@ -127,6 +127,7 @@ def _expunge(services: LifeServices, vm_id: int) -> None:
         vm = session.get_one(VmInstance, vm_id)
         transit(session, services.providers, vm, VmEvent.EXPUNGE_OPERATION, vm.host_id)
         remove_nics(services.providers, vm)
+        vm.affinity_groups, vm.group = [], None
         root = [volume.id for volume in live_volumes(session, vm_id) if volume.volume_type == "ROOT"]
         data = [volume.id for volume in live_volumes(session, vm_id) if volume.volume_type != "ROOT"]
     for volume_id in root:

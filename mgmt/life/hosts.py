@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory.capacity import MIB, usage_by_host
+from mgmt.inventory.groups import hosts_by_affinity
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike
 from mgmt.life.records import live_volumes
@@ -89,7 +90,8 @@ def candidates(
 ) -> list[Host]:
     """The hosts that can run the VM, best first: the last host, then those with the least memory taken.
 
-    A host must be usable, reach the pools of all volumes, carry the compute offering's tag and have capacity left.
+    A host must be usable, reach the pools of all volumes, carry the compute offering's tag and have capacity left; what
+    the VM's affinity groups say of hosts comes first.
     """
     statement = select(Host).where(Host.zone_id == vm.zone_id, Host.removed.is_(None)).order_by(Host.id)
     hosts = [host for host in session.scalars(statement) if is_usable(host) and host.id not in avoid]
@@ -99,6 +101,8 @@ def candidates(
         hosts = [host for host in hosts if host.cluster_id == cluster_id]
     elif pod_id is not None:
         hosts = [host for host in hosts if host.pod_id == pod_id]
+    forbidden, demanded, disliked, liked = hosts_by_affinity(session, vm)
+    hosts = [host for host in hosts if host.id not in forbidden and (not demanded or host.id in demanded)]
     pools = [volume.pool for volume in live_volumes(session, vm.id) if volume.pool is not None]
     tag = vm.service_offering.host_tag
     hosts = [
@@ -111,9 +115,10 @@ def candidates(
     fitting = _with_capacity(session, hosts, vm)
     usage = usage_by_host(session, [host.id for host in hosts])
 
-    def rank(host: Host) -> tuple[bool, int, int]:
+    def rank(host: Host) -> tuple[bool, bool, bool, int, int]:
         used = usage.get(host.id)
-        return (host.id != vm.last_host_id, used.memory_bytes if used else 0, host.id)
+        by_group = (host.id in disliked, host.id not in liked)
+        return (*by_group, host.id != vm.last_host_id, used.memory_bytes if used else 0, host.id)
 
     return sorted((host for host in hosts if host.id in fitting), key=rank)
 

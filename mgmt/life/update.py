@@ -10,8 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
+from mgmt.inventory.groups import put_into_group
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike
+from mgmt.inventory.user_data import set_user_data
 from mgmt.inventory.vm_states import VmState
 from mgmt.inventory.vms import DENIED_DETAILS, READONLY_DETAILS
 from mgmt.life.records import check_vm_access, drop_detail, set_detail
@@ -39,6 +41,9 @@ class UpdateRequest:
     dynamically_scalable: bool | None = None
     extra_config: str | None = None
     custom_uuid: str | None = None
+    group: str | None = None
+    user_data: str | None = None
+    user_data_id: int | None = None
 
 
 def update_vm(session: Session, providers: Providers, caller: CallerLike, request: UpdateRequest) -> VmInstance:
@@ -67,6 +72,10 @@ def update_vm(session: Session, providers: Providers, caller: CallerLike, reques
     ):
         if value is not None:
             setattr(vm, attribute, value)
+    if request.group is not None:
+        put_into_group(session, providers, vm, request.group)
+    if request.user_data is not None or request.user_data_id is not None:
+        set_user_data(session, caller, vm, request.user_data, request.user_data_id)
     session.flush()
     session.expire(vm, ["guest_os"])
     return vm

@@ -1,7 +1,7 @@
 """Taking snapshots of volumes, as records.
 
-No command goes to a host and no file is made: a snapshot is BackedUp on an image store at once, and nothing can be made
-of it. Upstream: server/.../storage/VolumeApiServiceImpl.java (allocSnapshot, takeSnapshot), snapshot/
+No command goes to a host and no file is made: a snapshot is BackedUp on an image store at once, and only a template can
+be made of it. Upstream: server/.../storage/VolumeApiServiceImpl.java (allocSnapshot, takeSnapshot), snapshot/
 SnapshotManagerImpl.java, with whose source the texts were compared; no recording shows them.
 """
 

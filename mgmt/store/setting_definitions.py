@@ -121,6 +121,9 @@ cpu.overprovisioning.factor | 1.0 | float
     Factor by which CPU of a cluster's hosts may be promised beyond what is there
 mem.overprovisioning.factor | 1.0 | float
     Factor by which memory of a cluster's hosts may be promised beyond what is there
+[Compute / Network / NetworkManager]
+vm.network.nic.max.secondary.ipaddresses | 10 | integer
+    Further addresses that one NIC may have
 [Compute / Virtual Machine / QueryService]
 allow.user.view.destroyed.vm | false | boolean
     Whether users see their destroyed instances

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from mgmt.api.app import create_wsgi
 from mgmt.api.signature import sign
-from mgmt.commands import asyncjobs, collect, discovery, session
+from mgmt.commands import asyncjobs, collect, discovery, password_reset, session
 from mgmt.commands.declaration import (
     ADMIN_ONLY,
     ALL_ROLES,
@@ -320,7 +320,9 @@ def open_edge() -> Iterator[Edge]:
     services = Services(
         store=store, providers=providers, settings=GlobalSettings(store), journal=journal, redactor=redactor,
         quirks=Quirks(), agents=nothing, vcenters=nothing, jobs=jobs,
-        commands=collect([session.COMMANDS, discovery.COMMANDS, asyncjobs.COMMANDS, make_commands(recorder)]),
+        commands=collect(
+            [session.COMMANDS, password_reset.COMMANDS, discovery.COMMANDS, asyncjobs.COMMANDS, make_commands(recorder)]
+        ),
         management_server_uuid=MANAGEMENT_SERVER_UUID, management_server_name="localhost",
         cloudstack_version=VERSION,
     )  # fmt: skip

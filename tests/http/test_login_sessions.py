@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mgmt.store.models import User
+from mgmt.store.models import Event, User
 
 D1_UUID = "fee9d313-0f5d-4582-a527-5772ac5bc06b"
 UNVERIFIED_REQUEST = "unable to verify user credentials and/or request signature"
@@ -88,6 +88,49 @@ def test_login_needs_post(edge: Any) -> None:
     assert answer.data == b"Please use HTTP POST to authenticate using this API"
     assert answer.headers["Content-Type"] == "application/json;charset=utf-8"
     assert "JSESSIONID" in answer.headers["Set-Cookie"]
+
+
+def events(edge: Any) -> list[tuple[str, str, str, str | None]]:
+    with edge.services.store.session() as db:
+        return [(row.type, row.state, row.description, row.resource_name) for row in db.query(Event).order_by(Event.id)]
+
+
+def test_sessions_are_told_as_events(edge: Any) -> None:
+    """A login tells where it came from, a logout that it was; a refused login tells nothing."""
+    login(edge, password="wrong")
+    session, key = cookies_of(login(edge))
+    edge.client().get("/client/api?command=logout", headers={"Cookie": f"JSESSIONID={session}; sessionkey={key}"})
+    assert events(edge) == [
+        ("USER.LOGIN", "Completed", "user has logged in from IP Address /127.0.0.1", "admin"),
+        ("USER.LOGOUT", "Completed", "user has logged out", "admin"),
+    ]
+
+
+PASSWORD_RESET_OFF = "user.password.reset.enabled is false. Password reset for the user is not allowed."
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "text"),
+    [
+        ({"command": "forgotPassword", "username": "admin", "domain": "/"}, 531, PASSWORD_RESET_OFF),
+        ({"command": "forgotPassword", "username": "nobody", "domain": "D1"}, 531, PASSWORD_RESET_OFF),
+        ({"command": "forgotPassword", "username": "admin", "domain": "x"}, 531,
+         "Unable to find the domain from the path /x/"),
+        ({"command": "forgotPassword", "username": "admin"}, 531, "Unable to find the domain from the path null"),
+        ({"command": "resetPassword", "username": "admin", "domain": "/", "token": D1_UUID}, 531, PASSWORD_RESET_OFF),
+        ({"command": "forgotPassword"}, 531, None),
+        ({"command": "resetPassword", "username": "admin", "token": "t"}, 431, None),
+    ],
+)  # fmt: skip
+def test_a_forgotten_password_cannot_be_reset(
+    edge: Any, parameters: dict[str, str], status: int, text: str | None
+) -> None:
+    """Both commands need no login and are switched off; what they cannot read at all they answer bare."""
+    answer = edge.client().post("/client/api", data={"response": "json", **parameters})
+    if text is None:
+        assert (answer.status_code, answer.data) == (status, b"null" if status == 531 else b"Invalid token")
+    else:
+        assert error(answer) == (status, text)
 
 
 def test_login_without_user_name_answers_null(edge: Any) -> None:

@@ -159,4 +159,8 @@ def test_a_parameter_of_a_later_release_is_unknown() -> None:
 def test_the_catalogue_is_shipped() -> None:
     """The catalogue's files stand in fixtures."""
     folder = Path(__file__).parents[2] / "fixtures" / "catalog"
-    assert {"api.json", "empty.json", "roles.json", "response_keys.json"} <= {each.name for each in folder.iterdir()}
+    shipped = {each.name for each in folder.iterdir()}
+    assert {"api.json", "empty.json", "roles.json", "response_keys.json"} <= shipped
+    assert {"resource_admin.txt", "event_types.txt"} <= shipped
+        each.name for each in folder.iterdir()
+    }

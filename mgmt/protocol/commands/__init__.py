@@ -122,6 +122,8 @@ from mgmt.protocol.commands.storage import (
     GetStorageStatsCommand,
     ModifyStoragePoolAnswer,
     ModifyStoragePoolCommand,
+    ResizeVolumeAnswer,
+    ResizeVolumeCommand,
 )
 from mgmt.protocol.commands.transfer import (
     NfsTO,
@@ -223,6 +225,8 @@ __all__ = [
     "RebootAnswer",
     "RebootCommand",
     "RemoteInstanceTO",
+    "ResizeVolumeAnswer",
+    "ResizeVolumeCommand",
     "SetHostParamsCommand",
     "SetupCertificateAnswer",
     "SetupCertificateCommand",

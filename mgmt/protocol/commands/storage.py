@@ -1,4 +1,4 @@
-"""Storage pools on a host: mount, make, remove, measure."""
+"""Storage pools on a host: mount, make, remove, measure; and a volume there that gets another size."""
 
 from __future__ import annotations
 
@@ -68,3 +68,24 @@ class GetStorageStatsAnswer(Answer, kw_only=True):
     capacityBytes: int = 0
     capacityIops: int | None = None
     usedIops: int | None = None
+
+
+@wire("com.cloud.agent.api.storage")
+class ResizeVolumeCommand(Command, kw_only=True):
+    """Give a volume's file another size; sizes are bytes, `vmInstance` is the VM that has it or "none"."""
+
+    path: str | None = None
+    pool: StorageFilerTO | None = None
+    currentSize: int | None = None
+    newSize: int | None = None
+    shrinkOk: bool = False
+    vmInstance: str | None = None
+    chainInfo: str | None = None
+    managed: bool = False
+
+
+@wire("com.cloud.agent.api.storage")
+class ResizeVolumeAnswer(Answer, kw_only=True):
+    """The size that the volume has now."""
+
+    newSize: int = 0

@@ -6,7 +6,18 @@ Every entity has an internal number `id` and a public `uuid`; the API shows UUID
 
 from __future__ import annotations
 
-from mgmt.store.models.accounts import Account, Domain, ResourceReservation, Role, RolePermission, User
+from mgmt.store.models.accounts import (
+    Account,
+    Domain,
+    Project,
+    ProjectAccount,
+    ProjectRole,
+    ProjectRolePermission,
+    ResourceReservation,
+    Role,
+    RolePermission,
+    User,
+)
 from mgmt.store.models.base import SCHEMA_VERSION, Base, Entity, Id, SchemaVersion
 from mgmt.store.models.configuration import Configuration, ScopedConfiguration
 from mgmt.store.models.infrastructure import (
@@ -20,19 +31,25 @@ from mgmt.store.models.infrastructure import (
     VmwareDatacenter,
     Zone,
 )
-from mgmt.store.models.machines import Nic, VmDetail, VmInstance, Volume
+from mgmt.store.models.machines import Nic, NicSecondaryIp, VmDetail, VmInstance, Volume, affinity_group_vms
 from mgmt.store.models.networks import (
     Network,
     NetworkServiceProvider,
     PhysicalNetwork,
+    PublicIp,
     TrafficType,
+    VlanIpRange,
 )
 from mgmt.store.models.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from mgmt.store.models.resources import (
+    AffinityGroup,
+    InstanceGroup,
     ResourceDetail,
     ResourceTag,
     SecurityGroup,
+    SecurityGroupRule,
     SshKeyPair,
+    UserData,
 )
 from mgmt.store.models.templates import GuestOs, GuestOsCategory, GuestOsMapping, LaunchPermission, Template
 from mgmt.store.models.volume_snapshots import Snapshot
@@ -50,6 +67,7 @@ from mgmt.store.models.work import (
 __all__ = [
     "SCHEMA_VERSION",
     "Account",
+    "AffinityGroup",
     "Alert",
     "AsyncJob",
     "Base",
@@ -68,14 +86,21 @@ __all__ = [
     "Id",
     "ImageStore",
     "ImportVmTask",
+    "InstanceGroup",
     "LaunchPermission",
     "ManagementServer",
     "Network",
     "NetworkOffering",
     "NetworkServiceProvider",
     "Nic",
+    "NicSecondaryIp",
     "PhysicalNetwork",
     "Pod",
+    "Project",
+    "ProjectAccount",
+    "ProjectRole",
+    "ProjectRolePermission",
+    "PublicIp",
     "ResourceDetail",
     "ResourceReservation",
     "ResourceTag",
@@ -86,6 +111,7 @@ __all__ = [
     "SchemaVersion",
     "ScopedConfiguration",
     "SecurityGroup",
+    "SecurityGroupRule",
     "ServiceOffering",
     "Snapshot",
     "SshKeyPair",
@@ -94,9 +120,12 @@ __all__ = [
     "TrafficType",
     "UsageEvent",
     "User",
+    "UserData",
+    "VlanIpRange",
     "VmDetail",
     "VmInstance",
     "VmwareDatacenter",
     "Volume",
     "Zone",
+    "affinity_group_vms",
 ]

@@ -1,4 +1,4 @@
-"""Domains, accounts, users, their roles, and what work under way has claimed of their limits."""
+"""Domains, accounts, users, their roles, projects, and what work under way has claimed of their limits."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ class Account(Entity, Base):
     removed: Mapped[datetime | None]
     domain: Mapped[Domain] = relationship()
     role: Mapped[Role] = relationship()
+    project: Mapped[Project | None] = relationship(viewonly=True)  # of an account of type 5: whose it is
 
 
 class User(Entity, Base):
@@ -83,6 +84,59 @@ class User(Entity, Base):
     created: Mapped[datetime]
     removed: Mapped[datetime | None]
     account: Mapped[Account] = relationship()
+
+
+class Project(Entity, Base):
+    """A group of accounts that own things together, by an account of type 5 that nobody logs in to."""
+
+    __tablename__ = "projects"
+    name: Mapped[str]
+    display_text: Mapped[str | None]
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), unique=True)
+    state: Mapped[str] = mapped_column(default="Active")  # Active, Suspended, Disabled
+    created: Mapped[datetime]
+    removed: Mapped[datetime | None]
+    domain: Mapped[Domain] = relationship()
+    account: Mapped[Account] = relationship()
+
+
+class ProjectAccount(Base):
+    """An account, or a single user of one, that takes part in a project."""
+
+    __tablename__ = "project_account"
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    role: Mapped[str]  # Admin or Regular
+    project_role_id: Mapped[int | None] = mapped_column(ForeignKey("project_role.id"))
+    account: Mapped[Account] = relationship()
+    user: Mapped[User | None] = relationship()
+    project_role: Mapped[ProjectRole | None] = relationship()
+
+
+class ProjectRole(Entity, Base):
+    """What some members of a project may do in it, by its rules."""
+
+    __tablename__ = "project_role"
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    name: Mapped[str]
+    description: Mapped[str | None]
+    project: Mapped[Project] = relationship()
+
+
+class ProjectRolePermission(Entity, Base):
+    """One rule of a project's role."""
+
+    __tablename__ = "project_role_permissions"
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    project_role_id: Mapped[int] = mapped_column(ForeignKey("project_role.id"), index=True)
+    rule: Mapped[str]
+    permission: Mapped[str]  # ALLOW or DENY
+    description: Mapped[str | None]
+    sort_order: Mapped[int] = mapped_column(default=0)
+    project_role: Mapped[ProjectRole] = relationship()
 
 
 class ResourceReservation(Base):

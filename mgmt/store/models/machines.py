@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, Text, collate
+from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, collate
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mgmt.store.models.accounts import Account, Domain, User
@@ -12,7 +12,15 @@ from mgmt.store.models.base import Base, Entity, Id
 from mgmt.store.models.infrastructure import Host, StoragePool, Zone
 from mgmt.store.models.networks import Network
 from mgmt.store.models.offerings import DiskOffering, ServiceOffering
+from mgmt.store.models.resources import AffinityGroup, InstanceGroup
 from mgmt.store.models.templates import GuestOs, Template
+
+affinity_group_vms = Table(
+    "affinity_group_vm_map",
+    Base.metadata,
+    Column("vm_id", ForeignKey("vm_instance.id"), primary_key=True),
+    Column("affinity_group_id", ForeignKey("affinity_group.id"), primary_key=True),
+)
 
 
 class VmInstance(Entity, Base):
@@ -44,6 +52,9 @@ class VmInstance(Entity, Base):
     ha_enabled: Mapped[bool | None]  # None: what the compute offering says
     delete_protection: Mapped[bool] = mapped_column(default=False)
     vnc_password: Mapped[str | None]
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("instance_group.id"), index=True)
+    user_data: Mapped[str | None] = mapped_column(Text)  # in Base64
+    user_data_id: Mapped[int | None] = mapped_column(ForeignKey("user_data.id"))
     created: Mapped[datetime]
     updated: Mapped[datetime | None]
     removed: Mapped[datetime | None]
@@ -59,6 +70,10 @@ class VmInstance(Entity, Base):
     iso: Mapped[Template | None] = relationship(foreign_keys=[iso_id])
     guest_os: Mapped[GuestOs] = relationship()
     service_offering: Mapped[ServiceOffering] = relationship()
+    group: Mapped[InstanceGroup | None] = relationship()
+    affinity_groups: Mapped[list[AffinityGroup]] = relationship(
+        secondary=affinity_group_vms, order_by="AffinityGroup.id"
+    )
 
 
 class VmDetail(Base):
@@ -119,6 +134,18 @@ class Nic(Entity, Base):
     created: Mapped[datetime]
     removed: Mapped[datetime | None]
     network: Mapped[Network] = relationship()
+    secondary_ips: Mapped[list[NicSecondaryIp]] = relationship(
+        order_by="NicSecondaryIp.id", cascade="all, delete-orphan"
+    )
+
+
+class NicSecondaryIp(Entity, Base):
+    __tablename__ = "nic_secondary_ips"
+    nic_id: Mapped[int] = mapped_column(ForeignKey("nics.id"), index=True)
+    network_id: Mapped[int] = mapped_column(ForeignKey("networks.id"), index=True)
+    ip4_address: Mapped[str]
+    created: Mapped[datetime]
+    nic: Mapped[Nic] = relationship(back_populates="secondary_ips")
 
 
 # "What do the VMs of these hosts hold?": answered from the index alone.

@@ -1,4 +1,4 @@
-"""Guest networks."""
+"""Guest networks, and the public addresses that reach them."""
 
 from __future__ import annotations
 
@@ -76,3 +76,41 @@ class Network(Entity, Base):
     domain: Mapped[Domain] = relationship()
     network_offering: Mapped[NetworkOffering] = relationship()
     physical_network: Mapped[PhysicalNetwork | None] = relationship()
+
+
+class VlanIpRange(Entity, Base):
+    """A range of public addresses of a zone."""
+
+    __tablename__ = "vlan"
+    zone_id: Mapped[int] = mapped_column(ForeignKey("data_center.id"), index=True)
+    physical_network_id: Mapped[int | None] = mapped_column(ForeignKey("physical_network.id"))
+    network_uuid: Mapped[str]  # the zone's network for public traffic, of which nothing else is here
+    vlan: Mapped[str]
+    gateway: Mapped[str]
+    netmask: Mapped[str]
+    start_ip: Mapped[str]
+    end_ip: Mapped[str]
+    for_system_vms: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime]
+    removed: Mapped[datetime | None]
+    zone: Mapped[Zone] = relationship()
+    physical_network: Mapped[PhysicalNetwork | None] = relationship()
+
+
+class PublicIp(Entity, Base):
+    """One public address, free or an account's."""
+
+    __tablename__ = "user_ip_address"
+    address: Mapped[str]
+    range_id: Mapped[int] = mapped_column(ForeignKey("vlan.id"), index=True)
+    state: Mapped[str] = mapped_column(default="Free")  # Free, Reserved, Allocated
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    domain_id: Mapped[int | None] = mapped_column(ForeignKey("domain.id"))
+    network_id: Mapped[int | None] = mapped_column(ForeignKey("networks.id"))  # the guest network that it serves
+    is_source_nat: Mapped[bool] = mapped_column(default=False)
+    display: Mapped[bool] = mapped_column(default=True)
+    allocated: Mapped[datetime | None]
+    range: Mapped[VlanIpRange] = relationship()
+    account: Mapped[Account | None] = relationship()
+    domain: Mapped[Domain | None] = relationship()
+    network: Mapped[Network | None] = relationship()

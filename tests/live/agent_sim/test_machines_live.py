@@ -33,6 +33,7 @@ from mgmt.protocol.commands import (
     PrepareUnmanageVMInstanceCommand,
     RebootAnswer,
     RebootCommand,
+    ResizeVolumeCommand,
     StartAnswer,
     StartCommand,
     StopAnswer,
@@ -201,6 +202,17 @@ def test_disk_and_move_that_cannot_be(lab: Any) -> None:
     assert lab.hypervisor.domains["i-2-3-VM"].state == "running"
     unknown = VolumeObjectTO(uuid="u", size=GIB, dataStore=lab.primary("0b1e4a86-0000-4000-8000-000000000001"))
     assert not agent.ask(CreateObjectCommand(data=unknown))[0].result
+    sizes = {"currentSize": 1, "newSize": 2}
+    assert not agent.ask(ResizeVolumeCommand(pool=StorageFilerTO(uuid="nosuch"), path="root", **sizes))[0].result
+
+
+def test_resize_changes_the_image(lab: Any) -> None:
+    """The file has its new size at once; a smaller one has to be allowed."""
+    pool = StorageFilerTO(uuid=lab.primary().uuid, type="NetworkFilesystem")
+    for size, allowed, ends in ((5 * GIB, False, True), (GIB, False, False), (GIB, True, True)):
+        command = ResizeVolumeCommand(pool=pool, path="root", currentSize=3, newSize=size, shrinkOk=allowed)
+        assert lab.agent.ask(command)[0].result is ends
+        assert look_at(lab, "root").size == (size if ends else 5 * GIB)
 
 
 def test_statistics_of_vms_and_volumes(lab: Any) -> None:

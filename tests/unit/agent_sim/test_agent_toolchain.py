@@ -17,7 +17,14 @@ from agent_sim.providers import Timers
 from agent_sim.storage import HostFiles, HostStorage, NfsServers
 from agent_sim.toolchain import arguments, options, v2v
 from agent_sim.toolchain.domain import disk_suffix, read_domain_xml, write_domain_xml
-from agent_sim.toolchain.images import ImageError, modelled_size_bytes, read_image, write_qcow2, write_vmdk
+from agent_sim.toolchain.images import (
+    ImageError,
+    modelled_size_bytes,
+    read_image,
+    set_virtual_size,
+    write_qcow2,
+    write_vmdk,
+)
 from agent_sim.toolchain.interface import Invocation
 from agent_sim.toolchain.ovf import OvfError, read_ovf_directory, write_ovf_directory
 from agent_sim.toolchain.run import Bench, Run
@@ -41,6 +48,31 @@ def test_qcow2_keeps_its_sizes(tmp_path_factory, size, allocated) -> None:
     assert info.virtual_size_bytes == -(-size // 512) * 512
     assert (info.file_format, info.allocated_bytes, info.cluster_size_bytes) == ("qcow2", allocated, 65536)
     path.unlink()
+
+
+@pytest.mark.parametrize("new_size", [GIB // 2, 3 * 1024**4])
+def test_a_resized_qcow2_is_as_if_made_so(tmp_path: Path, new_size: int) -> None:
+    """Only the size and the length of the L1 table differ; what it holds is kept."""
+    resized, made = tmp_path / "resized", tmp_path / "made"
+    write_qcow2(resized, GIB, allocated_bytes=7)
+    set_virtual_size(resized, read_image(resized), new_size)
+    write_qcow2(made, new_size, allocated_bytes=7)
+    assert resized.read_bytes() == made.read_bytes()
+
+
+def test_sizes_that_an_image_cannot_take(tmp_path: Path) -> None:
+    """A table of more than one cluster, or a VMDK, is refused and left alone; a raw file is cut or grown."""
+    image, disk, raw = tmp_path / "disk", tmp_path / "disk.vmdk", tmp_path / "raw"
+    write_qcow2(image, GIB, allocated_bytes=7)
+    write_vmdk(disk, GIB, stored_bytes=7)
+    raw.write_bytes(b"0" * 512)
+    for path, size in ((image, 5 * 1024**4), (disk, 2 * GIB)):
+        before = path.read_bytes()
+        with pytest.raises(ImageError, match="does not support resize"):
+            set_virtual_size(path, read_image(path), size)
+        assert path.read_bytes() == before
+    set_virtual_size(raw, read_image(raw), 1024)
+    assert raw.stat().st_size == 1024
 
 
 def test_qcow2_layout_is_valid(tmp_path: Path) -> None:

@@ -163,14 +163,14 @@ def test_root_admin_has_no_limits(store):
 
 
 def test_limits_of_accounts(store):
-    """Own limit, else the default; negative is unlimited, projects and root admins have none."""
+    """Own limit, else the default, of projects too; negative is unlimited, and root admins have none."""
     with store.session() as session:
         accounts = {account.name: account for account in session.scalars(select(models.Account))}
         assert account_limit(accounts["user1"], "user_vm") == 2
         assert account_limit(accounts["user1"], "cpu") == 40
         assert account_limit(accounts["user1"], "primary_storage") == 10 * GIB
         assert account_limit(accounts["user2"], "user_vm") == -1
-        assert account_limit(accounts["project"], "cpu") == -1
+        assert account_limit(accounts["project"], "cpu") == 40
         assert account_limit(accounts["admin"], "user_vm") == -1
 
 

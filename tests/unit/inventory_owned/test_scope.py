@@ -34,6 +34,8 @@ class Who:
     account_id: int = 7
     account_uuid: str = "account-uuid"
     account_name: str = "name"
+    project_accounts: frozenset[int] = frozenset()
+    managed_project_accounts: frozenset[int] = frozenset()
 
     @property
     def domain_id(self) -> int:

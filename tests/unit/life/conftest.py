@@ -61,6 +61,7 @@ DEFAULTS: dict[type[Command], Callable[[Any], Answer]] = {
     ),
     wire.AttachCommand: lambda command: wire.AttachAnswer(disk=command.disk, result=True),
     wire.DettachCommand: lambda command: wire.DettachAnswer(disk=command.disk, result=True),
+    wire.ResizeVolumeCommand: lambda command: wire.ResizeVolumeAnswer(newSize=command.newSize, result=True),
     wire.PrepareForMigrationCommand: lambda command: wire.PrepareForMigrationAnswer(result=True),
     wire.MigrateCommand: lambda command: wire.MigrateAnswer(result=True),
     wire.CreateStoragePoolCommand: lambda command: Answer(result=True),

@@ -482,6 +482,7 @@ def test_update(life: Any, refused: Any) -> None:
     ).fields
     assert (view["displayname"], view["name"], view["details"]) == ("VM 2b", "um9", {"a": "1"})
     assert life.run("updateVirtualMachine", id=vm_id, cleanupdetails=True).fields["details"] == {}
+    assert life.run("updateVirtualMachine", id=vm_id, group="g").fields["group"] == "g"
     wrong = InvalidParameterValueError
     for given, text in (
         ({"haenable": True}, "Can't enable ha for the vm as it's created from the Service offering having HA disabled"),
@@ -490,7 +491,6 @@ def test_update(life: Any, refused: Any) -> None:
             {"extraconfig": "x"},
             "attempted setting extraconfig but enable.additional.vm.configuration is disabled",
         ),
-        ({"group": "g"}, "Parameter group is not supported by this management server"),
         (
             {"isdynamicallyscalable": True},
             "Dynamic Scaling cannot be enabled for the VM since its template does not have dynamic scaling enabled",
