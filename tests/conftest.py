@@ -1,4 +1,4 @@
-"""What every test gets: a check that it leaves no thread behind."""
+"""What every test gets: a check that it leaves no thread behind, and no socket, file or process either."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.plugins import leftovers
+
 # Enough for a run of the whole suite, and the same examples each time, however slow the machine; CI takes more of them,
 # and HYPOTHESIS_PROFILE=deep searches anew and longer.
 ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,6 +23,9 @@ settings.register_profile("deep", ANY_MACHINE, max_examples=1000, derandomize=Fa
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 LEAK_TIMEOUT_S = 60.0
+
+leftovers.own_temporary_folder()
+_of_the_session = leftovers.NOTHING
 
 atexit.register(gc.freeze)  # or the end of each worker looks through all of its memory once more
 
@@ -47,6 +52,28 @@ def no_thread_is_left_by_the_module() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     _must_end(before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> object:
+    """Remember what fixtures of the whole session hold: no module leaves that."""
+    global _of_the_session
+    if fixturedef.scope != "session":
+        return (yield)
+    before = leftovers.held()
+    try:
+        return (yield)
+    finally:
+        _of_the_session |= leftovers.held() - before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_by_the_module() -> Iterator[None]:
+    """Fail a module that leaves files or sockets open, processes running, or files in the temporary folder."""
+    before = leftovers.held()
+    yield
+    left = leftovers.left_since(before, _of_the_session, LEAK_TIMEOUT_S)
+    assert not left, "left behind: " + "; ".join(left)
 
 
 @pytest.fixture(autouse=True)

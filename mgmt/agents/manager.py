@@ -18,7 +18,7 @@ from mgmt.agents import hostrecords
 from mgmt.agents.admission import host_key
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.certificates import authority_in, ssh_key_pair
-from mgmt.agents.core import Core, NotAttachedError
+from mgmt.agents.core import THREAD_NAME, Core, NotAttachedError
 from mgmt.agents.hoststats import HostLoad
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
@@ -146,7 +146,7 @@ class AgentManager:
         elif listener is not None:
             self._address = (str(listener.getsockname()[0]), int(listener.getsockname()[1]))
         listening = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(listener, listening), name="agents", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(listener, listening), name=THREAD_NAME, daemon=True)
         self._thread.start()
         listening.wait()
         if self._start_failure is not None:

@@ -112,6 +112,7 @@ class Dispatcher:
                 request.cookies,
                 self._setting_text("api.sessionkey.cookie.samesite", "Lax"),
                 is_secure=self._has_secure_cookies,
+                script_name=request.script_name,
             ),
         )
         with correlated(work.correlation_id), working(clock, f"API request {work.command}"):

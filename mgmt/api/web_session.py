@@ -22,10 +22,17 @@ class CallSession:
     """Implements `mgmt.commands.declaration.WebSession`; `headers` gathers what goes onto the answer."""
 
     def __init__(
-        self, table: SessionTable, cookies: Mapping[str, str], same_site: str, *, is_secure: bool = False
+        self,
+        table: SessionTable,
+        cookies: Mapping[str, str],
+        same_site: str,
+        *,
+        is_secure: bool = False,
+        script_name: str = "",
     ) -> None:
         self._table = table
         self._is_secure = is_secure
+        self._path = f"{script_name}/client"
         self._cookies = cookies
         self._same_site = _SAME_SITE.get(same_site, _SAME_SITE["Lax"])
         self._new_id: str | None = None
@@ -80,7 +87,7 @@ class CallSession:
             self._set_session_cookie(self.current.cookie_value)
 
     def _set_session_cookie(self, value: str) -> None:
-        attributes = ";Secure;HttpOnly;Path=/client" if NODE_SUFFIX not in value else "; Path=/client"
+        attributes = f";Secure;HttpOnly;Path={self._path}" if NODE_SUFFIX not in value else f"; Path={self._path}"
         self.headers.append(("Set-Cookie", f"{SESSION_COOKIE}={value}{attributes}"))
         self.headers.append(EPOCH_EXPIRES)
 

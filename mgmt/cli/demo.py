@@ -20,7 +20,8 @@ from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.cli.serve import reason, start_logging
 from mgmt.cli.signals import interrupts, stop_signals
 from mgmt.config import Settings
-from mgmt.embedded import StartError, World
+from mgmt.embedded import World
+from mgmt.starting import StartError
 
 SETTINGS = Settings(port=0, agent_port=0, time_scale=300.0)
 VDDK_VM, OVF_VM = "web01", "db01"
