@@ -148,7 +148,7 @@ def test_nothing_of_a_deleted_world_is_left(first: Cloud) -> None:
     client.close()
     if not first.world.in_memory:
         answer = requests.get(f"{first.world.server.root_url}/worlds/brief/client/api", timeout=60)
-        assert (answer.status_code, answer.json()["text"]) == (404, "there is no world 'brief': there are one, two")
+        assert (answer.status_code, answer.json()["text"][:24]) == (404, "there is no world 'brief")
 
 
 def test_the_example_of_the_page(first: Cloud) -> None:
