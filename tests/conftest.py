@@ -25,9 +25,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 LEAK_TIMEOUT_S = 60.0
 
 leftovers.own_temporary_folder()
-_of_the_session = leftovers.NOTHING
+of_the_session = leftovers.OfTheSession()
 
 atexit.register(gc.freeze)  # or the end of each worker looks through all of its memory once more
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hooks of this file are not asked about fixtures of the session."""
+    config.pluginmanager.register(of_the_session)
 
 
 def pytest_collection_finish() -> None:
@@ -54,25 +59,12 @@ def no_thread_is_left_by_the_module() -> Iterator[None]:
     _must_end(before)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> object:
-    """Remember what fixtures of the whole session hold: no module leaves that."""
-    global _of_the_session
-    if fixturedef.scope != "session":
-        return (yield)
-    before = leftovers.held()
-    try:
-        return (yield)
-    finally:
-        _of_the_session |= leftovers.held() - before
-
-
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_left_by_the_module() -> Iterator[None]:
     """Fail a module that leaves files or sockets open, processes running, or files in the temporary folder."""
     before = leftovers.held()
     yield
-    left = leftovers.left_since(before, _of_the_session, LEAK_TIMEOUT_S)
+    left = leftovers.left_since(before, of_the_session.held, LEAK_TIMEOUT_S)
     assert not left, "left behind: " + "; ".join(left)
 
 
