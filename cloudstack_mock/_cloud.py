@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import functools
-import http.client
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from cloudstack_mock._client import CloudStackClient
 from cloudstack_mock._ids import Draws, SeededIds, SeededRandom
 from cloudstack_mock._leaks import LeakedError, leaks_of
 from cloudstack_mock._plan import WorldPlan
+from cloudstack_mock._reaching import answer_of, below, intercepted
 from cloudstack_mock._timeline import Timeline, of_job
 from cloudstack_mock._verify import Sightings
 from mgmt.api.app import API_PATH
-from mgmt.api.inprocess import HttpResult, InProcessServer
 from mgmt.api.switchboard import prefix_of
 from mgmt.config import Settings, load_settings
 from mgmt.embedded import World
@@ -30,7 +28,7 @@ from mgmt.worldclock import clock_of
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet
-    from cloudstack_mock._interception import Answer, OtherUrls
+    from cloudstack_mock._interception import OtherUrls
     from mgmt.imports.leaks import Leak, Thing
     from mgmt.observe.journal import Entry
     from mgmt.worldclock import WorldClock
@@ -40,7 +38,6 @@ Transport = Literal["memory", "sockets"]
 FaultWanted = str | tuple[str, Mapping[str, Any]]
 DEFAULT_URL = "https://cloud.example.org/client/api"
 DEFAULT_CLOCK = "automatic"
-_HOP_BY_HOP = ("transfer-encoding", "connection", "keep-alive")
 
 R = TypeVar("R")
 
@@ -198,7 +195,7 @@ class Cloud:
             raise ValueError(f"{self.url} has no place for worlds beside it: expected a URL that ends with {API_PATH}")
         url = self.url.removesuffix(API_PATH) + prefix_of(name) + API_PATH
         route = ExitStack()
-        route.enter_context(_intercepted(url, _below(prefix_of(name), _answer_of(self.world)), self._other_urls))
+        route.enter_context(intercepted(url, below(prefix_of(name), answer_of(self.world)), self._other_urls))
         self._routes[name] = route
         return url
 
@@ -310,40 +307,6 @@ def arm(cloud: Cloud, faults: Iterable[FaultWanted]) -> None:
         cloud.fault(name, **choices)
 
 
-def _answer_of(world: World) -> Answer:
-    server = world.server.http
-    return server.call if isinstance(server, InProcessServer) else _over_socket(server.address)
-
-
-def _below(prefix: str, answer: Answer) -> Answer:
-    """What answers requests at a prefix of that server's paths."""
-
-    def answer_below(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> HttpResult:
-        parts = urlsplit(url)
-        return answer(method, parts._replace(path=prefix + parts.path).geturl(), headers, body)
-
-    return answer_below
-
-
-def _over_socket(address: tuple[str, int]) -> Answer:
-    """What answers requests by sending them on to a port."""
-
-    def answer(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> HttpResult:
-        parts = urlsplit(url)
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = http.client.HTTPConnection(*address)
-        try:
-            kept = {name: value for name, value in headers if name.lower() not in _HOP_BY_HOP}
-            connection.request(method, target, body or None, {**kept, "Host": parts.netloc, "Connection": "close"})
-            response = connection.getresponse()
-            back = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP]
-            return HttpResult(response.status, back, response.read())
-        finally:
-            connection.close()
-
-    return answer
-
-
 class _Use:
     """A cloud as a context manager, and as a decorator that hands it over as the argument `cloud`."""
 
@@ -415,7 +378,7 @@ def reached(world: World, url: str | None, other_urls: OtherUrls) -> Iterator[Cl
     """The started world as a cloud, for this process's `requests` to `url` where one is given, else at its port."""
     with ExitStack() as stack:
         if url is not None:
-            stack.enter_context(_intercepted(url, _answer_of(world), other_urls))
+            stack.enter_context(intercepted(url, answer_of(world), other_urls))
         made = Cloud(world, world.server.api_url if url is None else url, other_urls)
         stack.callback(made.close)
         yield made
@@ -431,16 +394,6 @@ def opened(
         reached(world, url, other_urls) as made,
     ):
         yield made
-
-
-def _intercepted(url: str, answer: Answer, other_urls: OtherUrls) -> AbstractContextManager[None]:
-    try:
-        from cloudstack_mock._interception import Route, intercepting
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"requests can be answered in this process with the package {error.name}: install cloudstack-mock[pytest]"
-        ) from error
-    return intercepting(Route(url, answer), other_urls)
 
 
 @contextmanager
