@@ -105,7 +105,7 @@ def left_since(before: Held, allowed: Held, timeout_s: float) -> list[str]:
 
 
 def _names_in(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []  # not all systems have /proc
 
 
 def _descriptors() -> frozenset[tuple[str, str]]:
