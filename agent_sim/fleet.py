@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
+from agent_sim.describing import document_of, write_files
 from agent_sim.execution import Ending
 from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, NfsExport, VddkLibrary, generated_hosts
-from agent_sim.hostfile import load_hosts
+from agent_sim.hostfile import load_fleet, load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.injection import FaultPort
 from agent_sim.ledger import MOUNT, Holding, Ledger
@@ -29,7 +30,7 @@ from agent_sim.toolchain.timing import EsxiStreams, TimeModel
 from mgmt.protocol.link import client_context
 from mgmt.protocol.memory import MemoryListener
 
-__all__ = ["Fleet", "FleetError", "ProgressEvent", "ToolRun", "generated_hosts", "load_hosts"]
+__all__ = ["Fleet", "FleetError", "ProgressEvent", "ToolRun", "generated_hosts", "load_fleet", "load_hosts"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Fleet:
     (`agent_sim.defects`). Listeners are called from the fleet's thread and must not block. On a clock that moves from
     timer to timer, `on_pings_passed` says whether a host's pings may be left out on the way (`agent_sim.member`).
     With `memory` they connect to a server of this process without a socket.
+    `files` are there from the start in an empty `work_dir`, by their paths below it.
     `start_after_s` says for the place of each host in the list how many seconds later its agent starts; `streams`
     counts who reads from the ESXi hosts, others included.
     """
@@ -77,6 +79,7 @@ class Fleet:
         memory: MemoryListener | None = None,
         start_after_s: Callable[[int], float] | None = None,
         streams: EsxiStreams | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
         if not time_scale > 0:
             raise ValueError(f"time_scale: expected a number above 0, got {time_scale}")
@@ -96,6 +99,7 @@ class Fleet:
         self._on_pings_passed = on_pings_passed
         self._faults = faults
         self._start_after_s = start_after_s
+        self._files = files or {}
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -326,6 +330,15 @@ class Fleet:
 
         return self._call(save())
 
+    def document(self, variables: Mapping[str, str]) -> dict[str, Any]:
+        """All hosts as they are now, for `load_fleet`: see `agent_sim.describing`."""
+
+        async def describe() -> dict[str, Any]:
+            files = save_tree(self.work_dir)
+            return document_of(self._members.values(), self._exports.save(), files, self.work_dir, variables)
+
+        return self._call(describe())
+
     def stop_changed(self, saved: SavedFleet, is_linked: Callable[[str], bool]) -> list[str]:
         """Stop the agents that are not as they were at `saved`; gives back their hosts' names.
 
@@ -433,6 +446,7 @@ class Fleet:
             executor.shutdown(wait=True, cancel_futures=True)
 
     def _make_members(self, timers: Timers, executor: ThreadPoolExecutor) -> dict[str, Member]:
+        write_files(self.work_dir, self._files)
         exports = self._exports
         remotes = RemoteHosts(self.work_dir / "remote")
         for host in self._hosts:

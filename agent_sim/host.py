@@ -122,6 +122,8 @@ class Domain:
     nics: tuple[DomainNic, ...] = ()
     persistent: bool = False
     vnc_display: int = 0
+    transient: bool = False
+    """In a description: it runs without being defined, as the VMs that CloudStack starts. Others are persistent."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validate, validates
 
+from agent_sim import describing
 from agent_sim.host import (
     CephPool,
     Cpu,
@@ -138,6 +139,7 @@ class _DomainSchema(_Record):
     boot_type = fields.String(validate=validate.OneOf(["BIOS", "UEFI"]))
     boot_mode = fields.String(validate=validate.OneOf(["LEGACY", "SECURE"]))
     vnc_password = fields.String()
+    transient = fields.Boolean()
     disks = fields.List(fields.Nested(_DomainDiskSchema))
     nics = fields.List(fields.Nested(_DomainNicSchema))
 
@@ -166,6 +168,21 @@ class _PropertiesField(fields.String):
         except PropertiesError as error:
             raise ValidationError(str(error)) from None
         return properties
+
+
+class _PackedField(fields.String):
+    """The content of a file, packed."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        try:
+            return describing.unpacked(super()._deserialize(value, attr, data, **kwargs))
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+def _is_fleet_path(path: str) -> None:
+    if not describing.is_inside(path):
+        raise ValidationError("must be a path below exports/, hosts/ or remote/")
 
 
 class _HostSchema(_Record):
@@ -201,6 +218,9 @@ class _DocumentSchema(Schema):
     ceph_pools = fields.List(fields.Nested(_CephPoolSchema), load_default=list)
     remote_hosts = fields.List(fields.Nested(_RemoteHostSchema), load_default=list)
     undeclared_exports = fields.String(load_default="mount", validate=validate.OneOf(["mount", "refuse"]))
+    files = fields.Dict(
+        keys=fields.String(validate=_is_fleet_path), values=_PackedField(), load_default=dict
+    )  # of a saved world
 
     @pre_load
     def _drop_anchors(self, data: Any, **_: object) -> Any:
@@ -214,8 +234,21 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's where 
 _VARIABLE = re.compile(r"\$\{([\w.]+)\}")
 
 
+@dataclass(frozen=True)
+class FleetDescription:
+    """A whole document: hosts, and the files that they have from the start, by their paths below the fleet's folder."""
+
+    hosts: Sequence[HostDescription]
+    files: Mapping[str, bytes]
+
+
 def load_hosts(path: Path, variables: Mapping[str, str] | None = None) -> list[HostDescription]:
-    """The hosts that the YAML file `path` describes.
+    """The hosts that the YAML file `path` describes; see `load_fleet`."""
+    return list(load_fleet(path, variables).hosts)
+
+
+def load_fleet(path: Path, variables: Mapping[str, str] | None = None) -> FleetDescription:
+    """What the YAML file `path` describes.
 
     `${name}` in a host's `properties` stands for `variables[name]`, and for nothing where there is no such variable.
     Raises HostFileError with file, path in the document and reason.
@@ -245,7 +278,7 @@ def load_hosts(path: Path, variables: Mapping[str, str] | None = None) -> list[H
                 mounts_undeclared_exports=loaded["undeclared_exports"] == "mount",
             )
         )
-    return hosts
+    return FleetDescription(tuple(hosts), loaded["files"])
 
 
 @lru_cache(maxsize=8)

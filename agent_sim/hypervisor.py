@@ -17,7 +17,7 @@ from agent_sim.host import Domain, HostDescription
 from agent_sim.injection import FaultPort
 from agent_sim.ledger import Ledger
 from agent_sim.properties import AgentProperties
-from agent_sim.providers import Ids, Timers
+from agent_sim.providers import Ids, StreamedIds, Timers
 from agent_sim.remote import RemoteHosts
 from agent_sim.startup import MeasuredPool
 from agent_sim.storage import HostFiles, HostStorage, NfsServers
@@ -59,7 +59,8 @@ class Hypervisor:
     def __init__(self, host: HostDescription, root: Path, surroundings: Surroundings) -> None:
         self.host = host
         self.files = HostFiles(root)
-        self.ids = surroundings.ids
+        ids = surroundings.ids
+        self.ids = ids.stream(host.name) if isinstance(ids, StreamedIds) else ids
         self.repaired = surroundings.repaired
         self.remotes = surroundings.remotes
         self.neighbours = surroundings.hypervisors
@@ -71,11 +72,11 @@ class Hypervisor:
         self.storage = HostStorage(host, self.files, surroundings.exports, surroundings.faults)
         self.domains: dict[str, Domain] = {}
         for domain in host.domains:
-            persistent = replace(domain, persistent=True)
+            there = replace(domain, persistent=not domain.transient, transient=False)
             if domain.state == "shut off":
-                self.domains[domain.name] = persistent
+                self.domains[domain.name] = there
             else:
-                self.run_domain(persistent, domain.state)
+                self.run_domain(there, domain.state)
         self.bench = Bench(
             host=host,
             files=self.files,
@@ -222,6 +223,8 @@ class Hypervisor:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
         for domain in self.host.domains:
+            if domain.transient:
+                continue  # its disks are on pools of CloudStack's, whose files are there
             for disk in domain.disks:
                 path = self.files.real(disk.path)
                 if not path.exists():

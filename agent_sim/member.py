@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _CONNECT_LIMIT_S = 10.0  # a server's address may lead nowhere
 _RENEWAL_PAUSE_S = 5.0
 _RENEWAL_DOWN_S = 1.0
+_POWERED_ON = "PowerOn"
 _RENEWAL_TEXT = "Restarting due to new X509 certificates"
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
@@ -288,11 +289,10 @@ class Member:
         )
 
     def _power_report(self) -> dict[str, HostVmStateReportEntry]:
-        return {
-            domain.name: HostVmStateReportEntry(state="PowerOn", host=self.name)
-            for domain in self.hypervisor.domains.values()
-            if domain.state != "shut off"
-        }
+        return {name: HostVmStateReportEntry(state=_POWERED_ON, host=self.name) for name in self._running()}
+
+    def _running(self) -> list[str]:
+        return [domain.name for domain in self.hypervisor.domains.values() if domain.state != "shut off"]
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
@@ -353,7 +353,7 @@ class Member:
         if not agent.only_repeats or self._on_pings_passed is None:
             return timer.due_s
         if last_s is not None:
-            states = {name: entry.state or "" for name, entry in self._power_report().items()}
+            states = dict.fromkeys(self._running(), _POWERED_ON)
             if not self._on_pings_passed(self.hypervisor.host.full_guid, states, last_s):
                 return timer.due_s
         agent.pass_over(limit_s)

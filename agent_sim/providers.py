@@ -112,6 +112,15 @@ class Ids(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamedIds(Ids, Protocol):
+    """A source whose UUIDs follow from how many were drawn before: each host has a stream of its own."""
+
+    def stream(self, name: str) -> Ids:
+        """That of this name."""
+        ...
+
+
 class RandomIds:
     """Random (version 4) UUIDs."""
 

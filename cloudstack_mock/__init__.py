@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from cloudstack_mock._plan import WorldPlan
     from mgmt.cli.client import ApiCallError, ApiClient
     from mgmt.config import ConfigError, Settings, load_settings
-    from mgmt.embedded import StartError, World
+    from mgmt.embedded import World
     from mgmt.faults import ArmedFault, FaultRefusedError
     from mgmt.snapshots import Snapshot, SnapshotError
+    from mgmt.starting import StartError
+    from mgmt.worlds import WorldsError
 
 # Imported when they are used: whoever has the pytest plugin installed and does not use it pays nothing.
 _PLACES = {
@@ -33,9 +35,10 @@ _PLACES = {
     "Settings": "mgmt.config",
     "Snapshot": "mgmt.snapshots",
     "SnapshotError": "mgmt.snapshots",
-    "StartError": "mgmt.embedded",
+    "StartError": "mgmt.starting",
     "World": "mgmt.embedded",
     "WorldPlan": "cloudstack_mock._plan",
+    "WorldsError": "mgmt.worlds",
     "activate": "cloudstack_mock._cloud",
     "as_sent": "cloudstack_mock._client",
     "cloud": "cloudstack_mock._cloud",
@@ -58,6 +61,7 @@ __all__ = [
     "StartError",
     "World",
     "WorldPlan",
+    "WorldsError",
     "activate",
     "as_sent",
     "cloud",

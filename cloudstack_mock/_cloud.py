@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import functools
-import http.client
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from random import Random
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from cloudstack_mock._client import CloudStackClient
-from cloudstack_mock._ids import SeededIds
+from cloudstack_mock._ids import Draws, SeededIds, SeededRandom
 from cloudstack_mock._leaks import LeakedError, leaks_of
 from cloudstack_mock._plan import WorldPlan
+from cloudstack_mock._reaching import answer_of, below, intercepted
 from cloudstack_mock._timeline import Timeline, of_job
 from cloudstack_mock._verify import Sightings
-from mgmt.api.inprocess import HttpResult, InProcessServer
+from mgmt.api.app import API_PATH
+from mgmt.api.switchboard import prefix_of
 from mgmt.config import Settings, load_settings
 from mgmt.embedded import World
 from mgmt.faults import ArmedFault
 from mgmt.providers import Providers
 from mgmt.snapshots import Snapshot
+from mgmt.store.seeding import saved_at_s
 from mgmt.worldclock import clock_of
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet
-    from cloudstack_mock._interception import Answer, OtherUrls
+    from cloudstack_mock._interception import OtherUrls
     from mgmt.imports.leaks import Leak, Thing
     from mgmt.observe.journal import Entry
     from mgmt.worldclock import WorldClock
@@ -37,29 +38,39 @@ Transport = Literal["memory", "sockets"]
 FaultWanted = str | tuple[str, Mapping[str, Any]]
 DEFAULT_URL = "https://cloud.example.org/client/api"
 DEFAULT_CLOCK = "automatic"
-_HOP_BY_HOP = ("transfer-encoding", "connection", "keep-alive")
 
 R = TypeVar("R")
 
 
 def settings_of(**options: Any) -> Settings:
     """The settings of a test's world: ports that the system chooses, the automatic clock, extensions on."""
-    given = {"port": 0, "agent_port": 0, "extensions": True, "clock": DEFAULT_CLOCK} | options
+    given = {"port": 0, "agent_port": 0, "extensions": True, "clock": DEFAULT_CLOCK} | _options(options)
+    return load_settings(keywords={name: value for name, value in given.items() if value is not None})
+
+
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as settings have them: a number, plan or path as `seed` included."""
+    given = dict(options)
     seed = given.get("seed")
     if isinstance(seed, int):
         given["fault_seed"] = given.pop("seed")
     elif isinstance(seed, WorldPlan):
         given["seed"] = str(seed.written())
-    return load_settings(keywords={name: value for name, value in given.items() if value is not None})
+    elif isinstance(seed, Path):
+        given["seed"] = str(seed)
+    return given
 
 
 def world_of(options: Mapping[str, Any], *, in_memory: bool) -> World:
     """A world that can be reset. `seed` as a number decides identifiers and chances, as a text it names the world."""
     settings = settings_of(**options)
-    providers = Providers(
-        clock=clock_of(settings), ids=SeededIds(settings.fault_seed), random=Random(settings.fault_seed)
-    )
-    return World(settings, providers, resettable=True, in_memory=in_memory)
+    return World(settings, _providers(settings), resettable=True, in_memory=in_memory)
+
+
+def _providers(settings: Settings) -> Providers:
+    saved_s = saved_at_s(settings.seed)  # a world that was saved has what was drawn for it before
+    draws = Draws(str(settings.fault_seed) if saved_s is None else f"{settings.fault_seed} since {saved_s}")
+    return Providers(clock=clock_of(settings), ids=SeededIds(draws), random=SeededRandom(draws))
 
 
 class Cloud:
@@ -69,19 +80,24 @@ class Cloud:
     everything else.
     """
 
-    def __init__(self, world: World, url: str) -> None:
+    def __init__(self, world: World, url: str, other_urls: OtherUrls = True) -> None:
         ready = world.ready()
         self.world = world
         self.url = url
         self.api_key = str(ready["api_key"])
         self.secret_key = str(ready["secret_key"])
         self.username = str(ready["username"])
-        self.password = str(ready["password"])
+        self.password = "" if ready["password"] is None else str(ready["password"])
+        """Empty in a world that was saved as a seed: there only its hash is known."""
         self.zone_id = str(ready["zone_id"])
         self.cluster_id = str(ready["cluster_id"])
         self.client = self.new_client()
         self.seen_leaks: set[Thing] = set()
         """What `leaks` has told of: the test knows it."""
+        self.beside: dict[str, Cloud] = {}
+        """The worlds that were added, by their names."""
+        self._routes: dict[str, ExitStack] = {}
+        self._other_urls = other_urls
         self._kept: Snapshot | None = None
         self._kept_for: frozenset[str] = frozenset()
         self._restart_ids()
@@ -90,7 +106,6 @@ class Cloud:
         providers = self.world.providers
         if isinstance(providers.ids, SeededIds):
             providers.ids.restart()
-            providers.random.seed(self.world.settings.fault_seed)
 
     def __repr__(self) -> str:
         return f"Cloud({self.url!r})"
@@ -144,6 +159,55 @@ class Cloud:
     def restore(self, snapshot: Snapshot) -> None:
         """Be as at the snapshot."""
         self.world.restore(snapshot)
+
+    def save_as_seed(self, file: Path) -> Path:
+        """Write the world as it is now as a YAML seed, which `seed` takes: see docs/worlds.md. It holds keys."""
+        self.world.save_as_seed(file)
+        return file
+
+    def add_world(self, name: str, **options: Any) -> Cloud:
+        """Another world behind this one's URL, at `/worlds/NAME/`; `options` are as for `activate`.
+
+        It ends with `remove_world`, or with this one. Raises ValueError for a name or option that cannot be had.
+        """
+        settings = _options(options)
+        world = self.world.worlds.create(name, _providers(self.world.worlds.settings_of(settings)), **settings)
+        try:
+            made = Cloud(world, self._open_route(name, world))
+        except BaseException:
+            self.world.worlds.delete(name)
+            raise
+        self.beside[name] = made
+        return made
+
+    def remove_world(self, name: str) -> None:
+        """End a world that was added, with all that it has."""
+        self.beside.pop(name).client.close()
+        self._close_route(name)
+        self.world.worlds.delete(name)
+
+    def _open_route(self, name: str, world: World) -> str:
+        """The URL of a world behind this one's, where this process's requests reach it from now on."""
+        if self.url == self.world.server.api_url:
+            return world.server.api_url
+        if not self.url.endswith(API_PATH):
+            raise ValueError(f"{self.url} has no place for worlds beside it: expected a URL that ends with {API_PATH}")
+        url = self.url.removesuffix(API_PATH) + prefix_of(name) + API_PATH
+        route = ExitStack()
+        route.enter_context(intercepted(url, below(prefix_of(name), answer_of(self.world)), self._other_urls))
+        self._routes[name] = route
+        return url
+
+    def _close_route(self, name: str) -> None:
+        route = self._routes.pop(name, None)
+        if route is not None:
+            route.close()
+
+    def close(self) -> None:
+        """Close the clients, and take away the worlds that were added."""
+        for name in list(self.beside):
+            self.remove_world(name)
+        self.client.close()
 
     def reset(self) -> None:
         """Be as at the start."""
@@ -242,25 +306,6 @@ def arm(cloud: Cloud, faults: Iterable[FaultWanted]) -> None:
         cloud.fault(name, **choices)
 
 
-def _over_socket(address: tuple[str, int]) -> Answer:
-    """What answers requests by sending them on to a port."""
-
-    def answer(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> HttpResult:
-        parts = urlsplit(url)
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = http.client.HTTPConnection(*address)
-        try:
-            kept = {name: value for name, value in headers if name.lower() not in _HOP_BY_HOP}
-            connection.request(method, target, body or None, {**kept, "Host": parts.netloc, "Connection": "close"})
-            response = connection.getresponse()
-            back = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP]
-            return HttpResult(response.status, back, response.read())
-        finally:
-            connection.close()
-
-    return answer
-
-
 class _Use:
     """A cloud as a context manager, and as a decorator that hands it over as the argument `cloud`."""
 
@@ -332,11 +377,9 @@ def reached(world: World, url: str | None, other_urls: OtherUrls) -> Iterator[Cl
     """The started world as a cloud, for this process's `requests` to `url` where one is given, else at its port."""
     with ExitStack() as stack:
         if url is not None:
-            server = world.server.http
-            answer = server.call if isinstance(server, InProcessServer) else _over_socket(server.address)
-            stack.enter_context(_intercepted(url, answer, other_urls))
-        made = Cloud(world, world.server.api_url if url is None else url)
-        stack.callback(made.client.close)
+            stack.enter_context(intercepted(url, answer_of(world), other_urls))
+        made = Cloud(world, world.server.api_url if url is None else url, other_urls)
+        stack.callback(made.close)
         yield made
 
 
@@ -350,16 +393,6 @@ def opened(
         reached(world, url, other_urls) as made,
     ):
         yield made
-
-
-def _intercepted(url: str, answer: Answer, other_urls: OtherUrls) -> AbstractContextManager[None]:
-    try:
-        from cloudstack_mock._interception import Route, intercepting
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"requests can be answered in this process with the package {error.name}: install cloudstack-mock[pytest]"
-        ) from error
-    return intercepting(Route(url, answer), other_urls)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -18,6 +19,7 @@ from mgmt.api.dispatch import Dispatcher
 from mgmt.api.face import Face
 from mgmt.api.inprocess import InProcessServer
 from mgmt.api.server import HttpServer
+from mgmt.api.switchboard import MountedServer, Switchboard
 from mgmt.api.web_ui import WebUi
 from mgmt.commands import all_declarations, of_release
 from mgmt.commands.catalogue import KnownCommands
@@ -50,11 +52,22 @@ from mgmt.store.models import StoragePool
 from mgmt.store.seeding import Seed, seed
 from mgmt.vmware.connector import VcenterConnector
 
+if TYPE_CHECKING:
+    from flask import Flask
+
 UNDO_TIMEOUT_S = 30.0  # what is left to do ends at once; more is for machines under load
 
 
 class PortTakenError(OSError):
     """A port that somebody else listens on; the text names the port and what it was wanted for."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server is that is reached through another one's port."""
+
+    address: tuple[str, int]
+    prefix: str
 
 
 @dataclass
@@ -79,9 +92,10 @@ class ManagementServer:
 
     @property
     def root_url(self) -> str:
-        """The address of the whole port, without a path."""
+        """The address of the whole port, or of this server's part of it."""
         host, port = self.http.address
-        return f"http://{bracketed(reachable(host))}:{port}"
+        prefix = self.http.prefix if isinstance(self.http, MountedServer) else ""
+        return f"http://{bracketed(reachable(host))}:{port}{prefix}"
 
     def start(self) -> None:
         """Accept agents, run jobs and answer HTTP requests."""
@@ -126,17 +140,22 @@ def create_server(
     providers: Providers | None = None,
     *,
     vcenter_address: str | None = None,
+    vcenter_password: str | None = None,
     staging: StagingArea | None = None,
     host_setup: HostSetup | None = None,
     host_control: HostControl | None = None,
     memory: MemoryListener | None = None,
+    switchboard: Switchboard | None = None,
+    place: Place | None = None,
 ) -> ManagementServer:
     """A management server that holds its ports but does not answer yet.
 
-    `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one; `staging` is where the
+    `vcenter_address` (`host:port`) is where the seed's own vCenter listens, when there is one, and `vcenter_password`
+    what datacenters without a password of their own log in with; `staging` is where the
     server reaches NFS storage, by default what the setting `nfs_root` says; `host_control` is what it can do with hosts
     beside the agent wire, by default nothing. With `memory` there are no ports: agents of this process connect there,
-    and `http` is an InProcessServer. Raises PortTakenError, mgmt.commands.stubs.StubError,
+    and `http` is an InProcessServer. `switchboard` is what leads to servers behind this one's port; a server with a
+    `place` is behind another one's. Raises PortTakenError, mgmt.commands.stubs.StubError,
     mgmt.store.seeding.SeedError and mgmt.store.database.StoreError.
     """
     providers = providers or Providers()
@@ -148,7 +167,19 @@ def create_server(
         staging = MountedStaging(settings.nfs_root) if settings.nfs_root is not None else NoStaging()
     try:
         store.claim()
-        server = _wire(settings, providers, redactor, journal, store, vcenter_address, staging, host_setup, memory)
+        server = _wire(
+            settings,
+            providers,
+            redactor,
+            journal,
+            store,
+            partial(seed, vcenter_address=vcenter_address, vcenter_password=vcenter_password),
+            staging,
+            host_setup,
+            memory,
+            switchboard or Switchboard(),
+            place,
+        )
     except BaseException:
         store.close()
         raise
@@ -163,23 +194,26 @@ def _wire(
     redactor: Redactor,
     journal: Journal,
     store: Store,
-    vcenter_address: str | None,
+    seeded: Callable[[Store, str], Seed],
     staging: StagingArea,
     host_setup: HostSetup | None,
     memory: MemoryListener | None,
+    switchboard: Switchboard,
+    place: Place | None,
 ) -> ManagementServer:
     profile = PROFILES[settings.profile]
     declarations = all_declarations()
     if settings.stubs is not None:
         declarations = with_stubs(declarations, load_stubs(settings.stubs, declarations))
-    world = seed(store, settings.seed, vcenter_address=vcenter_address)
+    world = seeded(store, settings.seed)
     for secret in world.secrets:
         redactor.register(secret)
     global_settings = GlobalSettings(store, extensions=settings.extensions)
     import_queue = ImportQueue(import_limits(global_settings))
     global_settings.on_change.append(import_queue.refresh)
-    if memory is None:
+    if memory is None and place is None:
         _require_free(settings.host, settings.port, "port", "the HTTP API")
+    if memory is None:
         _require_free(settings.host, settings.agent_port, "agent-port", "agents")
     agents = AgentManager(
         store,
@@ -239,7 +273,7 @@ def _wire(
     agents.on_certificates_ending = certificates.ending
     ui = None if settings.ui_dir is None else WebUi(settings.ui_dir)
     wsgi = create_wsgi(services, session_timeout_s=settings.session_timeout * 60, ui=ui, origins=settings.cors_origin)
-    http = HttpServer(wsgi, settings.host, settings.port) if memory is None else InProcessServer(wsgi)
+    http = _http(wsgi, settings, switchboard, place, in_memory=memory is not None)
     integration_http = _integration_server(services, wsgi.extensions["dispatcher"], settings.host)
     forget_callers = wsgi.extensions["dispatcher"].forget
     return ManagementServer(
@@ -253,6 +287,15 @@ def _wire(
         certificates=certificates,
         integration_http=integration_http,
     )
+
+
+def _http(
+    wsgi: Flask, settings: Settings, switchboard: Switchboard, place: Place | None, *, in_memory: bool
+) -> HttpServer | InProcessServer:
+    if place is not None:
+        return MountedServer(wsgi, place.address, place.prefix)
+    app = switchboard.around(wsgi)
+    return InProcessServer(app) if in_memory else HttpServer(app, settings.host, settings.port)
 
 
 def _integration_server(services: Services, dispatcher: Dispatcher, host: str) -> HttpServer | None:

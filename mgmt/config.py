@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,14 @@ def _origins(value: object) -> tuple[str, ...]:
     return origins
 
 
+def _worlds(value: object) -> tuple[str, ...]:
+    lines = _lines(value)
+    names = [re.fullmatch(r"([A-Za-z0-9_-]{1,64})=.+", line) for line in lines]
+    if not all(names) or len({found[1] for found in names if found}) < len(lines):
+        raise ValueError
+    return lines
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -187,6 +195,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("admin_token", "a text of at least 16 characters", _key, "what callers of the admin endpoints must have"),
     Option("fault", "faults as NAME[,argument=value...]", _lines, "what goes wrong from the start: see docs/faults.md"),
     Option("fault_seed", "a whole number", _integer, "what decides about faults that have a probability"),
+    Option(
+        "world",
+        "worlds as NAME=SEED, each name once",
+        _worlds,
+        "other worlds behind the same port, at /worlds/NAME/: see docs/worlds.md",
+    ),
     Option("stubs", "the path of a folder", _path, "YAML files with answers of commands that are not simulated"),
     Option(
         "ui_dir",
@@ -244,6 +258,7 @@ class Settings:
     admin_token: str | None = field(default=None, repr=False)
     fault: tuple[str, ...] = field(default=())
     fault_seed: int = 0
+    world: tuple[str, ...] = field(default=())
     stubs: Path | None = None
     ui_dir: Path | None = None
     cors_origin: tuple[str, ...] = field(default=())
@@ -280,6 +295,11 @@ def load_settings(
     values |= _checked("command line", given, show=lambda name: "--" + name.replace("_", "-"))
     values |= _checked("settings", keywords or {})
     return Settings(**values)
+
+
+def changed_settings(settings: Settings, changes: Mapping[str, object]) -> Settings:
+    """The settings with others in their place; raises ConfigError as `load_settings` does."""
+    return replace(settings, **_checked("settings", changes))
 
 
 def _file_values(file: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Everything still speaks over real sockets; the rooms only share the process.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -15,22 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgmt import snapshots
-from mgmt.app import ManagementServer, bracketed, create_server, port_taken, reachable
+from mgmt.api.switchboard import Switchboard
+from mgmt.app import ManagementServer, Place, bracketed, create_server, port_taken, reachable
 from mgmt.config import ConfigError, Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
 from mgmt.faults.meeting import meet
 from mgmt.imports.ports import Ending
 from mgmt.imports.staging import not_mounted
-from mgmt.life.hostsetup import Place
+from mgmt.life.hostsetup import Place as HostPlace
 from mgmt.protocol import inprocess
 from mgmt.protocol.memory import MemoryListener
 from mgmt.providers import Providers
 from mgmt.snapshots import Snapshot, SnapshotError
+from mgmt.starting import StartError, owner_of, write_ready_file
 from mgmt.store.seeding import read_seed
 from mgmt.surroundings import EmbeddedSurroundings
 from mgmt.workfolders import WorkFolder
 from mgmt.worldclock import WorldClock, clock_of
 from mgmt.worldfaults import engine_of
+from mgmt.worlds import Worlds
 
 if TYPE_CHECKING:
     from agent_sim.fleet import Fleet, ProgressEvent, ToolRun
@@ -70,7 +72,7 @@ class _FleetSetup:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def set_up(self, address: str, username: str, password: str | None, place: Place) -> str | None:
+    def set_up(self, address: str, username: str, password: str | None, place: HostPlace) -> str | None:
         """Write the agent's place into its agent.properties and start it."""
         if self._world.fleet is None:
             return None
@@ -99,16 +101,13 @@ class _FleetControl:
         return self._world.fleet is not None and self._world.fleet.has_host(guid)
 
 
-class StartError(RuntimeError):
-    """The world did not come up; the text says which part and why."""
-
-
 class World:
     """A server with the embedded parts that its settings ask for.
 
     Use as a context manager, or call `start()` and `stop()`. `on_progress` gets each step of a simulated conversion.
     A `resettable` world keeps what it is after the start, for `reset`. One that is `in_memory` opens no ports: its
     hosts and its vCenter are reached without sockets, by the same bytes, and `server.http.call` takes requests.
+    `worlds` are others behind its port; one of them is made with `beside`.
     """
 
     def __init__(
@@ -119,6 +118,7 @@ class World:
         on_progress: Callable[[ProgressEvent], None] | None = None,
         resettable: bool = False,
         in_memory: bool = False,
+        beside: Worlds | None = None,
     ) -> None:
         _refuse_equal_ports(settings)
         self.settings = settings
@@ -134,9 +134,13 @@ class World:
         self._is_resettable = resettable or (settings.admin and settings.database.startswith("sqlite"))
         self._admin = self._admin_face() if settings.admin else None
         self._at_start: Snapshot | None = None
+        self.in_memory = in_memory
         self._memory = MemoryListener((settings.host, settings.agent_port)) if in_memory else None
         self._reachable = ExitStack()
         self._streams: EsxiStreams | None = None
+        self._switchboard = Switchboard()
+        self.place: Place | None = None  # of a world behind another one's port
+        self.worlds = beside if beside is not None else Worlds(self, self._switchboard)
 
     def _admin_face(self) -> AdminFace:
         from mgmt.admin import AdminFace
@@ -169,19 +173,25 @@ class World:
             self.clock.start()
             if self._is_resettable:
                 self._at_start = self.snapshot()
+            for line in self.settings.world:
+                name, _, seed = line.partition("=")
+                self.worlds.create(name, seed=seed)
         except BaseException:
             self.stop()
             raise
 
     def _start(self) -> None:
         files = read_seed(self.settings.seed)
-        if self.settings.vcenter == "embedded" and files.vcenter_file is not None:
-            self._start_vcenter(files.vcenter_file)
-        hosts_file = files.agents_file if self.settings.agents == "embedded" else None
-        self._server = self._create_server(self.settings, has_hosts=hosts_file is not None)
-        self._server.start()
-        if hosts_file is not None:
-            self._start_agents(hosts_file)
+        if self.settings.vcenter == "embedded":
+            with files.file_of("vcenter") as inventory_file:
+                if inventory_file is not None:
+                    self._start_vcenter(inventory_file)
+        with files.file_of("agents") as described:
+            hosts_file = described if self.settings.agents == "embedded" else None
+            self._server = self._create_server(self.settings, has_hosts=hosts_file is not None)
+            self._server.start()
+            if hosts_file is not None:
+                self._start_agents(hosts_file)
         self._first_mark = self._server.services.leaks.surroundings.mark()
         for line in self.settings.fault:
             try:
@@ -196,10 +206,13 @@ class World:
             settings,
             self.providers,
             vcenter_address=self._vcenter_address(),
+            vcenter_password=self.vcenter.password if self.vcenter is not None else None,
             staging=_FleetStaging(self) if has_hosts else None,
             host_setup=_FleetSetup(self) if has_hosts else None,
             host_control=_FleetControl(self) if has_hosts else None,
             memory=self._memory,
+            switchboard=self._switchboard,
+            place=self.place,
         )
         server.services.faults = self.faults
         server.services.leaks.surroundings = self._surroundings()
@@ -229,7 +242,7 @@ class World:
                 host=self.settings.host if self._memory is None else inprocess.new_address(),
                 port=self.settings.vcenter_port if self._memory is None else inprocess.PORT,
                 clock=self.clock.virtual,
-                ids=self.providers.ids,
+                ids=self.providers.stream("vCenter").ids,
                 injector=self.faults,
                 listens=self._memory is None,
                 transfers=TransferModel(time_scale=self.settings.time_scale),
@@ -247,7 +260,7 @@ class World:
             ) from error
 
     def _start_agents(self, hosts_file: Path) -> None:
-        from agent_sim.fleet import Fleet, load_hosts
+        from agent_sim.fleet import Fleet, load_fleet
         from agent_sim.host import HostFileError
 
         # Hosts outlive servers: whoever is told of something is looked up when it happens.
@@ -267,7 +280,7 @@ class World:
             )
 
         try:
-            hosts = load_hosts(hosts_file, self._variables())
+            described = load_fleet(hosts_file, self.variables())
         except HostFileError as error:
             raise StartError(str(error)) from error
 
@@ -279,7 +292,8 @@ class World:
                 self._on_progress(event)
 
         self.fleet = Fleet(
-            hosts,
+            described.hosts,
+            files=described.files,
             connect=self.server.agents.address,
             work_dir=self._work_dir(),
             time_scale=self.settings.time_scale,
@@ -294,11 +308,11 @@ class World:
             streams=self._streams,
         )
         self.fleet.start()
-        expected = [host.full_guid for host in hosts if not host.spare]
+        expected = [host.full_guid for host in described.hosts if not host.spare]
         if not self.server.agents.wait_for_hosts_up(expected, timeout_s=ATTACH_TIMEOUT_S):
             raise StartError(f"not all of the {len(expected)} embedded hosts came Up: see the log")
 
-    def _variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         """What the hosts file may refer to as `${name}`."""
         return {"vcenter.thumbprint": self.vcenter.thumbprint_sha1} if self.vcenter is not None else {}
 
@@ -316,6 +330,8 @@ class World:
         self._server = self._create_server(changed, has_hosts=self.fleet is not None)
         self._server.left_since = self._first_mark
         self._server.start()
+        if self.place is not None:
+            self.worlds.show(self)
         if self.fleet is None:
             return
         from agent_sim.agent import Phase
@@ -347,11 +363,28 @@ class World:
             raise SnapshotError("the world does not know its start: make it with resettable=True")
         self.restore(self._at_start)
 
+    def saved_as_seed(self) -> str:
+        """The world as it is now as the YAML text of a seed: see `mgmt.worldseed`. Jobs are waited for.
+
+        Raises SnapshotError when they do not end.
+        """
+        from mgmt import worldseed
+
+        return worldseed.text_of(self)
+
+    def save_as_seed(self, file: Path) -> None:
+        """Write `saved_as_seed` to a file that only its owner may read: it holds keys."""
+        from mgmt import worldseed
+
+        worldseed.write(self, file)
+
     def _surroundings(self) -> EmbeddedSurroundings:
         return EmbeddedSurroundings(lambda: self.fleet, lambda: self.vcenter)
 
     def stop(self) -> None:
         """End everything; safe to call twice and after a failed start."""
+        if self.place is None:
+            self.worlds.close()
         self.clock.close()
         if self._server is not None:
             self._server.stop()
@@ -383,27 +416,16 @@ class World:
             "vcenter": self._vcenter_ready(),
             "zone_id": server.seed.zone_uuid,
             "cluster_id": server.seed.cluster_uuid,
+            **self.worlds.ready_of(self),
         }
 
     def write_ready_file(self, path: Path) -> None:
-        """Write `ready()` to `path` at once (no half-written file is ever seen), readable by its owner only.
-
-        Raises StartError when the file is that of another server that still runs.
-        """
-        _refuse_foreign(path)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(self.ready(), file, indent=2)
-                file.write("\n")
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        """Write `ready()` to `path`: see `mgmt.starting.write_ready_file`."""
+        write_ready_file(path, self.ready())
 
     def remove_ready_file(self, path: Path) -> None:
         """Remove the ready file, if it is still this process's."""
-        if _owner_of(path) == os.getpid():
+        if owner_of(path) == os.getpid():
             path.unlink(missing_ok=True)
 
     def _vcenter_address(self) -> str | None:
@@ -447,40 +469,3 @@ def _refuse_equal_ports(settings: Settings) -> None:
             raise ConfigError("settings", name, port, f"another port than that of {seen[port]}")
         if port:
             seen[port] = name
-
-
-def clear_ready_file(path: Path) -> None:
-    """Remove what a server that is gone left at `path`: who waits for the file must not find its ports.
-
-    Raises StartError when the file is that of a server that still runs, or when none could be written there.
-    """
-    _refuse_foreign(path)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise StartError(f"ready_file = '{path}' cannot be used: expected a file to write in a folder that is there")
-    path.unlink(missing_ok=True)
-
-
-def _refuse_foreign(ready_file: Path) -> None:
-    other_pid = _owner_of(ready_file)
-    if other_pid is not None and other_pid != os.getpid() and _runs(other_pid):
-        raise StartError(f"{ready_file}: the ready file of a server that still runs, with pid {other_pid}")
-
-
-def _owner_of(ready_file: Path) -> int | None:
-    """The pid that a ready file names; None when there is no such file, or it is none of ours."""
-    try:
-        content = json.loads(ready_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    pid = content.get("pid") if isinstance(content, dict) else None
-    return pid if isinstance(pid, int) and pid > 0 else None
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -10,9 +10,9 @@ import random
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Clock(Protocol):
@@ -59,6 +59,15 @@ class Ids(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamedIds(Ids, Protocol):
+    """A source whose UUIDs follow from how many were drawn before: who draws beside others has a stream of his own."""
+
+    def stream(self, name: str) -> StreamedIds:
+        """That of this name."""
+        ...
+
+
 class RandomIds:
     """Random (version 4) UUIDs."""
 
@@ -73,6 +82,10 @@ class Providers:
     clock: Clock = field(default_factory=RealClock)
     ids: Ids = field(default_factory=RandomIds)
     random: random.Random = field(default_factory=random.SystemRandom)
+
+    def stream(self, name: str) -> Providers:
+        """The same with identifiers of their own, for what happens beside the calls and jobs of users."""
+        return replace(self, ids=self.ids.stream(name)) if isinstance(self.ids, StreamedIds) else self
 
     def utcnow(self) -> datetime:
         """The clock's time as a naive UTC `datetime`, the form that the store keeps."""

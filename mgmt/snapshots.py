@@ -54,7 +54,7 @@ def take(world: World) -> Snapshot:
 
     Faults that were armed count anew from here.
     """
-    _come_to_rest(world)
+    come_to_rest(world)
     with world.clock.held():
         faults = world.faults.save()
         world.faults.clear()
@@ -82,7 +82,7 @@ def restore(snapshot: Snapshot) -> None:
     services = world.server.services
     services.imports.cancel_all(_BY)
     world.faults.clear()
-    _come_to_rest(world)
+    come_to_rest(world)
     maintenance = services.maintenance
     is_maintained = maintenance.is_busy or bool(snapshot.in_maintenance)
     if is_maintained:
@@ -109,7 +109,7 @@ def restore(snapshot: Snapshot) -> None:
     world.faults.mocks.load(snapshot.mocks)
 
 
-def _come_to_rest(world: World) -> None:
+def come_to_rest(world: World) -> None:
     """Let jobs end, and on a virtual clock everything that is under way: nobody then writes what he read before."""
     jobs = world.server.services.jobs
     try:

@@ -11,6 +11,7 @@ from mgmt.clock import AUTOMATIC, MANUAL, SCALED, ClockError, ClockStalledError,
 from mgmt.clock.virtual import STALL_LIMIT_S
 from mgmt.config import ConfigError, Settings
 from mgmt.providers import Clock, RealClock
+from mgmt.store.seeding import saved_at_s
 
 if TYPE_CHECKING:
     from mgmt.jobs.runner import JobRunner
@@ -33,7 +34,15 @@ def clock_of(settings: Settings) -> Clock:
             settings.clock,
             "'real' or 'manual' with agents = 'none': hosts of other processes do not follow a clock of this one",
         )
-    return VirtualClock(settings.clock, factor=settings.clock_factor if settings.clock == SCALED else 1.0)
+    return VirtualClock(
+        settings.clock, factor=settings.clock_factor if settings.clock == SCALED else 1.0, start_s=_start_s(settings)
+    )
+
+
+def _start_s(settings: Settings) -> float | None:
+    """No earlier than when the world was saved: its records have times of its own clock."""
+    saved_s = saved_at_s(settings.seed)
+    return saved_s if saved_s is not None and saved_s > RealClock().now() else None
 
 
 class WorldClock:

@@ -1,4 +1,4 @@
-"""What every test gets: a check that it leaves no thread behind."""
+"""What every test gets: a check that it leaves no thread behind, and no socket, file or process either."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.plugins import leftovers
+
 # Enough for a run of the whole suite, and the same examples each time, however slow the machine; CI takes more of them,
 # and HYPOTHESIS_PROFILE=deep searches anew and longer.
 ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,7 +24,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 LEAK_TIMEOUT_S = 60.0
 
+leftovers.own_temporary_folder()
+of_the_session = leftovers.OfTheSession()
+
 atexit.register(gc.freeze)  # or the end of each worker looks through all of its memory once more
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hooks of this file are not asked about fixtures of the session."""
+    config.pluginmanager.register(of_the_session)
 
 
 def pytest_collection_finish() -> None:
@@ -52,6 +62,15 @@ def no_thread_is_left_by_the_module() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     _must_end(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_by_the_module() -> Iterator[None]:
+    """Fail a module that leaves files or sockets open, processes running, or files in the temporary folder."""
+    before = leftovers.held()
+    yield
+    left = leftovers.left_since(before, of_the_session.held, LEAK_TIMEOUT_S)
+    assert not left, "left behind: " + "; ".join(left)
 
 
 @pytest.fixture(autouse=True)

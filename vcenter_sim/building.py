@@ -122,7 +122,7 @@ class _Datacenter:
         for number, disk in enumerate(entry.disks):
             on = self._datastores[disk.datastore] if disk.datastore else datastore
             suffix = f"_{number}" if number else ""
-            file = f"[{on.name}] {entry.name}/{entry.name}{suffix}.vmdk"
+            file = disk.file or f"[{on.name}] {entry.name}/{entry.name}{suffix}.vmdk"
             disks.append(Disk(int(disk.size_gb * _GB), disk.controller, disk.thin, file, on.ref))
         nics = []
         for nic in entry.nics:

@@ -208,6 +208,11 @@ def set_fields(value: DataObject) -> list[str]:
     return [name for name in wire.property_names(type(value)) if wire.is_set(getattr(value, name))]
 
 
+def inventory_nic_kind(nic: DataObject) -> str:
+    """The kind of a network adapter, as inventory files name it."""
+    return next(kind for kind, class_ in _NICS.items() if type(nic) is class_)
+
+
 def nic_kind(nic: DataObject) -> str:
     """The kind of a network adapter as OVF names it, such as `VmxNet3`."""
-    return _OVF_NICS[next(kind for kind, class_ in _NICS.items() if type(nic) is class_)]
+    return _OVF_NICS[inventory_nic_kind(nic)]

@@ -65,12 +65,13 @@ class ClusterEntry:
 
 @dataclass(frozen=True)
 class DiskEntry:
-    """A virtual disk; without `datastore` it is where the VM is."""
+    """A virtual disk; without `datastore` it is where the VM is, and without `file` named after it."""
 
     size_gb: float
     datastore: str | None
     controller: str
     thin: bool
+    file: str | None
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,10 @@ class _Disk(_Entry):
         validate=validate.OneOf(["pvscsi", "lsilogic", "lsisas1068", "buslogic", "ide", "sata", "nvme"]),
     )
     thin = fields.Boolean(load_default=True)
+    file = fields.String(
+        load_default=None,
+        validate=validate.Regexp(r"\[[^\]]+\] [^/].*\.vmdk\Z", error="Not like [datastore] path.vmdk."),
+    )
 
 
 class _Nic(_Entry):

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from vcenter_sim import building, certificate, hosts, saving
+from vcenter_sim import building, certificate, describing, hosts, saving
 from vcenter_sim.document import ExportFaults
 from vcenter_sim.exports import Exports
 from vcenter_sim.http import SoapServer, answer_in_memory
@@ -75,6 +76,7 @@ class VcenterSim:
         self._is_running = False
         self._clock = clock or RealClock()
         self._inventory, document = building.load(inventory_file, self._clock, ids or RandomIds())
+        self._began = document
         self._credentials = Credentials(username or document.username, password or document.password)
         self._certificate = certificate.obtain(host, utc(self._clock), certificate_dir)
         self._stopped = threading.Event()
@@ -247,6 +249,13 @@ class VcenterSim:
             inventory, tasks = saving.save(self._inventory), self._tasks.kept()
         exports = self._exports
         return SavedVcenter(inventory, self._credentials, tasks, dict(exports.faults), frozenset(exports.lost_files))
+
+    def document(self) -> dict[str, Any]:
+        """What it holds now as the content of an inventory file, without the password: see `describing`."""
+        exports = self._exports
+        return describing.describe(
+            self._inventory, self._began, self._credentials.username, exports.faults, exports.lost_files
+        )
 
     def restore(self, saved: SavedVcenter) -> SavedVcenter:
         """Hold that again, with all sessions gone; gives back what to use in place of `saved` from now on."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from mgmt.clock import ClockError
+from mgmt.commands.stubs import StubError
+from mgmt.config import ConfigError
 from mgmt.faults import ArmedFault, FaultRefusedError
 from mgmt.faults.engine import OPTIONS
 from mgmt.imports.leaks import leak_view
 from mgmt.snapshots import Snapshot, SnapshotError
+from mgmt.starting import StartError
 from mgmt.store.database import StoreError
-from mgmt.store.models import AsyncJob
+from mgmt.store.models import AsyncJob, VmwareDatacenter
+from mgmt.store.seeding import SeedError
+from mgmt.worlds import WorldsError
 
 if TYPE_CHECKING:
     from mgmt.embedded import World
@@ -42,18 +50,56 @@ class Actions:
     # The world --------------------------------------------------------------------------------------------------------
 
     def worlds(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
-        world = self._world
+        worlds = self._world.worlds
+        return {"worlds": [self._view("", worlds.first), *(self._view(name, worlds[name]) for name in worlds)]}
+
+    def _view(self, name: str, world: World) -> Mapping[str, Any]:
         return {
-            "worlds": [
-                {
-                    "seed": str(world.settings.seed),
-                    "api": world.server.api_url,
-                    "admin": world.server.root_url + self._prefix,
-                    "clock": world.clock.mode,
-                    "profile": world.settings.profile,
-                }
-            ]
+            "name": name,
+            "seed": str(world.settings.seed),
+            "api": world.server.api_url,
+            "admin": world.server.root_url + self._prefix,
+            "clock": world.clock.mode,
+            "profile": world.settings.profile,
         }
+
+    def create_world(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
+        settings = dict(given["settings"])
+        if "seed" in settings or {"seed", "document"} <= given.keys():
+            raise RefusedError(400, "expected one of seed and document, beside settings")
+        if "seed" in given:
+            settings["seed"] = given["seed"]
+        try:
+            with _as_file(given.get("document")) as file:
+                made = self._world.worlds.create(given["name"], **settings | ({} if file is None else {"seed": file}))
+        except (WorldsError, ConfigError) as error:
+            raise RefusedError(400, str(error)) from error
+        except (SeedError, StartError, StoreError, StubError, SnapshotError, OSError) as error:
+            raise RefusedError(409, str(error)) from error
+        return {"seed": str(made.settings.seed), "ready": made.ready()}
+
+    def world(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
+        world = self._beside(place["name"])
+        return {"seed": str(world.settings.seed), "ready": world.ready()}
+
+    def delete_world(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._beside(place["name"])
+        self._world.worlds.delete(place["name"])
+        return DONE
+
+    def _beside(self, name: str) -> World:
+        try:
+            return self._world.worlds[name]
+        except WorldsError as error:
+            raise RefusedError(404, str(error)) from error
+
+    def save(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            document = self._world.saved_as_seed()
+        except SnapshotError as error:
+            raise RefusedError(409, str(error)) from error
+        with self._world.server.services.store.session() as session:
+            return {"document": document, "masked": list(session.scalars(select(VmwareDatacenter.name)))}
 
     def seed(self, place: Mapping[str, str], given: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"seed": str(self._world.settings.seed), "ready": self._world.ready()}
@@ -197,6 +243,18 @@ class Actions:
             "running": report.running,
             "unseen": list(report.unseen),
         }
+
+
+@contextmanager
+def _as_file(document: str | None) -> Iterator[str | None]:
+    """A seed's text as a file during the block."""
+    if document is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="cloudstack-mock-seed-") as folder:
+        file = Path(folder) / "seed.yaml"
+        file.write_text(document, encoding="utf-8")
+        yield str(file)
 
 
 def _armed_view(armed: ArmedFault) -> Mapping[str, Any]:

@@ -43,7 +43,7 @@ class AdminFace:
                 raise RefusedError(*refused)
             if request.path in ("/", "/openapi.json"):
                 _require_method(request, ("GET", "HEAD"))
-                return _json(200, document(PREFIX, has_token=self._token is not None))
+                return _json(200, document(PREFIX, has_token=self._token is not None, server=request.root))
             return self._route(request)
         except RefusedError as error:
             headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}

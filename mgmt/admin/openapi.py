@@ -28,8 +28,8 @@ _REFUSALS = {
 }
 
 
-def document(prefix: str, *, has_token: bool) -> dict[str, Any]:
-    """The document; `prefix` is where the endpoints are."""
+def document(prefix: str, *, has_token: bool, server: str = "") -> dict[str, Any]:
+    """The document; `prefix` is where the endpoints are, `server` what all paths begin with."""
     models: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
@@ -40,8 +40,9 @@ def document(prefix: str, *, has_token: bool) -> dict[str, Any]:
         "info": {
             "title": "cloudstack-mock: admin endpoints",
             "version": "1",
-            "description": "Reset, snapshots, clock, failures, journal and leaks of a world.",
+            "description": "Reset, snapshots, clock, failures, journal and leaks of a world; worlds beside it.",
         },
+        "servers": [{"url": server or "/"}],
         "paths": paths,
         "components": {"schemas": models},
     }

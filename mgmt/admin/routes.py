@@ -39,6 +39,19 @@ class Route:
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/worlds", "worlds", "The worlds of this server", schemas.Worlds),
+    Route(
+        "POST",
+        "/worlds",
+        "create_world",
+        "Start another world, at /worlds/NAME/",
+        schemas.Seed,
+        takes=schemas.WorldWanted,
+        status=201,
+        refuses=(409,),
+    ),
+    Route("GET", "/worlds/{name}", "world", "The addresses and keys of a world beside", schemas.Seed, refuses=(404,)),
+    Route("DELETE", "/worlds/{name}", "delete_world", "End a world beside", schemas.Done, refuses=(404,)),
+    Route("POST", "/save", "save", "The world as it is now as a seed", schemas.SavedWorld, refuses=(409,)),
     Route("GET", "/seed", "seed", "What the world began with, and its addresses and keys", schemas.Seed),
     Route("POST", "/reset", "reset", "Take the world back to its start", schemas.Done, refuses=(409,)),
     Route("GET", "/snapshots", "snapshots", "The snapshots that are kept", schemas.Snapshots),

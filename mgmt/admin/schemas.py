@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from mgmt.api.switchboard import NAME_PATTERN
 from mgmt.observe.journal import KINDS
 
 
@@ -31,6 +32,7 @@ class Error(Schema):
 class World(Schema):
     """A world of this server."""
 
+    name = _text("its name, empty for the first one, which is the server's own", required=True)
     seed = _text("the seed that it began with", required=True)
     api = _text("the address of its API", required=True)
     admin = _text("the address of its admin endpoints", required=True)
@@ -42,6 +44,28 @@ class Worlds(Schema):
     """The worlds of this server."""
 
     worlds = fields.List(fields.Nested(World), required=True)
+
+
+class WorldWanted(Schema):
+    """Another world behind the port of this server."""
+
+    name = _text("letters, digits, '_' and '-'", required=True, validate=validate.Regexp(rf"{NAME_PATTERN}\Z"))
+    seed = _text("a shipped seed by name, or the path of a YAML file on the server's machine")
+    document = _text("the YAML text of a seed in its place, such as POST /mock/save gives")
+    settings = fields.Dict(
+        keys=fields.String(),
+        load_default=dict,
+        metadata={"description": "other settings by their names: clock, profile, time_scale, extensions, fault, ..."},
+    )
+
+
+class SavedWorld(Schema):
+    """A world as the text of a seed."""
+
+    document = _text("YAML, for POST /mock/worlds or serve --seed; it holds keys", required=True)
+    masked = fields.List(
+        fields.String(), required=True, metadata={"description": "VMware datacenters whose passwords are not in it"}
+    )
 
 
 class Seed(Schema):

@@ -26,7 +26,7 @@ def record_alert(
     type_, name = kind
     session.add(
         Alert(
-            uuid=providers.ids.uuid(),
+            uuid=providers.stream(subject).ids.uuid(),  # of several hosts at one time, any may be the first
             type=type_,
             name=name,
             description=subject,

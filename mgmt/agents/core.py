@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+THREAD_NAME = "agents"
 DATABASE_THREADS = 1  # SQLite writes one at a time; threads that wait for it cost a third of an attach
 LISTENER_THREADS = 4  # for power reports and lost hosts, which may wait for agents
 
@@ -74,8 +75,8 @@ class Core:
         self._on_power = on_power
         self._on_down = on_down
         self._store = store
-        self._executor = ThreadPoolExecutor(max_workers=DATABASE_THREADS, thread_name_prefix="agents-db")
-        self._listeners = ThreadPoolExecutor(max_workers=LISTENER_THREADS, thread_name_prefix="agents-listener")
+        self._executor = ThreadPoolExecutor(max_workers=DATABASE_THREADS, thread_name_prefix=f"{THREAD_NAME}-db")
+        self._listeners = ThreadPoolExecutor(max_workers=LISTENER_THREADS, thread_name_prefix=f"{THREAD_NAME}-listener")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:

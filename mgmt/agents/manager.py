@@ -18,7 +18,7 @@ from mgmt.agents import hostrecords
 from mgmt.agents.admission import host_key
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.certificates import authority_in, ssh_key_pair
-from mgmt.agents.core import Core, NotAttachedError
+from mgmt.agents.core import THREAD_NAME, Core, NotAttachedError
 from mgmt.agents.hoststats import HostLoad
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
@@ -104,6 +104,7 @@ class AgentManager:
         self._waiting: dict[int, tuple[concurrent.futures.Future[list[Answer]], Hold | None]] = {}
         self.trust: Trust | None = None  # once it is started
         self._abandoned: deque[Command] = deque(maxlen=KEPT_ABANDONED)
+        self._pinging: dict[str, Attachment] = {}
         self._late: dict[int, tuple[Command, Callable[[Answer], None]]] = {}
 
     @property
@@ -146,7 +147,7 @@ class AgentManager:
         elif listener is not None:
             self._address = (str(listener.getsockname()[0]), int(listener.getsockname()[1]))
         listening = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(listener, listening), name="agents", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(listener, listening), name=THREAD_NAME, daemon=True)
         self._thread.start()
         listening.wait()
         if self._start_failure is not None:
@@ -273,9 +274,15 @@ class AgentManager:
         hub = self._hub
         if hub is None or self._is_stopping:
             return False
-        key = host_key(guid)
-        attachment = next((each for each in list(hub.core.attached.values()) if host_key(each.guid) == key), None)
-        if attachment is None or attachment.status is not Status.UP or attachment.investigating:
+        attached = hub.core.attached
+        attachment = self._pinging.get(guid)
+        if attachment is None or attached.get(attachment.host_id) is not attachment:  # asked dozens of times an import
+            key = host_key(guid)
+            attachment = next((each for each in list(attached.values()) if host_key(each.guid) == key), None)
+            if attachment is None:
+                return False
+            self._pinging[guid] = attachment
+        if attachment.status is not Status.UP or attachment.investigating:
             return False
         if attachment.settled_power != states:
             return False

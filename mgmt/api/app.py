@@ -128,7 +128,9 @@ class _ApiFirst:
 def _openapi(services: Services) -> Response:
     from mgmt.commands.openapi import openapi_document  # not before it is asked for: servers start often
 
-    document = openapi_document(services.commands.values(), release=services.cloudstack_version)
+    document = openapi_document(
+        services.commands.values(), release=services.cloudstack_version, server=request.root_path or "/"
+    )
     return Response(json.dumps(document), 200, [("Content-Type", "application/json")])
 
 
@@ -146,7 +148,7 @@ def _respond(dispatcher: Dispatcher, ui: WebUi | None) -> Response:
     if ui is not None and path.startswith(CONTEXT + "/"):
         return ui.file(path.removeprefix(CONTEXT + "/")) or _html_error(404, path)
     if path == CONTEXT + "/":
-        return Response(pages.START_PAGE, 200, [("Content-Type", "text/html"), _VARY])
+        return Response(pages.start_page(request.root_path), 200, [("Content-Type", "text/html"), _VARY])
     if path.startswith(CONTEXT + "/"):
         return _html_error(404, path)
     return _redirect(301, CONTEXT + path)
@@ -166,7 +168,13 @@ def _api(dispatcher: Dispatcher, environ: WSGIEnvironment, method: str, path: st
         parameters = parse(query, form)
     except UndecodableError as error:
         return _html_error(404, path, f"java.lang.IllegalArgumentException: {error}")
-    sent = ApiRequest(method, parameters, cookies(environ.get("HTTP_COOKIE", "")), peer=environ.get("REMOTE_ADDR"))
+    sent = ApiRequest(
+        method,
+        parameters,
+        cookies(environ.get("HTTP_COOKIE", "")),
+        peer=environ.get("REMOTE_ADDR"),
+        script_name=environ.get("SCRIPT_NAME", ""),
+    )
     answer = dispatcher.handle(sent)
     return _api_response(answer, method, environ.get("HTTP_ACCEPT_ENCODING", ""))
 
@@ -207,11 +215,13 @@ def _bare(status: int, headers: list[tuple[str, str]]) -> Response:
 
 def _redirect(status: int, target: str) -> Response:
     query = request.environ.get("QUERY_STRING", "")
-    location = f"{request.environ['wsgi.url_scheme']}://{request.host}{target}" + (f"?{query}" if query else "")
+    root = f"{request.environ['wsgi.url_scheme']}://{request.host}{request.environ.get('SCRIPT_NAME', '')}"
+    location = root + target + (f"?{query}" if query else "")
     return _bare(status, [("Location", location.replace("\r", "").replace("\n", ""))])
 
 
 def _html_error(status: int, path: str, cause: str | None = None) -> Response:
+    path = request.environ.get("SCRIPT_NAME", "") + path
     text = pages.error_page(status, HTTPStatus(status).phrase, path, cause)
     headers = [pages.NO_CACHE, ("Content-Type", pages.HTML_ERROR_CONTENT_TYPE)]
     return Response(text.encode("latin-1", "replace"), _status_line(status), headers)

@@ -113,6 +113,7 @@ class Dispatcher:
                 self._setting_text("api.sessionkey.cookie.samesite", "Lax"),
                 is_secure=self._has_secure_cookies,
                 peer=request.peer,
+                script_name=request.script_name,
             ),
         )
         with correlated(work.correlation_id), working(clock, f"API request {work.command}"):

@@ -15,6 +15,7 @@ class ApiRequest:
     cookies: Mapping[str, str] = field(default_factory=dict)
     is_internal: bool = False  # came to the integration port: nobody asks who calls
     peer: str | None = None  # the address of the caller, None in this process
+    script_name: str = ""  # what the paths of this server begin with, beside others on one port
 
 
 @dataclass

@@ -21,6 +21,7 @@ class FaceRequest:
     host: str = ""
     origin: str | None = None
     authorization: str | None = field(default=None, repr=False)
+    root: str = ""  # what the paths of this server begin with, beside others on one port
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def respond(face: Face, prefix: str, request: Request) -> Response:
             host=request.host,
             origin=request.headers.get("Origin"),
             authorization=request.headers.get("Authorization"),
+            root=request.root_path,
         )
     )
     body = b"" if request.method == "HEAD" else answer.body

@@ -7,10 +7,14 @@ from html import escape
 HTML_ERROR_CONTENT_TYPE = "text/html;charset=iso-8859-1"
 NO_CACHE = ("Cache-Control", "must-revalidate,no-cache,no-store")
 
-START_PAGE = (
-    "<!doctype html><html lang=en><meta charset=utf-8><title>cloudstack-mock</title>"
-    "<h1>cloudstack-mock</h1><p>The API answers at <a href=/client/api>/client/api</a>.</p></html>\n"
-)
+
+def start_page(root: str) -> str:
+    """The page at `/client/` of a server whose paths begin with `root`."""
+    api = escape(f"{root}/client/api")
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>cloudstack-mock</title>"
+        f"<h1>cloudstack-mock</h1><p>The API answers at <a href={api}>{api}</a>.</p></html>\n"
+    )
 
 
 def error_page(status: int, reason: str, path: str, cause: str | None = None) -> str:

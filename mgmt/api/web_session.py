@@ -29,10 +29,12 @@ class CallSession:
         *,
         is_secure: bool = False,
         peer: str | None = None,
+        script_name: str = "",
     ) -> None:
         self.peer = peer
         self._table = table
         self._is_secure = is_secure
+        self._path = f"{script_name}/client"
         self._cookies = cookies
         self._same_site = _SAME_SITE.get(same_site, _SAME_SITE["Lax"])
         self._new_id: str | None = None
@@ -91,7 +93,7 @@ class CallSession:
             self._set_session_cookie(self.current.cookie_value)
 
     def _set_session_cookie(self, value: str) -> None:
-        attributes = ";Secure;HttpOnly;Path=/client" if NODE_SUFFIX not in value else "; Path=/client"
+        attributes = f";Secure;HttpOnly;Path={self._path}" if NODE_SUFFIX not in value else f"; Path={self._path}"
         self.headers.append(("Set-Cookie", f"{SESSION_COOKIE}={value}{attributes}"))
         self.headers.append(EPOCH_EXPIRES)
 

@@ -27,6 +27,7 @@ class _LazyGroup(click.Group):
         "api": ("mgmt.cli.api", "Send one API command, wait for its job and print the answer."),
         "leaks": ("mgmt.cli.leaks", "Say what imports left behind; exit status 1 when something is left."),
         "fault": ("mgmt.cli.fault", "Let things go wrong in a server that runs with --admin."),
+        "worlds": ("mgmt.cli.worlds", "Make, list, end and save worlds of a server that runs with --admin."),
         "journal": ("mgmt.cli.journal", "Show what crossed the server's edges: calls, jobs, messages, tool runs."),
         "openapi": ("mgmt.cli.openapi", "Print the API as an OpenAPI document."),
         "doctor": ("mgmt.cli.doctor", "Say which real tools, libraries and servers this machine has."),

@@ -21,7 +21,8 @@ from mgmt.cli.serve import reason, start_logging
 from mgmt.cli.signals import interrupts, stop_signals
 from mgmt.cli.wording import program
 from mgmt.config import ConfigError, Settings
-from mgmt.embedded import StartError, World, clear_ready_file
+from mgmt.embedded import World
+from mgmt.starting import StartError, clear_ready_file
 from mgmt.workfolders import WorkFolder, remove_left_folders
 
 SETTINGS = Settings(port=0, agent_port=0, time_scale=300.0)

@@ -15,10 +15,12 @@ from mgmt.cli.signals import stop_signals
 from mgmt.cli.wording import program
 from mgmt.commands.stubs import StubError
 from mgmt.config import ConfigError, Settings, load_settings
-from mgmt.embedded import StartError, World, clear_ready_file
+from mgmt.embedded import World
+from mgmt.starting import StartError, clear_ready_file
 from mgmt.store.database import StoreError
 from mgmt.store.seeding import SeedError
 from mgmt.workfolders import remove_left_folders
+from mgmt.worlds import WorldsError
 
 
 def start_logging(level: str) -> None:
@@ -49,6 +51,9 @@ def start_logging(level: str) -> None:
 @click.option("--admin", is_flag=True, default=None, help="Answer the admin endpoints /mock/ (docs/admin.md).")
 @click.option(
     "--admin-token", help="What their callers must have; needed beyond loopback, better given by the environment."
+)
+@click.option(
+    "--world", multiple=True, help="Another world behind the same port, as NAME=SEED, at /worlds/NAME/. Repeatable."
 )
 @click.option("--stubs", help="Folder of YAML files with answers of commands that are not simulated.")
 @click.option("--ui-dir", help="Folder of a built web UI, served at /client/.")
@@ -98,13 +103,15 @@ def run(settings: Settings) -> None:
                 world.start()
             if settings.ready_file is not None:
                 world.write_ready_file(settings.ready_file)
-        except (OSError, SeedError, StoreError, StartError, StubError) as error:
+        except (ConfigError, OSError, SeedError, StoreError, StartError, StubError, WorldsError) as error:
             world.stop()
             raise click.ClickException(reason(error)) from error
         click.echo(f"API      {world.server.api_url}")
         click.echo("agents   {}:{}".format(*world.server.agents.address))
         if world.vcenter is not None:
             click.echo("vCenter  {}:{}".format(*world.vcenter.address))
+        for name in world.worlds:
+            click.echo(f"world {name}  {world.worlds[name].server.api_url}")
         if settings.ready_file is not None:
             ready_file = shlex.quote(str(settings.ready_file))
             click.echo(f"try      {program()} api listHosts type=Routing --ready-file {ready_file}")

@@ -64,8 +64,8 @@ _JOB: Json = {
 }
 
 
-def openapi_document(declarations: Iterable[Declaration], *, release: str) -> Json:
-    """The document of these commands; `release` is the CloudStack release that they are of."""
+def openapi_document(declarations: Iterable[Declaration], *, release: str, server: str = "/") -> Json:
+    """The document of these commands; `release` is the CloudStack release, `server` what their paths begin with."""
     schemas = _Schemas()
     paths = {f"/client/api/{each.name}": {_method(each): _operation(each, schemas)} for each in declarations}
     return {
@@ -76,6 +76,7 @@ def openapi_document(declarations: Iterable[Declaration], *, release: str) -> Js
             "description": "What cloudstack-mock offers of it. A signed call has apiKey and signature; one of a login "
             "session its cookie and sessionkey.",
         },
+        "servers": [{"url": server}],
         "paths": paths,
         "components": {"schemas": schemas.made | {"Error": _ERROR, "Job": _JOB}, "securitySchemes": _SECURITY},
         "security": [{"apiKey": [], "signature": []}, {"session": [], "sessionkey": []}],

@@ -57,6 +57,7 @@ class ArmedFault:
     is_armed: bool = True
     fired: int = 0
     _counts: dict[int, int] = field(default_factory=dict)
+    _asked: dict[tuple[int, object, object], int] = field(default_factory=dict)
     _undos: list[Undo] = field(default_factory=list)
 
     @property
@@ -86,7 +87,6 @@ class FaultEngine:
     ) -> None:
         self._clock = clock
         self._seed = seed
-        self._random = random.Random(seed)  # chance that can be repeated, no secret
         self._faults = faults
         self._own: dict[str, Fault] = {}
         self._on_fired = on_fired
@@ -229,12 +229,11 @@ class FaultEngine:
     def load_saved(self, saved: Sequence[SavedFault]) -> None:
         """Arm these very faults, and no others, as if they had not fired yet; with the chances of the seed anew."""
         self.clear()
-        with self._lock:
-            self._random.seed(self._seed)
         for entry in saved:
             armed = entry.armed
             armed.is_armed, armed.fired = True, 0
             armed._counts.clear()
+            armed._asked.clear()
             armed.due_s = self._clock.monotonic() + entry.remaining_delay_s
             with self._lock:
                 self._armed.append(armed)
@@ -303,11 +302,21 @@ class FaultEngine:
             limit = armed.times if armed.times is not None else rule.times
             if limit != TIMES_ALWAYS and armed._counts.get(index, 0) >= int(limit):
                 return False
-            if armed.probability < 1 and self._random.random() >= armed.probability:
+            if armed.probability < 1 and self._chance(armed, index, facts) >= armed.probability:
                 return False
             armed._counts[index] = armed._counts.get(index, 0) + 1
             armed.fired += 1
         return True
+
+    def _chance(self, armed: ArmedFault, index: int, facts: Mapping[str, object]) -> float:
+        """A number from 0 to 1 that follows from the seed, and from how often this VM or host was looked at.
+
+        So it does not matter who of several at one time comes first. No secret.
+        """
+        who = (index, facts.get("vm"), facts.get("host"))
+        number = armed._asked[who] = armed._asked.get(who, 0) + 1
+        place = self._armed.index(armed) if armed in self._armed else 0
+        return random.Random(f"{self._seed} {armed.name} {place} {who} {number}").random()
 
     def _perform(self, armed: ArmedFault, rule: Rule, facts: Mapping[str, object]) -> list[Effect]:
         """Do what the world has to do, and give back what the edge has to."""

@@ -139,7 +139,7 @@ class PowerSync:
             text += " VM network environment may need to be reset"
         session.add(
             Alert(
-                uuid=self._providers.ids.uuid(),
+                uuid=self._providers.stream(text).ids.uuid(),  # of several hosts, any may be the first to report
                 type=ALERT_SYNC,
                 name="ALERT.VM.SYNC",
                 description=text,

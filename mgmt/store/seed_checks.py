@@ -144,12 +144,24 @@ def _accounts(document: Document) -> Iterator[Problem]:
             yield Problem(
                 f"accounts[{index}].role", f"an account of type {account['type']} needs a role of type {expected}"
             )
-    if not any(
-        account["type"] == "root-admin" and user["password"] and user["api_key"] and user["secret_key"]
-        for account in document["accounts"]
-        for user in account["users"]
-    ):
+        for number, user in enumerate(account["users"]):
+            if user["password"] and user["password_hash"]:
+                yield Problem(f"accounts[{index}].users[{number}].password_hash", "it has a password too")
+    if root_admin(document) is None:
         yield Problem("accounts", "no root-admin account has a user with password, api_key and secret_key")
+
+
+def root_admin(document: Document) -> Mapping[str, Any] | None:
+    """The user whose keys callers of the world get; None when there is none with a password and keys."""
+    users = (user for account in document["accounts"] if account["type"] == "root-admin" for user in account["users"])
+    return next(
+        (
+            user
+            for user in users
+            if (user["password"] or user["password_hash"]) and user["api_key"] and user["secret_key"]
+        ),
+        None,
+    )
 
 
 def _places(document: Document) -> Iterator[Problem]:

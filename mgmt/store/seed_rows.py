@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 import uuid
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from mgmt.observe.redaction import MASK
 from mgmt.providers import Providers
 from mgmt.store.default_roles import add_ruled_roles
 from mgmt.store.models import (
@@ -77,22 +79,35 @@ def write_rows(session: Session, document: Document) -> None:
     _Writer(session, document).write()
 
 
-def complete_rows(session: Session, providers: Providers, document: Document, vcenter_address: str | None) -> None:
+@dataclass(frozen=True)
+class OwnVcenter:
+    """Where a world's own vCenter listens, and what its account's password is."""
+
+    address: str
+    password: str = field(repr=False)
+
+
+def complete_rows(session: Session, providers: Providers, document: Document, vcenter: OwnVcenter | None) -> None:
     """Add what differs from server to server: times, salted passwords, the datacenters with their vCenter's address.
 
-    A datacenter with `vcenter: embedded` is added only with an address.
+    A datacenter with `vcenter: embedded` is added only with a vCenter. A world that was saved has its own times, and
+    no password of a vCenter: its datacenter gets that of the own one.
     """
-    now = providers.utcnow().replace(microsecond=0)
+    now = document["started"] or providers.utcnow().replace(microsecond=0)
     for table in _DATED_TABLES:
         session.execute(update(table), {"created": now})
     for user in (user for account in document["accounts"] for user in account["users"]):
+        hashed = user["password_hash"]
         if user["password"]:
             hashed = hash_password(user["password"], providers.random)
+        if hashed:
             session.execute(_SET_PASSWORD, {"of_uuid": user["uuid"], "hashed": hashed})
     for entry in document["vmware_datacenters"]:
-        host = vcenter_address if entry["vcenter"] == EMBEDDED else entry["vcenter"]
-        if host is None:
-            continue
+        host, password = entry["vcenter"], entry["password"]
+        if host == EMBEDDED:
+            if vcenter is None:
+                continue
+            host, password = vcenter.address, vcenter.password if password == MASK else password
         zone_uuid = next(zone["uuid"] for zone in document["zones"] if zone["name"] == entry["zone"])
         session.add(
             VmwareDatacenter(
@@ -100,7 +115,7 @@ def complete_rows(session: Session, providers: Providers, document: Document, vc
                 name=entry["name"],
                 vcenter_host=host,
                 username=entry["username"],
-                password=entry["password"],
+                password=password,
                 zone_id=session.scalars(select(Zone.id).where(Zone.uuid == zone_uuid)).one(),
             )
         )

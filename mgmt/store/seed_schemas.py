@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import datetime
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -87,12 +88,38 @@ class SettingValue(fields.Field[str | None]):
         raise ValidationError("expected a text, a number or a boolean")
 
 
+class Moment(fields.Field[datetime]):
+    """A time without a zone, in UTC, as text or as YAML has it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise ValidationError(f"expected a time such as 2026-01-31T12:00:00, not {value!r}") from None
+        if found.tzinfo is not None:
+            raise ValidationError("expected a time without a zone, in UTC")
+        return found
+
+
+class FileOrContent(fields.Field[Any]):
+    """The name of a YAML file, or what would stand in it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, dict) or (isinstance(value, str) and 0 < len(value) <= 255):
+            return value
+        raise ValidationError("expected the name of a file, or a map with its content")
+
+
 def _enabled() -> fields.String:
     return fields.String(load_default="Enabled", validate=validate.OneOf(("Enabled", "Disabled")))
 
 
 def _tags() -> fields.List[str]:
     return fields.List(Text(), load_default=list)
+
+
+def _rows() -> fields.List[dict[str, Any]]:
+    return fields.List(fields.Dict(keys=fields.String(), values=fields.Raw(allow_none=True)))
 
 
 class Strict(Schema):
@@ -124,7 +151,8 @@ class RoleSeed(Named):
 class UserSeed(Strict):
     uuid = Uuid(required=True)
     username = Text(required=True)
-    password = Text(load_default=None)  # without one the user cannot log in
+    password = Text(load_default=None)  # without one, and without its hash, the user cannot log in
+    password_hash = Text(load_default=None)  # in its stead, in a world that was saved
     firstname = Text(required=True)
     lastname = Text(required=True)
     email = fields.String(load_default="")
@@ -278,8 +306,10 @@ class VmwareDatacenterSeed(Named):
 class SeedSchema(Strict):
     """A whole seed document."""
 
-    agents = Text(load_default=None)
-    vcenter = Text(load_default=None)
+    agents = FileOrContent(load_default=None)
+    vcenter = FileOrContent(load_default=None)
+    saved = Moment(load_default=None)
+    started = Moment(load_default=None)
     management_server = fields.Nested(ManagementServerSeed, required=True)
     settings = fields.Dict(keys=Text(), values=SettingValue(), load_default=dict)
     domains = fields.List(fields.Nested(DomainSeed), required=True, validate=validate.Length(min=1))
@@ -299,3 +329,5 @@ class SeedSchema(Strict):
     physical_networks = fields.List(fields.Nested(PhysicalNetworkSeed), load_default=list)
     networks = fields.List(fields.Nested(NetworkSeed), load_default=list)
     vmware_datacenters = fields.List(fields.Nested(VmwareDatacenterSeed), load_default=list)
+    records = fields.Dict(keys=Text(), values=_rows(), load_default=dict)
+    gone = fields.Dict(keys=Text(), values=_rows(), load_default=dict)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
 from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,15 @@ from typing import Any
 import yaml
 from marshmallow import ValidationError
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mgmt.fixtures import fixtures_dir
+from mgmt.observe.redaction import MASK
+from mgmt.store import seed_records
 from mgmt.store.database import Store
 from mgmt.store.models import VmwareDatacenter, Zone
-from mgmt.store.seed_checks import Document, Problem, find_problems
-from mgmt.store.seed_rows import EMBEDDED, complete_rows, write_rows
+from mgmt.store.seed_checks import Document, Problem, find_problems, root_admin
+from mgmt.store.seed_rows import EMBEDDED, OwnVcenter, complete_rows, write_rows
 from mgmt.store.seed_schemas import SeedSchema
 
 logger = logging.getLogger(__name__)
@@ -44,10 +50,10 @@ class SeedError(Exception):
 
 @dataclass(frozen=True)
 class SeedAdmin:
-    """The root admin with known keys."""
+    """The root admin with known keys. The password of a world that was saved is known as a hash only."""
 
     username: str
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
     api_key: str = field(repr=False)
     secret_key: str = field(repr=False)
 
@@ -70,6 +76,21 @@ class Seed:
         """The description of the seed's hosts; raises `SeedError` when the seed names one that is not there."""
         return _referenced(self.file, self.document, "agents")
 
+    @contextmanager
+    def file_of(self, key: str) -> Iterator[Path | None]:
+        """The file that `agents` or `vcenter` names. Where its content stands in the seed, a file has it in the block.
+
+        Raises `SeedError` when the seed names one that is not there.
+        """
+        content = self.document[key]
+        if not isinstance(content, dict):
+            yield _referenced(self.file, self.document, key)
+            return
+        with tempfile.TemporaryDirectory(prefix="cloudstack-mock-seed-") as folder:
+            file = Path(folder) / f"{key}.yaml"
+            file.write_text(yaml.dump(content, Dumper=Dumper, allow_unicode=True), encoding="utf-8")
+            yield file
+
     @property
     def vcenter_file(self) -> Path | None:
         """The inventory of the seed's vCenter; raises `SeedError` when the seed names one that is not there."""
@@ -80,12 +101,9 @@ def read_seed(name_or_path: str) -> Seed:
     """The seed `fixtures/seeds/NAME.yaml`, or the one in the file; touches no database. Raises `SeedError`."""
     file = _find(name_or_path)
     document = _load(file)
-    admin = next(
-        SeedAdmin(user["username"], user["password"], user["api_key"], user["secret_key"])
-        for account in document["accounts"]
-        for user in account["users"]
-        if account["type"] == "root-admin" and user["password"] and user["api_key"] and user["secret_key"]
-    )
+    user = root_admin(document)
+    assert user is not None, "the document was checked"
+    admin = SeedAdmin(user["username"], user["password"], user["api_key"], user["secret_key"])
     clusters = document["clusters"]
     return Seed(
         file=file,
@@ -99,18 +117,30 @@ def read_seed(name_or_path: str) -> Seed:
     )
 
 
-def seed(store: Store, name_or_path: str, *, vcenter_address: str | None) -> Seed:
+def saved_at_s(name_or_path: str) -> float | None:
+    """The time in the world when it was saved as this seed, in seconds since the epoch; None for any other seed."""
+    try:
+        saved = _load(_find(name_or_path))["saved"]
+    except SeedError:  # whoever starts the world is told
+        return None
+    return None if saved is None else float(saved.replace(tzinfo=UTC).timestamp())
+
+
+def seed(store: Store, name_or_path: str, *, vcenter_address: str | None, vcenter_password: str | None = None) -> Seed:
     """Write the seed's world into `store` when it is empty, and return what others need to know of it.
 
     A database that was seeded before is left as it is, but for the address of the seed's own vCenter
     (`vcenter: embedded`), which becomes `vcenter_address`. With no address such a datacenter is not linked at all.
+    A world that was saved has no passwords of vCenters: the datacenter of the own one gets `vcenter_password`.
     Raises `SeedError` for a bad document, and for a database that was filled from another seed.
     """
     found = read_seed(name_or_path)
+    vcenter = None if vcenter_address is None else OwnVcenter(vcenter_address, vcenter_password or MASK)
+    _warn_of_masked(found)
     if store.is_untouched:
         _seed_memory(store, found)
         with store.session() as session:
-            complete_rows(session, store.providers, found.document, vcenter_address)
+            _complete(session, store, found, vcenter)
         logger.info("seeded %s from %s", store.display_url, found.file)
         return found
     with store.session(exclusive=True) as session:
@@ -118,18 +148,36 @@ def seed(store: Store, name_or_path: str, *, vcenter_address: str | None) -> See
         if not zone_uuids:
             write_rows(session, found.document)
             session.flush()
-            complete_rows(session, store.providers, found.document, vcenter_address)
+            _complete(session, store, found, vcenter)
             logger.info("seeded %s from %s", store.display_url, found.file)
             return found
         if found.zone_uuid not in zone_uuids:
             reason = f"database {store.display_url} was filled from another seed: it holds no zone {found.zone_uuid}"
             raise SeedError(found.file, [Problem("zones[0].uuid", reason)])
-        if vcenter_address is not None:
+        if vcenter is not None:
             for entry in found.document["vmware_datacenters"]:
                 row = session.scalar(select(VmwareDatacenter).where(VmwareDatacenter.uuid == entry["uuid"]))
                 if entry["vcenter"] == EMBEDDED and row is not None:
-                    row.vcenter_host = vcenter_address
+                    row.vcenter_host = vcenter.address
     return found
+
+
+def _complete(session: Session, store: Store, found: Seed, vcenter: OwnVcenter | None) -> None:
+    complete_rows(session, store.providers, found.document, vcenter)
+    try:
+        seed_records.write_records(session, found.document, vcenter)
+    except ValueError as error:
+        raise SeedError(found.file, [Problem("records", str(error))]) from None
+
+
+def _warn_of_masked(found: Seed) -> None:
+    for entry in found.document["vmware_datacenters"]:
+        if entry["vcenter"] != EMBEDDED and entry["password"] == MASK:
+            logger.warning(
+                "%s: the password of the VMware datacenter %s was not saved: updateVmwareDc gives it one",
+                found.file,
+                entry["name"],
+            )
 
 
 # The rows of documents that were written once, as images of a memory database, by the identity of the document: reading
@@ -191,7 +239,7 @@ def _checked(file: Path, text: str) -> Document:
         document: Document = SeedSchema().load(loaded)
     except ValidationError as error:
         raise SeedError(file, list(_flattened(error.messages_dict))) from None
-    problems = list(find_problems(document))
+    problems = [*find_problems(document), *seed_records.find_problems(document)]
     if problems:
         raise SeedError(file, problems)
     return document
@@ -213,7 +261,7 @@ def _flattened(messages: Any, path: str = "") -> Iterator[Problem]:
 
 def _referenced(file: Path, document: Document, key: str) -> Path | None:
     name = document[key]
-    if name is None:
+    if not isinstance(name, str):
         return None
     # Beside the seed; beside its folder, as the shipped ones stand (seeds/, hosts/, vcenters/); among the shipped ones.
     for folder in (file.parent, file.parent.parent, fixtures_dir()):
@@ -228,10 +276,23 @@ def _secrets(document: Document) -> Iterator[str]:
         for user in account["users"]:
             yield from (value for value in (user["secret_key"], user["password"]) if value)
     for datacenter in document["vmware_datacenters"]:
-        yield datacenter["password"]
+        if datacenter["password"] != MASK:
+            yield datacenter["password"]
     for pool in document["storage_pools"]:
         if pool["user_info"]:
             yield pool["user_info"]
+    yield from seed_records.secrets(document)
+
+
+class Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDumper):  # type: ignore[misc]
+    """YAML's safe dumper, which writes what is there twice twice, and keeps the order of keys."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"sort_keys": False})
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """No anchors."""
+        return True
 
 
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]

@@ -96,9 +96,56 @@ def test_the_document_describes_every_endpoint(admin: Admin) -> None:
 
 def test_worlds_and_seed(admin: Admin) -> None:
     """The world is named with its addresses, and what the ready file holds can be had."""
-    (world,) = admin.ask("GET", "/worlds")["worlds"]
+    world = admin.ask("GET", "/worlds")["worlds"][0]
     assert (world["seed"], world["api"], world["admin"]) == ("lab", admin.ready["api"], admin.url)
     assert admin.ask("GET", "/seed")["ready"] == json.loads(json.dumps(admin.ready))
+
+
+def test_worlds_are_made_saved_and_ended(admin: Admin) -> None:
+    """A world that another one was saved as is started beside it, has endpoints of its own, and is gone at the end."""
+    admin.client.call("updateConfiguration", name="alert.wait", value="77")
+    saved = admin.ask("POST", "/save")
+    admin.ask("POST", "/reset")
+    assert saved["masked"] == ["lab-dc"]
+    assert "VMware1!lab" not in saved["document"]
+    wanted = {"name": "beside", "document": saved["document"], "settings": {"clock": "manual"}}
+    made = admin.ask("POST", "/worlds", wanted, status=201)["ready"]
+    assert admin.ask("GET", "/worlds/beside")["ready"] == made
+    assert made["api"] == admin.url.replace("/mock", "/worlds/beside/client/api")
+    names = [(each["name"], each["clock"]) for each in admin.ask("GET", "/worlds")["worlds"]]
+    assert names == [("", "automatic"), ("beside", "manual")]
+    own = requests.get(f"{made['admin']}/openapi.json", timeout=60).json()
+    assert own["servers"] == [{"url": "/worlds/beside"}]
+    before = requests.get(f"{made['admin']}/clock", timeout=60).json()["now"]
+    assert requests.post(f"{made['admin']}/clock", json={"advance_s": 60}, timeout=60).json()["now"] - before == 60
+    client = ApiClient(made["api"], made["api_key"], made["secret_key"])
+    (found,) = client.call("listConfigurations", name="alert.wait")["configuration"]
+    assert (found["value"], setting(admin) == "77") == ("77", False)
+    client.close()
+    admin.ask("DELETE", "/worlds/beside")
+    assert admin.ask("GET", "/worlds/beside", status=404)["text"] == "there is no world 'beside': there are none"
+    assert requests.get(f"{made['admin']}/clock", timeout=60).json()["text"].startswith("there is no world")
+
+
+def test_the_worlds_command(admin: Admin, tmp_path: Path) -> None:
+    """`cloudstack-mock worlds` makes, lists, saves and ends them; refusals are the server's words."""
+
+    def run(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["worlds", "--url", admin.url, *words])
+        return result.exit_code, result.output
+
+    file = tmp_path / "saved.yaml"
+    assert run("save", str(file)) == (0, "not saved: the password of the VMware datacenter lab-dc\n")
+    assert file.stat().st_mode & 0o777 == 0o600
+    status, url = run("create", "again", "--seed", str(file), "--set", "clock=manual", "--set", "agents=none")
+    assert (status, url.strip()) == (0, admin.url.replace("/mock", "/worlds/again/client/api"))
+    assert re.search(r"^again .*saved\.yaml +manual +http://.*/worlds/again/client/api$", run("list")[1], re.MULTILINE)
+    assert run("save", str(file), "--world", "again")[0] == 0
+    status, output = run("create", "again")
+    assert (status, "there is a world 'again' already" in output) == (1, True)
+    assert run("delete", "again") == (0, "")
+    assert "there is no world 'again'" in run("delete", "again")[1]
+    assert "no seed of this name" in run("create", "other", "--seed", "nowhere")[1]
 
 
 def test_reset_snapshot_and_restore(admin: Admin) -> None:
@@ -179,6 +226,11 @@ def parameters(admin: Admin) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "text"),
     [
+        ("POST", "/worlds", {"name": "two words"}, 400, "name"),
+        ("POST", "/worlds", {"name": "x", "settings": {"port": 1}}, 400, "port: of the server, not of a world in it"),
+        ("POST", "/worlds", {"name": "x", "settings": {"colour": 1}}, 400, "expected one of the settings"),
+        ("POST", "/worlds", {"name": "x", "seed": "lab", "document": "a: 1"}, 400, "one of seed and document"),
+        ("POST", "/worlds", {"name": "x", "document": "a: 1"}, 409, "seed.yaml"),
         ("POST", "/faults", {"name": "vddk.crush"}, 400, "near it are vddk.crash"),
         ("POST", "/faults", {}, 400, "Missing data for required field"),
         ("POST", "/faults", {"name": "vddk.crash", "colour": 1}, 400, "Unknown field"),
@@ -277,7 +329,7 @@ def test_the_example_in_python(admin: Admin) -> None:
     exec(compile(block, "docs/admin.md", "exec"), names)
     names["test_a_blocked_port_is_told"]()
     for route in ROUTES:
-        assert f"/mock{route.path.replace('{id}', 'ID')}" in page, route.path
+        assert f"/mock{re.sub(r'{(.*)}', lambda found: found[1].upper(), route.path)}" in page, route.path
 
 
 def test_the_fault_command(admin: Admin, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from click.testing import CliRunner, Result
 from cloudstack_mock import ApiClient
 from mgmt.cli import main
 from mgmt.config import Settings
-from mgmt.embedded import World, clear_ready_file
+from mgmt.embedded import World
+from mgmt.starting import clear_ready_file
 from mgmt.store.database import StoreError
 
 ROOT = Path(__file__).resolve().parents[2]

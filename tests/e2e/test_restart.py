@@ -9,9 +9,9 @@ import pytest
 
 from agent_sim.ledger import PROCESS
 from cloudstack_mock import ApiClient, World
-from mgmt.embedded import StartError
 from mgmt.life.hostsetup import NoHostSetup
 from mgmt.quirks import LOST_ANSWER_FILES_LEFT, STOP_LEAVES_IMPORT, TEMPORARY_MOUNT_LEFT
+from mgmt.starting import StartError
 
 
 @pytest.mark.parametrize("is_repaired", [False, True], ids=["faithful", "repaired"])

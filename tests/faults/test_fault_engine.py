@@ -101,6 +101,20 @@ def test_chance_is_repeated_by_its_seed(clock: StillClock) -> None:
     assert 5 < sum(drawn(1)) < 35
 
 
+def test_chance_does_not_depend_on_who_is_first(clock: StillClock) -> None:
+    """What happens to a VM is the same whether another one is looked at in between or not."""
+
+    def drawn(order: str) -> dict[str, list[bool]]:
+        engine = FaultEngine(clock, seed=1)
+        engine.arm("vddk.authd_unavailable", probability=0.5, times="always")
+        found: dict[str, list[bool]] = {"a": [], "b": []}
+        for vm in order:
+            found[vm].append(bool(kinds(engine, vm=vm)))
+        return found
+
+    assert drawn("a" * 20 + "b" * 20) == drawn("ab" * 20) == drawn("ba" * 20)
+
+
 def test_positions_are_met_once(engine: FaultEngine) -> None:
     """A percent position is named beforehand and met by the step that crosses it, not by lines."""
     engine.arm("vddk.query_blocks_bug", percent=98)

@@ -1,0 +1,56 @@
+"""Runs the tests in random order: `-p tests.plugins.random_order --random-order[=NUMBER]`.
+
+Modules are mixed, and the tests in each; the number is printed, and gives the same order again. pytest itself then puts
+together what shares a fixture with parameters. With xdist the workers get the number of the controller.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+
+import pytest
+
+AT_RANDOM = "random"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option of the plugin."""
+    parser.addoption(
+        "--random-order", nargs="?", const=AT_RANDOM, metavar="NUMBER", help="run the tests in random order"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the number where none was given."""
+    if config.option.random_order == AT_RANDOM:
+        config.option.random_order = str(secrets.randbelow(1_000_000))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """The number."""
+    number = config.option.random_order
+    return None if number is None else f"random order: -p tests.plugins.random_order --random-order={number}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mix them, before pytest puts together what belongs together."""
+    if config.option.random_order is None:
+        return
+    chance = random.Random(config.option.random_order)
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    names = list(modules)
+    chance.shuffle(names)
+    for name in names:
+        chance.shuffle(modules[name])
+    items[:] = [item for name in names for item in modules[name]]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell the number again where somebody looks for it."""
+    header = pytest_report_header(config)
+    if header is not None:
+        terminalreporter.write_line(header)
