@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from mgmt.agents import connector
-from mgmt.agents.admission import admit
+from mgmt.agents.admission import admit_or_refuse
 from mgmt.protocol.commands import (
     AgentConnectStatusAnswer,
     AgentConnectStatusCommand,
@@ -446,15 +446,15 @@ def test_a_link_lost_while_its_host_is_admitted_is_noticed(edge: Any, monkeypatc
     def slow_admit(*arguments: Any) -> Any:
         writing.set()
         assert lost.wait(60)
-        return admit(*arguments)
+        return admit_or_refuse(*arguments)
 
-    monkeypatch.setattr(connector, "admit", slow_admit)
+    monkeypatch.setattr(connector, "admit_or_refuse", slow_admit)
     agent = edge.agent()
     agent.request(edge.startup())
     agent.receive()
     assert writing.wait(60)
     agent.close()
-    edge.wait_for(lambda: not edge.manager._hub._links, "the server to see the link's end")
+    edge.wait_for(lambda: not edge.manager._calls.hub._links, "the server to see the link's end")
     lost.set()
     edge.wait_for_status("Alert")
     edge.agent().attach()
@@ -469,12 +469,12 @@ def test_maintenance_that_ends_while_its_host_is_admitted_does_not_stay(edge: An
     read, ended = threading.Event(), threading.Event()
 
     def slow_admit(*arguments: Any) -> Any:
-        admitted = admit(*arguments)
+        admitted = admit_or_refuse(*arguments)
         read.set()
         assert ended.wait(60)
         return admitted
 
-    monkeypatch.setattr(connector, "admit", slow_admit)
+    monkeypatch.setattr(connector, "admit_or_refuse", slow_admit)
     agent = edge.agent()
     agent.request(edge.startup())
     assert read.wait(60)
@@ -483,4 +483,4 @@ def test_maintenance_that_ends_while_its_host_is_admitted_does_not_stay(edge: An
     agent.serve_until_ready()
     edge.wait_for_status("Up")
     assert SetHostParamsCommand in [type(command) for command in sent_commands(agent)]
-    assert not edge.manager._hub.core.attached[edge.host_id()].maintenance
+    assert not edge.manager._calls.hub.core.attached[edge.host_id()].maintenance

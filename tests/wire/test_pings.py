@@ -70,14 +70,16 @@ def test_power_reports_are_handed_on_in_turn(edge: Any) -> None:
     heard: list[tuple[int, dict[str, str], bool]] = []
     answered, done = threading.Event(), threading.Event()
 
-    def listen(host_id: int, states: Any, is_out_of_band: bool) -> None:
+    def listen(reports: Any) -> list[bool]:
         if not heard:
             answered.wait(60)  # the loop answers pings meanwhile, and a second report has to wait
-        with edge.store.session() as session:
-            assert session.get_one(Host, host_id).name == "kvm1"
-        heard.append((host_id, dict(states), is_out_of_band))
+        for report in reports:
+            with edge.store.session() as session:
+                assert session.get_one(Host, report.host_id).name == "kvm1"
+            heard.append((report.host_id, dict(report.states), report.is_out_of_band))
         if len(heard) == 2:
             done.set()
+        return [False] * len(reports)
 
     edge.manager.on_power_report = listen
     agent = up(edge)
