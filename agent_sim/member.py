@@ -341,7 +341,7 @@ class Member:
 
     async def _open(self) -> None:
         agent = self._agent
-        self._pools = await self.hypervisor.bench.blocking(self.hypervisor.measure_local_pools)
+        self._pools = await self.hypervisor.measure_local_pools()
         is_dialed = await self._dialer.dial(self, self._clock.monotonic())
         if not is_dialed and agent is self._agent:
             self._perform(agent.connect_failed(self._clock.monotonic()))

@@ -78,7 +78,7 @@ class Core:
         self._store = store
         self._database = DatabaseThread(store)
         self._listeners = ThreadPoolExecutor(max_workers=LISTENER_THREADS, thread_name_prefix="agents-listener")
-        self.power = PowerReports(self.attached, self._listeners, on_power, self.spawn)
+        self.power = PowerReports(self.attached, self._listeners, on_power, self.spawn, self.timers)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:

@@ -14,10 +14,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from mgmt.agents.attachment import Attachment
+from mgmt.agents.timers import Timers
 
 logger = logging.getLogger(__name__)
 
 MOST_TOGETHER = 200
+QUIET_S = 1.0  # seconds of the clock for which reports that repeat what is known wait for each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class PowerReport:
 class PowerReports:
     """Hands reports on in turn, in a thread of `executor` that may use the database.
 
-    `follow` answers for each report whether it told nothing new, so that the same one again would change nothing.
+    `follow` answers for each report whether it told nothing new. The same one again matters only if the records have
+    changed meanwhile, so it may wait a moment for others of that kind.
     """
 
     def __init__(
@@ -41,21 +44,39 @@ class PowerReports:
         executor: Executor,
         follow: Callable[[Sequence[PowerReport]], Sequence[bool]],
         spawn: Callable[[Coroutine[None, None, None]], None],
+        timers: Timers,
     ) -> None:
         self._attached = attached
         self._executor = executor
         self._follow = follow
         self._spawn = spawn
+        self._timers = timers
         self._waiting: deque[tuple[Attachment | None, PowerReport]] = deque()
+        self._quiet: dict[int, tuple[Attachment, PowerReport]] = {}
+        self._is_timed = False
         self._is_busy = False
 
     def came(self, report: PowerReport) -> None:
         """Hand a report on, after those that came before."""
         attachment = self._attached.get(report.host_id)
+        if attachment is not None and not report.is_out_of_band and attachment.settled_power == report.states:
+            self._quiet[report.host_id] = (attachment, report)
+            if not self._is_timed:
+                self._is_timed = True
+                self._timers.call_later(QUIET_S, self._take_quiet, drives=False)
+            return
         if attachment is not None:
             attachment.settled_power = None
-        self._waiting.append((attachment, report))
-        if not self._is_busy:
+        self._add([(attachment, report)])
+
+    def _take_quiet(self) -> None:
+        self._is_timed = False
+        quiet, self._quiet = list(self._quiet.values()), {}
+        self._add(quiet)
+
+    def _add(self, reports: Sequence[tuple[Attachment | None, PowerReport]]) -> None:
+        self._waiting.extend(reports)
+        if self._waiting and not self._is_busy:
             self._is_busy = True
             self._spawn(self._hand_on())
 
@@ -70,7 +91,7 @@ class PowerReports:
                     logger.exception("following the power reports of %d hosts failed", len(reports))
                     continue
                 for (attachment, report), told_nothing_new in zip(taken, old, strict=True):
-                    if attachment is not None and told_nothing_new:
-                        attachment.settled_power = report.states
+                    if attachment is not None:
+                        attachment.settled_power = report.states if told_nothing_new else None
         finally:
             self._is_busy = False

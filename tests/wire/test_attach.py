@@ -164,6 +164,22 @@ def test_a_record_without_the_suffix_is_found_too(edge: Any) -> None:
     assert edge.manager.wait_for_hosts_up([f"{bare}-LibvirtComputingResource"], 5)
 
 
+def test_a_bare_guid_does_not_find_one_with_the_suffix(edge: Any) -> None:
+    """A host that is stored under its full guid is not found by the bare one: there are two then."""
+    edge.agent().attach()
+    bare = edge.guid.removesuffix("-LibvirtComputingResource")
+    edge.agent().attach(edge.startup(guid=bare, name="kvm2"))
+    assert edge.host_id(bare) != edge.host_id()
+    edge.wait_for_status("Up", bare)
+    assert edge.status() == "Up"
+
+
+def test_a_startup_without_an_architecture_is_not_checked(edge: Any) -> None:
+    """Without `cpuArch` the cluster's architecture does not matter, whatever `arch` says."""
+    edge.agent().attach(edge.startup(cpuArch=None, arch="aarch64"))
+    edge.wait_for_status("Up")
+
+
 def test_a_deleted_host_comes_back_as_a_new_one(edge: Any) -> None:
     """After deleteHost the same agent gets another record."""
     agent = edge.agent()
