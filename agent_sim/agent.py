@@ -137,6 +137,7 @@ class Agent:
         self._reconnect_due_s: float | None = None
         self._startup_due_s: float | None = None
         self._startups = 0
+        self._contact_s = 0.0  # when a ping was sent, or an answer came that is none to a ping
         self._may_reconnect = True
 
     # -- what happens
@@ -211,6 +212,11 @@ class Agent:
                 # a fixed rate: a late ping does not move the next one
                 missed = int((now_s - ping.due_s) // ping.period_s)
                 ping.due_s += (missed + 1) * ping.period_s
+                if now_s - self._contact_s > ping.period_s * self._properties.ping_retries:
+                    # upstream's trap for a process that was stopped for long: it stays silent from now on
+                    logger.warning("%s: Ping Interval has gone past, no ping is sent", self.name)
+                    continue
+                self._contact_s = now_s
                 actions.append(self._ping())
         for cron in self._crons:
             if now_s >= cron.due_s:
@@ -263,6 +269,8 @@ class Agent:
         """Count pings and repeated answers that are due by `until_s` as sent."""
         timers: list[_PingTimer | _Cron] = [*self._pings, *self._crons]
         for timer in timers:
+            if timer.due_s <= until_s:
+                self._contact_s = until_s
             while timer.due_s <= until_s:
                 timer.due_s += (1 + (until_s - timer.due_s) // timer.period_s) * timer.period_s
 
@@ -316,14 +324,17 @@ class Agent:
         answer = response.answers[0] if response.answers else None
         if isinstance(answer, StartupAnswer):
             return self._welcomed(answer, now_s)
-        if isinstance(answer, PingAnswer) and answer.sendStartup:
-            return [self._startup()]
+        if isinstance(answer, PingAnswer):
+            return [self._startup()] if answer.sendStartup else []
+        if answer is not None and not isinstance(answer, AgentControlAnswer):
+            self._contact_s = now_s
         return []
 
     def _welcomed(self, answer: StartupAnswer, now_s: float) -> list[Action]:
         if not answer.result:
             return self._refused(answer.details or "")
         self._startup_due_s = None
+        self._contact_s = now_s
         self.phase = Phase.RUNNING
         self.identity.host_id = answer.hostId
         if answer.hostUuid is None or answer.hostName is None or answer.pingInterval <= 0:

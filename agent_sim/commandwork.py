@@ -13,7 +13,9 @@ from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.injection import CommandFaults, Damage
+from agent_sim.providers import parked
 from mgmt.protocol.commands import Answer, Command
+from mgmt.protocol.message import Request
 from mgmt.protocol.records import simple_name
 
 logger = logging.getLogger(__name__)
@@ -30,9 +32,37 @@ class CommandWork:
         self._hypervisor = hypervisor
         faults = hypervisor.bench.faults
         self._faults = CommandFaults(faults, end_guest) if faults is not None else None
+        self._workers = asyncio.Semaphore(hypervisor.host.properties.workers)
         self._executions: dict[tuple[str, str], Execution] = {}
         self._unwanted: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
         self._done: deque[tuple[str, str]] = deque(maxlen=_KEPT_KEYS)
+
+    def set_workers(self, count: int) -> None:
+        """Work on so many requests at once from now on, as a process that starts."""
+        self._workers = asyncio.Semaphore(count)
+
+    async def answers_to(self, request: Request, shell: Callable[[Command], Answer | None]) -> list[Answer]:
+        """The answers to a request's commands, one after the other, as one of the agent's workers.
+
+        `shell` answers what the agent answers itself.
+        """
+        workers = self._workers
+        if workers.locked():
+            with parked():
+                await workers.acquire()
+        else:
+            await workers.acquire()
+        answers: list[Answer] = []
+        try:
+            for command in request.commands:
+                if request.stop_on_error and answers and not answers[-1].result:
+                    answers.append(Answer(result=False, details="Stopped by previous failure"))
+                    continue
+                answer = shell(command)
+                answers.append(answer if answer is not None else await self.run(command))
+        finally:
+            workers.release()
+        return answers
 
     async def run(self, command: Command) -> Answer:
         """The one answer to one command; whatever goes wrong becomes a failed one."""

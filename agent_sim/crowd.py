@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _REPORT_S = 0.25
 _STOP_LIMIT_S = 60.0
+COLLECTOR = (50_000, 20, 100)  # garbage is looked for more seldom than in a program of a few thousand objects
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def _work(share: _Share, pipe: Connection) -> None:
         time_scale=share.time_scale,
         start_after_s=lambda place: share.profile.start_after_s(share.places[place]),
     )
+    gc.set_threshold(*COLLECTOR)
     fleet.start()
+    gc.freeze()
     try:
         while True:
             pipe.send(_report(fleet))

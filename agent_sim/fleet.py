@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
@@ -13,17 +12,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_sim.agent import Phase
+from agent_sim.deadline import PingsPassed
 from agent_sim.describing import document_of, write_files
 from agent_sim.execution import Ending
+from agent_sim.fleetthread import FleetError, FleetThread
 from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, NfsExport, VddkLibrary, generated_hosts
 from agent_sim.hostfile import load_fleet, load_hosts
 from agent_sim.hypervisor import Hypervisor, Surroundings
 from agent_sim.injection import FaultPort
 from agent_sim.ledger import MOUNT, Holding, Ledger
-from agent_sim.member import DomainEnd, Member, Misfortune, PingsPassed
+from agent_sim.member import DomainEnd, Member, Misfortune
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
-from agent_sim.saving import SavedFleet, restore_host, restore_tree, save_member, save_tree
+from agent_sim.saving import Keeping, SavedFleet
 from agent_sim.storage import NfsServers
 from agent_sim.toolchain.interface import ProgressEvent, ProgressListener, ToolRun, ToolRunListener
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel
@@ -32,19 +33,12 @@ from mgmt.protocol.memory import MemoryListener
 
 __all__ = ["Fleet", "FleetError", "ProgressEvent", "ToolRun", "generated_hosts", "load_fleet", "load_hosts"]
 
-logger = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
 _STOP_LIMIT_S = 30.0  # for a machine under load
 _STOP_EACH_S = 0.005
-_CALL_LIMIT_S = 60.0
 _TURNS_TO_WAKE = 3
 _WORKER_THREADS = 16
-
-
-class FleetError(Exception):
-    """The fleet is not running, or has no host of that name."""
 
 
 class Fleet:
@@ -100,13 +94,11 @@ class Fleet:
         self._faults = faults
         self._start_after_s = start_after_s
         self._files = files or {}
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: asyncio.Event | None = None
+        self._thread = FleetThread(self._main)
         self._members: dict[str, Member] = {}
         self._changed = threading.Condition()
-        self._start_failure: BaseException | None = None
         self._ledger = Ledger()
+        self._keeping = Keeping(self._members, work_dir, self._ledger, self._exports)
 
     def __enter__(self) -> Fleet:
         self.start()
@@ -117,34 +109,14 @@ class Fleet:
 
     def start(self) -> None:
         """Start the thread and let all agents connect; returns once they are on their way."""
-        if self._thread is not None:
-            raise FleetError("the fleet is already running")
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), name="agent-fleet", daemon=True)
         self._thread.start()
-        started.wait()
-        if self._start_failure is not None:
-            failure, self._start_failure = self._start_failure, None
-            self._thread.join()
-            self._thread = None
-            raise failure
 
     def stop(self) -> None:
         """Stop all agents (each tells the server), tools included; sockets, tasks and threads are gone then.
 
         A fleet of thousands takes some seconds more.
         """
-        thread, loop = self._thread, self._loop
-        if thread is None or loop is None:
-            return
-        ended = self._ended
-        if ended is not None:
-            loop.call_soon_threadsafe(ended.set)
-        limit_s = _STOP_LIMIT_S + len(self._hosts) * _STOP_EACH_S
-        thread.join(limit_s)
-        if thread.is_alive():
-            logger.error("the fleet's thread did not end in %s s", limit_s)
-        self._thread = None
+        self._thread.stop(_STOP_LIMIT_S + len(self._hosts) * _STOP_EACH_S)
 
     def kill(self, name: str) -> None:
         """End the agent's process at once: its socket is reset, a running tool dies with it, nothing is said."""
@@ -216,13 +188,7 @@ class Fleet:
 
     def strike(self, name: str, what: Misfortune, for_s: float = 0.0) -> None:
         """Let something happen to an agent, without waiting for it: from any thread, the hosts' own included."""
-        member, loop = self._member(name), self._loop
-        if loop is None:
-            raise FleetError("the fleet is not running")
-        if threading.current_thread() is self._thread:
-            member.strike(what, for_s)
-        else:
-            loop.call_soon_threadsafe(member.strike, what, for_s)
+        self._thread.soon(self._member(name).strike, what, for_s)
 
     def set_repaired(self, defect: str, *, is_repaired: bool) -> None:
         """Have all hosts be without a defect of CloudStack's agent from now on, or with it."""
@@ -280,7 +246,14 @@ class Fleet:
     def wait_until_ready(self, timeout_s: float) -> bool:
         """True once every agent has been told by the server that it is welcome; spare hosts do not count."""
         wanted = [member for member in self._members.values() if not member.hypervisor.host.spare]
-        return self.wait_for(lambda: all(member.is_ready for member in wanted), timeout_s)
+        left = list(reversed(wanted))
+
+        def are_ready() -> bool:  # asked at each change, of which a large fleet has many
+            while left and left[-1].is_ready:
+                left.pop()
+            return not left and all(member.is_ready for member in wanted)
+
+        return self.wait_for(are_ready, timeout_s)
 
     def export_directory(self, server: str, path: str) -> Path:
         """The real directory of an NFS export."""
@@ -323,12 +296,7 @@ class Fleet:
 
     def save(self) -> SavedFleet:
         """What all hosts are and have now; for a fleet at rest."""
-
-        async def save() -> SavedFleet:
-            members = {name: save_member(member) for name, member in self._members.items()}
-            return SavedFleet(members, save_tree(self.work_dir), self._ledger.save(), self._exports.save())
-
-        return self._call(save())
+        return self._call(self._keeping.save())
 
     def document(self, variables: Mapping[str, str]) -> dict[str, Any]:
         """All hosts as they are now, for `load_fleet`: see `agent_sim.describing`."""
@@ -344,51 +312,18 @@ class Fleet:
 
         `is_linked` tells by the guid whether the server knows the host's link.
         """
-
-        async def stop() -> list[str]:
-            changed = []
-            for name, was in saved.members.items():
-                member = self._members[name]
-                guid = member.hypervisor.host.full_guid
-                is_same = (member.phase, member.link, member.identity) == (was.phase, was.link, was.identity)
-                if not is_same or member.is_frozen or is_linked(guid) is not was.runs:
-                    changed.append(name)
-                    await member.end_in_order()
-            return changed
-
-        return self._call(stop())
+        return self._call(self._keeping.stop_changed(saved, is_linked))
 
     def restore(self, saved: SavedFleet, changed: Collection[str]) -> SavedFleet:
         """Be what was saved; of the agents `changed`, which are stopped, those start that ran.
 
         Gives back what to use in place of `saved` from now on.
         """
-
-        async def restore() -> SavedFleet:
-            for name, was in saved.members.items():
-                restore_host(self._members[name].hypervisor, was)
-            self._exports.restore(saved.exports)
-            files = restore_tree(self.work_dir, saved.files)
-            self._ledger.restore(saved.made)
-            for name in changed:
-                self._members[name].reset(replace(saved.members[name].identity))
-                if saved.members[name].runs:
-                    self._members[name].start()
-            return replace(saved, files=files)
-
-        return self._call(restore())
+        return self._call(self._keeping.restore(saved, changed))
 
     def links(self, saved: SavedFleet) -> SavedFleet:
         """`saved` with the links that the agents have now, for a fleet that was restored and has connected."""
-
-        async def look() -> SavedFleet:
-            members = {
-                name: replace(was, link=self._members[name].link, identity=replace(self._members[name].identity))
-                for name, was in saved.members.items()
-            }
-            return replace(saved, members=members)
-
-        return self._call(look())
+        return self._call(self._keeping.links(saved))
 
     # -- inside
 
@@ -406,29 +341,14 @@ class Fleet:
             raise FleetError(f"no agent named {name!r}: there are {', '.join(self._members) or 'none'}") from None
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None or self._thread is None or not self._thread.is_alive():
-            work.close()
-            raise FleetError("the fleet is not running")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_LIMIT_S)
+        return self._thread.call(work)
 
-    def _run(self, started: threading.Event) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            try:
-                runner.run(self._main(started))
-            except Exception as failure:
-                logger.exception("the fleet failed")
-                self._start_failure = failure
-            finally:
-                started.set()
-
-    async def _main(self, started: threading.Event) -> None:
-        self._ended = asyncio.Event()
+    async def _main(self, started: Callable[[], None], ended: asyncio.Event) -> None:
         timers = Timers.for_clock(self._clock)
         executor = ThreadPoolExecutor(_WORKER_THREADS, thread_name_prefix="agent-tool")
         starts = []
         try:
-            self._members = self._make_members(timers, executor)
+            self._members.update(self._make_members(timers, executor))
             for place, member in enumerate(self._members.values()):
                 if member.hypervisor.host.spare:
                     continue
@@ -436,8 +356,8 @@ class Fleet:
                     member.start()
                 else:
                     starts.append(timers.call_at(timers.now_s() + self._start_after_s(place), member.start))
-            started.set()
-            await self._ended.wait()
+            started()
+            await ended.wait()
         finally:
             for start in starts:  # or an agent would begin while the others are being stopped
                 start.cancel()

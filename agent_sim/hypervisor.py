@@ -164,10 +164,10 @@ class Hypervisor:
             logger.warning("removing the password file %s that a killed agent left on %s", left.name, self.host.name)
             left.unlink(missing_ok=True)
 
-    def measure_local_pools(self) -> list[MeasuredPool]:
-        """The local pools with what is free now. Reads directories: for a worker thread."""
+    async def measure_local_pools(self) -> list[MeasuredPool]:
+        """The local pools with what is free now."""
         return [
-            MeasuredPool(pool.uuid, pool.path, pool.capacity_bytes, pool.available_bytes())
+            MeasuredPool(pool.uuid, pool.path, pool.capacity_bytes, await self.bench.room(pool))
             for pool in self.storage.local_pools
         ]
 
@@ -215,7 +215,7 @@ class Hypervisor:
             del self.domains[name]
 
     def _provision(self) -> None:
-        for directory in ("/tmp", "/mnt", self.host.properties.mount_path):
+        for directory in dict.fromkeys(("/tmp", "/mnt", self.host.properties.mount_path)):
             self.files.real(directory).mkdir(parents=True, exist_ok=True)
         for library in self.host.vddk_libraries:
             for name in library.files:

@@ -5,39 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal
 
 from agent_sim.agent import Action, Agent, Close, Connect, Execute, Exit, Phase, Send
-from agent_sim.commands.certificates import has_keystore, keystore_context
+from agent_sim.commands.certificates import has_keystore
 from agent_sim.commands.lost import take_back
 from agent_sim.commandwork import CommandWork
+from agent_sim.deadline import Deadline, PingsPassed
+from agent_sim.dialing import Dialer
 from agent_sim.execution import Ending
 from agent_sim.host import Domain, HostDescription
 from agent_sim.hypervisor import Hypervisor
-from agent_sim.providers import Clock, LineEnd, Timer, Timers, WorkInHand, parked
+from agent_sim.providers import Clock, LineEnd, Timers, WorkInHand
+from agent_sim.renewal import Renewal
 from agent_sim.serverlist import Moves, ServerList
 from agent_sim.startup import Identity, MeasuredPool, startup_commands
 from agent_sim.wire import Wire
 from mgmt.protocol.commands import Answer, Command, HostVmStateReportEntry, SetupCertificateAnswer
-from mgmt.protocol.link import TlsLink
 from mgmt.protocol.memory import MemoryListener
 
 logger = logging.getLogger(__name__)
 
-_CONNECT_LIMIT_S = 10.0  # a server's address may lead nowhere
-_RENEWAL_PAUSE_S = 5.0
-_RENEWAL_DOWN_S = 1.0
 _POWERED_ON = "PowerOn"
-_RENEWAL_TEXT = "Restarting due to new X509 certificates"
 
 DomainEnd = Literal["shutdown", "crash", "destroy"]
 Misfortune = Literal["loses its link", "dies", "freezes"]
-
-# Gets a host's guid, the power states that its pings report and the time of the last ping that is left out; answers
-# whether they may be left out, because they would change nothing.
-PingsPassed = Callable[[str, Mapping[str, str], float], bool]
 
 
 class Member:
@@ -60,25 +54,22 @@ class Member:
         self.identity = Identity()
         self.exit_reason: str | None = None
         self._servers = ServerList(connect[0])
-        self._port = connect[1]
         self._is_transferred = False
         self._moves = Moves(self._servers, connect[1], timers, self, self._keep_servers)
-        self._memory = memory
+        self._dialer = Dialer(hypervisor, self._servers, connect[1], context=context, memory=memory)
         self._clock = clock
         self._timers = timers
-        self._context = context
         self._pause_scale = pause_scale
         self._on_change = on_change
         self._on_pings_passed = on_pings_passed
-        self._unreachable_until_s = 0.0
+        self._deadline = Deadline(timers, self._tick, None if on_pings_passed is None else self._may_pass)
         self._work = CommandWork(hypervisor, self._end_guest)
         self._is_frozen = False
         self._put_off: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pools: list[MeasuredPool] = []
-        self._timer: Timer | None = None
         self._wire: Wire | None = None
-        self._workers = asyncio.Semaphore(hypervisor.host.properties.workers)
+        self._renewal = Renewal(timers, self)
         self._agent = self._new_agent()
 
     # -- what others see
@@ -143,7 +134,7 @@ class Member:
         self.exit_reason = None
         self._is_frozen, self._put_off = False, []
         self.hypervisor.start_agent()
-        self._workers = asyncio.Semaphore(self.hypervisor.host.properties.workers)
+        self._work.set_workers(self.hypervisor.host.properties.workers)
         self._agent = self._new_agent()
         self._perform(self._agent.start(self._clock.monotonic()))
 
@@ -156,7 +147,7 @@ class Member:
             self._wire.abort()
             self._wire = None
         await self._end_tasks()
-        self._cancel_timer()
+        self._deadline.cancel()
         self._on_change(self.phase)
 
     async def power_off(self) -> None:
@@ -193,7 +184,7 @@ class Member:
     async def freeze(self) -> None:
         """Stop the process (SIGSTOP): its link stays open, but it says nothing any more. Tools run on."""
         self._is_frozen = True
-        self._cancel_timer()
+        self._deadline.cancel()
 
     async def thaw(self) -> None:
         """Let it go on (SIGCONT): what came meanwhile is dealt with now."""
@@ -206,7 +197,7 @@ class Member:
     def strike(self, what: Misfortune, for_s: float) -> None:
         """Let something happen to the agent soon; it is unreachable for `for_s` seconds after losing its link."""
         if what == "loses its link":
-            self._unreachable_until_s = self._clock.monotonic() + for_s
+            self._dialer.unreachable_until_s = self._clock.monotonic() + for_s
             self._spawn(self.drop_link())
         else:
             self._spawn(self.kill(leaves_files=True) if what == "dies" else self.freeze())
@@ -242,7 +233,7 @@ class Member:
         if self._wire is not None:
             await self._wire.closed()
         await self._end_tasks()
-        self._cancel_timer()
+        self._deadline.cancel()
 
     async def end_in_order(self) -> None:
         """End it as `close` does, also one that is frozen."""
@@ -253,7 +244,7 @@ class Member:
     def reset(self, identity: Identity) -> None:
         """Be a stopped agent that knows itself by `identity`."""
         self.identity = identity
-        self._unreachable_until_s = 0.0
+        self._dialer.unreachable_until_s = 0.0
         self._agent = self._new_agent()
 
     async def _end_tasks(self) -> None:
@@ -310,7 +301,8 @@ class Member:
                 case Exit(reason):
                     self.exit_reason = reason
                     self.hypervisor.agent_ended()
-        self._arm()
+        if not self._is_frozen:
+            self._deadline.follow(self._agent)
         self._on_change(self._agent.phase)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -322,43 +314,14 @@ class Member:
         self._tasks.discard(task)
         self._on_change(self._agent.phase)
 
-    def _arm(self) -> None:
-        if self._is_frozen:
-            return
-        deadline_s = self._agent.deadline_s
-        if self._timer is not None and not self._timer.cancelled and self._timer.due_s == deadline_s:
-            return
-        self._cancel_timer()
-        if deadline_s is not None:
-            drives = self._agent.is_waiting_to_connect
-            self._timer = self._timers.call_at(deadline_s, self._tick, drives=drives, pass_over=self._needed_s)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _tick(self) -> None:
         self._perform(self._agent.tick(self._clock.monotonic()))
 
-    def _needed_s(self, limit_s: float) -> float:
-        """When the agent really has something to do, for a clock that is to move to `limit_s`.
-
-        Pings that would tell the server nothing new are counted as sent.
-        """
-        agent, timer = self._agent, self._timer
-        if timer is None:
-            return limit_s
-        last_s = agent.last_ping_s(limit_s)
-        if not agent.only_repeats or self._on_pings_passed is None:
-            return timer.due_s
-        if last_s is not None:
-            states = dict.fromkeys(self._running(), _POWERED_ON)
-            if not self._on_pings_passed(self.hypervisor.host.full_guid, states, last_s):
-                return timer.due_s
-        agent.pass_over(limit_s)
-        timer.due_s = agent.deadline_s or timer.due_s
-        return timer.due_s
+    def _may_pass(self, last_s: float) -> bool:
+        """Whether pings up to the one at `last_s` may be left out: they would tell the server nothing new."""
+        assert self._on_pings_passed is not None
+        states = dict.fromkeys(self._running(), _POWERED_ON)
+        return self._on_pings_passed(self.hypervisor.host.full_guid, states, last_s)
 
     # -- the link
 
@@ -378,35 +341,11 @@ class Member:
             wire.close()
 
     async def _open(self) -> None:
-        hypervisor, agent = self.hypervisor, self._agent
-        self._pools = await hypervisor.bench.blocking(hypervisor.measure_local_pools)
-        host, port = self._servers.next(), self._port
-        if self._clock.monotonic() < self._unreachable_until_s:
-            logger.info("%s: the server cannot be reached", self.name)
-            if agent is self._agent:
-                self._perform(agent.connect_failed(self._clock.monotonic()))
-            return
-        try:
-            context = keystore_context(hypervisor.files) if has_keystore(hypervisor.files) else self._context
-        except (OSError, ssl.SSLError) as error:
-            logger.error("%s: the key store cannot be used: %s", self.name, error)
+        agent = self._agent
+        self._pools = await self.hypervisor.measure_local_pools()
+        is_dialed = await self._dialer.dial(self, self._clock.monotonic())
+        if not is_dialed and agent is self._agent:
             self._perform(agent.connect_failed(self._clock.monotonic()))
-            return
-        wire = Wire(self, TlsLink(False, context))
-        try:
-            if self._memory is not None:
-                await self._memory.connect(lambda: wire)
-            else:
-                async with asyncio.timeout(_CONNECT_LIMIT_S):
-                    await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
-        except asyncio.CancelledError:
-            wire.secured_or_lost()
-            raise
-        except OSError as error:
-            wire.secured_or_lost()
-            logger.info("%s: no connection to %s:%d: %s", self.name, host, port, error)
-            if agent is self._agent:
-                self._perform(agent.connect_failed(self._clock.monotonic()))
 
     def new_hold(self) -> WorkInHand | None:
         """Work in hand of this agent's, on a clock that asks."""
@@ -451,24 +390,11 @@ class Member:
             self._perform(self._agent.link_down(now_s))
 
     async def _execute(self, agent: Agent, execute: Execute) -> None:
-        """Run a request's commands one after the other, as one of the agent's workers."""
-        request = execute.request
-        answers: list[Answer] = []
-        if self._workers.locked():
-            with parked():
-                await self._workers.acquire()
-        else:
-            await self._workers.acquire()
-        try:
-            for command in request.commands:
-                if request.stop_on_error and answers and not answers[-1].result:
-                    answers.append(Answer(result=False, details="Stopped by previous failure"))
-                    continue
-                self._moves.heard(command)
-                answer = agent.shell_answer(request, command, self._clock.monotonic())
-                answers.append(answer if answer is not None else await self._work.run(command))
-        finally:
-            self._workers.release()
+        def shell(command: Command) -> Answer | None:
+            self._moves.heard(command)
+            return agent.shell_answer(execute.request, command, self._clock.monotonic())
+
+        answers = await self._work.answers_to(execute.request, shell)
         if self._is_frozen:
             self._put_off.append(lambda: self._answer(agent, execute, answers))
         else:
@@ -483,21 +409,13 @@ class Member:
                 self._wire.damage = self._work.damage_to(execute.request.commands)
             self._perform(agent.answered(execute, answers))
             if any(isinstance(answer, SetupCertificateAnswer) and answer.result for answer in answers):
-                self._timers.call_at(self._clock.monotonic() + _RENEWAL_PAUSE_S, self._renew_when_idle)
+                self._renewal.begin()
 
-    def _renew_when_idle(self) -> None:
-        """Start the process anew, with the new certificate; not while commands run."""
-        if self._agent.phase is not Phase.RUNNING:
-            return
-        if self._tasks:
-            self._timers.call_at(self._clock.monotonic() + _RENEWAL_PAUSE_S, self._renew_when_idle)
-        else:
-            self._spawn(self._renew())
-
-    async def _renew(self) -> None:
-        self._perform(self._agent.stop(_RENEWAL_TEXT))
+    async def start_anew(self, text: str, down_s: float) -> None:
+        """Let the process end for that reason, and start it again after `down_s` seconds."""
+        self._perform(self._agent.stop(text))
         self._agent.end()
-        await self._timers.sleep(_RENEWAL_DOWN_S)
+        await self._timers.sleep(down_s)
         self._wire = None
         self.start()
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent_sim.agent import Phase
 from agent_sim.host import Domain, HostDescription
-from agent_sim.ledger import Holding
+from agent_sim.ledger import Holding, Ledger
 from agent_sim.startup import Identity
-from agent_sim.storage import SavedExports, SavedStorage
+from agent_sim.storage import NfsServers, SavedExports, SavedStorage
 
 if TYPE_CHECKING:
     from agent_sim.hypervisor import Hypervisor
@@ -152,3 +152,51 @@ def restore_host(hypervisor: Hypervisor, saved: SavedMember) -> None:
     hypervisor.is_powered = saved.is_powered
     hypervisor.repaired = saved.repaired
     hypervisor.storage.restore(saved.storage)
+
+
+class Keeping:
+    """Saves and restores a fleet of `members`; the coroutines are for the fleet's loop."""
+
+    def __init__(self, members: Mapping[str, Member], work_dir: Path, ledger: Ledger, exports: NfsServers) -> None:
+        self._members = members
+        self._work_dir = work_dir
+        self._ledger = ledger
+        self._exports = exports
+
+    async def save(self) -> SavedFleet:
+        """See `Fleet.save`."""
+        members = {name: save_member(member) for name, member in self._members.items()}
+        return SavedFleet(members, save_tree(self._work_dir), self._ledger.save(), self._exports.save())
+
+    async def stop_changed(self, saved: SavedFleet, is_linked: Callable[[str], bool]) -> list[str]:
+        """See `Fleet.stop_changed`."""
+        changed = []
+        for name, was in saved.members.items():
+            member = self._members[name]
+            guid = member.hypervisor.host.full_guid
+            is_same = (member.phase, member.link, member.identity) == (was.phase, was.link, was.identity)
+            if not is_same or member.is_frozen or is_linked(guid) is not was.runs:
+                changed.append(name)
+                await member.end_in_order()
+        return changed
+
+    async def restore(self, saved: SavedFleet, changed: Collection[str]) -> SavedFleet:
+        """See `Fleet.restore`."""
+        for name, was in saved.members.items():
+            restore_host(self._members[name].hypervisor, was)
+        self._exports.restore(saved.exports)
+        files = restore_tree(self._work_dir, saved.files)
+        self._ledger.restore(saved.made)
+        for name in changed:
+            self._members[name].reset(replace(saved.members[name].identity))
+            if saved.members[name].runs:
+                self._members[name].start()
+        return replace(saved, files=files)
+
+    async def links(self, saved: SavedFleet) -> SavedFleet:
+        """See `Fleet.links`."""
+        members = {
+            name: replace(was, link=self._members[name].link, identity=replace(self._members[name].identity))
+            for name, was in saved.members.items()
+        }
+        return replace(saved, members=members)

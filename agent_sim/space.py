@@ -12,12 +12,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from agent_sim.providers import RealClock
 from agent_sim.toolchain.images import modelled_size_bytes, set_allocated, write_qcow2
 
 COUNT_LIFETIME_S = 5.0
+FEW_FILES = 20  # counting them takes less time than waking a thread for it
 # File systems stamp changes with the tick of the machine: a directory that just changed may change again unseen.
 _TICK_NS = 20_000_000
 _clock = RealClock()
@@ -46,8 +48,13 @@ class Space:
     _own_changes: dict[str, int] = field(default_factory=dict, init=False, repr=False)  # the last one by directory
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
+    @cached_property
+    def real_directory(self) -> Path:
+        """The directory without any link in its path."""
+        return self.directory.resolve()
+
     def available_bytes(self) -> int:
-        """What is free now. May read the directory: call it in a worker thread where `is_counted` is false."""
+        """What is free now. May read the directory: call it in a worker thread where `is_quick` is false."""
         with self._lock:
             count = self._fresh()
             if count is None:
@@ -65,6 +72,12 @@ class Space:
         """Whether `available_bytes` knows the answer already."""
         with self._lock:
             return self._fresh() is not None
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether `available_bytes` need not go to a thread: it is counted, or there were few files the last time."""
+        count = self._count
+        return count is not None and (len(count.sizes) <= FEW_FILES or self.is_counted)
 
     def write_image(self, path: Path, virtual_size_bytes: int, *, allocated_bytes: int) -> None:
         """Make a qcow2 image, as `write_qcow2` does."""

@@ -45,10 +45,9 @@ def startup_commands(
     is_transferred: bool = False,
 ) -> list[Command]:
     """One StartupRoutingCommand and a StartupStorageCommand for each local pool. `servers` is the key `host`."""
-    properties = host.properties
     common: dict[str, Any] = {  # texts, for fields of several types
-        "dataCenter": properties.zone,
-        "pod": properties.pod,
+        "dataCenter": host.properties.zone,
+        "pod": host.properties.pod,
         "guid": host.full_guid,
         "name": host.name,
         "version": host.agent_version,
@@ -56,11 +55,24 @@ def startup_commands(
         "msHostList": servers,
         "connectionTransferred": is_transferred,
         "arch": host.arch,
+        "id": identity.host_id,
     }
-    routing = StartupRoutingCommand(
+    details = {
+        "Host.OS": host.os.name,
+        "Host.OS.Version": host.os.version,
+        "Host.OS.Kernel.Version": host.os.kernel,
+        "com.cloud.network.Networks.RouterPrivateIpStrategy": "HostLocal",
+        "secured": "true" if is_secured else "false",
+        "host.volume.encryption": "true",
+        **capabilities.startup_details(),
+    }
+    return [_routing(host, common, details), *(_storage(host, common, pool) for pool in pools)]
+
+
+def _routing(host: HostDescription, common: dict[str, Any], details: dict[str, str]) -> StartupRoutingCommand:
+    return StartupRoutingCommand(
         **common,
-        id=identity.host_id,
-        cluster=properties.cluster,
+        cluster=host.properties.cluster,
         cpuSockets=host.cpu.sockets,
         cpus=host.cpu.cores,
         speed=host.cpu.speed_mhz,
@@ -70,16 +82,8 @@ def startup_commands(
         caps="hvm,snapshot",
         pool="/root",
         hypervisorType="KVM",
-        hostDetails={
-            "Host.OS": host.os.name,
-            "Host.OS.Version": host.os.version,
-            "Host.OS.Kernel.Version": host.os.kernel,
-            "com.cloud.network.Networks.RouterPrivateIpStrategy": "HostLocal",
-            "secured": "true" if is_secured else "false",
-            "host.volume.encryption": "true",
-            **capabilities.startup_details(),
-        },
-        hostTags=list(properties.host_tags),
+        hostDetails=details,
+        hostTags=list(host.properties.host_tags),
         publicIpAddress=host.ip,
         publicNetmask=host.netmask,
         publicMacAddress=host.mac,
@@ -91,21 +95,19 @@ def startup_commands(
         storageMacAddress=host.mac,
         gatewayIpAddress=host.gateway,
     )
-    storages = [
-        StartupStorageCommand(
-            **common,
-            id=identity.host_id,
-            poolInfo=StoragePoolInfo(
-                uuid=pool.uuid,
-                host=host.ip,
-                localPath=pool.path,
-                hostPath=pool.path,
-                poolType="Filesystem",
-                capacityBytes=pool.capacity_bytes,
-                availableBytes=pool.available_bytes,
-            ),
-            resourceType="STORAGE_POOL",
-        )
-        for pool in pools
-    ]
-    return [routing, *storages]
+
+
+def _storage(host: HostDescription, common: dict[str, Any], pool: MeasuredPool) -> StartupStorageCommand:
+    return StartupStorageCommand(
+        **common,
+        poolInfo=StoragePoolInfo(
+            uuid=pool.uuid,
+            host=host.ip,
+            localPath=pool.path,
+            hostPath=pool.path,
+            poolType="Filesystem",
+            capacityBytes=pool.capacity_bytes,
+            availableBytes=pool.available_bytes,
+        ),
+        resourceType="STORAGE_POOL",
+    )

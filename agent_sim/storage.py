@@ -329,8 +329,12 @@ class HostStorage:
         target = self.mount_point(pool_uuid)
         space = self._exports.space(host, path, target, undeclared_allowed=self._host.mounts_undeclared_exports)
         link = self._files.real(target)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if link.is_symlink():
+        try:
+            link.symlink_to(space.real_directory)
+        except FileNotFoundError:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(space.real_directory)
+        except FileExistsError:
             link.unlink()
-        link.symlink_to(space.directory.resolve(), target_is_directory=True)
+            link.symlink_to(space.real_directory)
         return Pool(pool_uuid, "NetworkFilesystem", host, path, target, space)

@@ -54,6 +54,7 @@ class Wire(asyncio.Protocol):
         self._link = link
         self._transport: asyncio.Transport | None = None
         self._secured = False
+        self._unwritten: list[bytes] = []
         self.damage: Damage | None = None
         """What becomes of the next message."""
         self._gone = asyncio.Event()
@@ -119,10 +120,12 @@ class Wire(asyncio.Protocol):
         self._link.send(message if damage is None else damage.of(message))
         self._flush(None if damage is None else damage.cut_at_byte)
         if damage is not None and damage.cut_at_byte is not None:
+            self._write()
             self.abort()
 
     def close(self) -> None:
         if self._transport is not None:
+            self._write()
             self._closing()
             self._transport.close()
 
@@ -149,4 +152,12 @@ class Wire(asyncio.Protocol):
         if outgoing and self._transport is not None and not self._transport.is_closing():
             if self._line is not None:
                 self._line.sent(len(outgoing))
-            self._transport.write(outgoing)
+            if not self._unwritten:
+                asyncio.get_running_loop().call_soon(self._write)
+            self._unwritten.append(outgoing)
+
+    def _write(self) -> None:
+        """Send what this turn of the loop has said, in one piece: each costs the system as much."""
+        unwritten, self._unwritten = self._unwritten, []
+        if unwritten and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(unwritten[0] if len(unwritten) == 1 else b"".join(unwritten))

@@ -6,7 +6,6 @@ Everything still speaks over real sockets; the rooms only share the process.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace

@@ -51,7 +51,7 @@ async def modify_pool(hypervisor: Hypervisor, command: ModifyStoragePoolCommand)
         hostPath=pool.path,
         poolType=pool.type,
         capacityBytes=pool.capacity_bytes,
-        availableBytes=await hypervisor.bench.blocking(pool.available_bytes),
+        availableBytes=await hypervisor.bench.room(pool),
     )
     return ModifyStoragePoolAnswer(result=True, poolInfo=info, templateInfo={})
 
@@ -80,7 +80,7 @@ async def storage_stats(hypervisor: Hypervisor, command: GetStorageStatsCommand)
         pool = hypervisor.storage.find(command.id or "")
     except AgentFailure as failure:
         return GetStorageStatsAnswer(result=False, details=f"{failure.java_class}: {failure.text}")
-    available_bytes = await hypervisor.bench.blocking(pool.available_bytes)
+    available_bytes = await hypervisor.bench.room(pool)
     return GetStorageStatsAnswer(
         result=True, capacityBytes=pool.capacity_bytes, usedBytes=pool.capacity_bytes - available_bytes
     )

@@ -79,7 +79,7 @@ class Bench:
 
     async def room(self, pool: Pool) -> int:
         """Bytes that are free in the pool; in a worker thread where its files must be counted first."""
-        is_quick = pool.space is None or pool.space.is_counted
+        is_quick = pool.space is None or pool.space.is_quick
         return pool.available_bytes() if is_quick else await self.blocking(pool.available_bytes)
 
     # A few microseconds each: handing them to a thread would take longer, and there are dozens in a conversion.

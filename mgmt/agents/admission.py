@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mgmt.agents.details import put_details
-from mgmt.agents.places import DEFAULT_PLACE, Place, Refusal, place_of
+from mgmt.agents.places import DEFAULT_PLACE, Place, Refusal, known_already, place_of
 from mgmt.agents.pools import SharedPool, save_local_pools, shared_pools
-from mgmt.agents.states import Event, Status, next_status
+from mgmt.agents.states import Event, NoTransitionError, Status, next_status
 from mgmt.protocol.commands import (
     PhysicalNetworkSetupInfo,
     StartupCommand,
@@ -100,8 +100,21 @@ def startup_of(commands: Sequence[Command]) -> StartupCommand | None:
     return startups[0] if startups else None
 
 
+def admit_or_refuse(
+    session: Session, providers: Providers, commands: Sequence[Command], node_id: int
+) -> Admitted | Refusal | NoTransitionError:
+    """What `admit` gives or raises: nothing is written then, so that the transaction may hold other admissions."""
+    try:
+        return admit(session, providers, commands, node_id)
+    except (Refusal, NoTransitionError) as refusal:
+        return refusal
+
+
 def admit(session: Session, providers: Providers, commands: Sequence[Command], node_id: int) -> Admitted:
-    """Find or make the host of a Startup request and move it to Connecting; raises Refusal."""
+    """Find or make the host of a Startup request and move it to Connecting.
+
+    Raises Refusal and NoTransitionError, before anything is written but an unknown cluster.
+    """
     startup = startup_of(commands)
     if not isinstance(startup, StartupRoutingCommand) or (startup.hypervisorType or "").upper() != "KVM":
         raise _runtime_refusal("No resource state adapter response")
@@ -126,9 +139,10 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
         connection.execute(_UPDATE, {**values, "of_host": host_id})
     put_details(connection, host_id, startup.hostDetails, is_new=known is None)
     if place.local_storage_enabled:
-        where = {"zone_id": place.zone_id, "pod_id": place.pod_id, "cluster_id": place.cluster_id, "host_id": host_id}
+        home = {"zone_id": place.zone_id, "pod_id": place.pod_id, "cluster_id": place.cluster_id, "host_id": host_id}
         storages = [command for command in commands if isinstance(command, StartupStorageCommand)]
-        save_local_pools(session, providers, where, values["name"], storages)
+        save_local_pools(connection, providers, home, values["name"], storages)
+    where = (place.zone_id, place.cluster_id)
     return Admitted(
         host_id=host_id,
         uuid=values["uuid"],
@@ -143,8 +157,8 @@ def admit(session: Session, providers: Providers, commands: Sequence[Command], n
         has_default_place=DEFAULT_PLACE in (startup.dataCenter, startup.pod),
         connection_transferred=startup.connectionTransferred,
         ms_host_list=startup.msHostList,
-        pools=shared_pools(connection, place.zone_id, place.cluster_id),
-        networks=_networks(connection, place.zone_id),
+        pools=known_already(session, ("pools", *where), shared_pools, connection, *where),
+        networks=known_already(session, ("networks", place.zone_id), _networks, connection, place.zone_id),
     )
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mgmt.agents.link import AgentLink
 from mgmt.agents.requests import Requests
 from mgmt.agents.states import Status
+
+if TYPE_CHECKING:
+    from mgmt.agents.pings import Echo
 
 
 @dataclass(eq=False)
@@ -14,7 +19,7 @@ class Attachment:
     """An attached host; lives in the event loop's thread. `last_ping` is in seconds of the clock's `monotonic`.
 
     `settled_power` is a power report that told nothing new: the same one again would change nothing. `is_shown_up`:
-    its record says Up, or is about to.
+    its record says Up, or is about to. `echo` knows its last ping again.
     """
 
     host_id: int
@@ -33,4 +38,5 @@ class Attachment:
     is_shown_up: bool = False
     has_gateway: bool = True
     is_healthy: bool | None = None
-    settled_power: dict[str, str] | None = None
+    settled_power: Mapping[str, str] | None = None
+    echo: Echo | None = None

@@ -9,14 +9,13 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from mgmt.agents import hostrecords
-from mgmt.agents.admission import Admitted, admit, host_key, startup_of
+from mgmt.agents.admission import Admitted, admit_or_refuse, host_key, startup_of
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.core import Core
 from mgmt.agents.link import AgentLink
-from mgmt.agents.places import Refusal
 from mgmt.agents.pools import save_pool_sizes
 from mgmt.agents.requests import Pending, Requests
-from mgmt.agents.states import Event, NoTransitionError, Status
+from mgmt.agents.states import Event, Status
 from mgmt.agents.trace import NO_SEQUENCE
 from mgmt.agents.welcome import ConnectFailedError, Welcome
 from mgmt.protocol.commands import ReadyAnswer, ReadyCommand, StartupAnswer, StoragePoolInfo
@@ -84,11 +83,12 @@ class Connector:
         """The host that the agent stands for; None when it was refused."""
         self._admissions += 1
         try:
-            admitted = await self._core.db(admit, self._core.providers, commands, self._core.node_id)
+            admitted = await self._core.db_together(admit_or_refuse, self._core.providers, commands, self._core.node_id)
+            if isinstance(admitted, Exception):
+                self._refuse(link, str(admitted))
+                return None
             is_in_maintenance = self._maintenance_news.get(admitted.host_id, admitted.is_in_maintenance)
             return replace(admitted, is_in_maintenance=is_in_maintenance)
-        except (Refusal, NoTransitionError) as refusal:
-            self._refuse(link, str(refusal))
         except Exception:
             logger.exception("admitting the agent at %s failed", link.peer)
             self._refuse(link, "com.cloud.utils.exception.CloudRuntimeException: Unable to update on DB")
@@ -146,7 +146,7 @@ class Connector:
             pod_id=admitted.pod_id,
             cluster_id=admitted.cluster_id,
         )
-        self._core.attached[admitted.host_id] = attachment
+        self._core.attach(attachment)
         link.attachment = attachment
         return attachment
 
@@ -159,7 +159,7 @@ class Connector:
         )
         conversation = self._core.conversation(attachment)
         ready = await welcome.give(conversation)
-        await self._core.db(self._ready, attachment, ready, welcome.pool_sizes)
+        await self._core.db_together(self._ready, attachment, ready, welcome.pool_sizes)
         attachment.status = Status.UP
         self._core.trace.move(
             attachment.host_id, attachment.host_name, Status.CONNECTING, Status.UP, Event.READY, "the host is ready"
@@ -167,7 +167,7 @@ class Connector:
         if attachment.link.closed:
             raise ConnectFailedError("the link is lost")
         attachment.last_ping = self._core.providers.clock.monotonic()
-        conversation.tell(welcome.second_ready(sorted(self._core.attached)))
+        conversation.tell(welcome.second_ready(self._core.attached))
         self._core.on_up(attachment)
 
     def _ready(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import chain, islice
 from typing import TypeVar
 
 import msgspec
@@ -17,9 +18,11 @@ from mgmt.agents import hostrecords
 from mgmt.agents.admission import host_key
 from mgmt.agents.attachment import Attachment
 from mgmt.agents.conversation import Conversation
+from mgmt.agents.database import DatabaseThread
 from mgmt.agents.locks import KeyedLocks
 from mgmt.agents.policy import check_allowed, command_timeouts
 from mgmt.agents.ports import AgentSettings
+from mgmt.agents.powerreports import PowerReport, PowerReports
 from mgmt.agents.states import Event, NoTransitionError, Status
 from mgmt.agents.timers import timers_on
 from mgmt.agents.trace import Trace
@@ -33,7 +36,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 THREAD_NAME = "agents"
-DATABASE_THREADS = 1  # SQLite writes one at a time; threads that wait for it cost a third of an attach
 LISTENER_THREADS = 4  # for power reports and lost hosts, which may wait for agents
 
 
@@ -56,11 +58,12 @@ class Core:
         stores_vddk_facts: bool = True,
         on_up: Callable[[Attachment], None],
         on_gone: Callable[[Attachment], None],
-        on_power: Callable[[int, Mapping[str, str], bool], bool | None],
+        on_power: Callable[[Sequence[PowerReport]], Sequence[bool]],
         on_down: Callable[[int], None],
     ) -> None:
         self.stores_vddk_facts = stores_vddk_facts
         self.attached: dict[int, Attachment] = {}
+        self.attached_by_key: dict[str, Attachment] = {}
         self.pings: dict[int, datetime] = {}
         self.has_hosts_away = True  # whether a host may be given up for having been away too long
         self.providers = providers
@@ -72,19 +75,19 @@ class Core:
         self.on_up = on_up
         self.stopping = False
         self.on_gone = on_gone
-        self._on_power = on_power
         self._on_down = on_down
         self._store = store
-        self._executor = ThreadPoolExecutor(max_workers=DATABASE_THREADS, thread_name_prefix=f"{THREAD_NAME}-db")
+        self._database = DatabaseThread(store)
         self._listeners = ThreadPoolExecutor(max_workers=LISTENER_THREADS, thread_name_prefix=f"{THREAD_NAME}-listener")
+        self.power = PowerReports(self.attached, self._listeners, on_power, self.spawn, self.timers)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Have all threads there from the beginning, rather than some day."""
-        for executor, count in ((self._executor, DATABASE_THREADS), (self._listeners, LISTENER_THREADS)):
-            all_there = threading.Barrier(count)
-            for _ in range(count):
-                executor.submit(all_there.wait)
+        self._database.start()
+        all_there = threading.Barrier(LISTENER_THREADS)
+        for _ in range(LISTENER_THREADS):
+            self._listeners.submit(all_there.wait)
 
     async def stop(self) -> None:
         """Cancel what is under way and write what is known; the hosts of this server become Disconnected."""
@@ -96,9 +99,10 @@ class Core:
             attachment.requests.close()
             self.on_gone(attachment)
         self.attached.clear()
+        self.attached_by_key.clear()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # First let the database threads finish: what a cancelled task had begun must not be written after this.
-        self._executor.shutdown(wait=True)
+        self._database.stop()
         self._listeners.shutdown(wait=True)
         with self._store.session() as session:
             self._end(session)
@@ -108,6 +112,11 @@ class Core:
         hostrecords.save_pings(session, self.pings)
         for host_id, before, after in hostrecords.release_all(session, self.node_id, now):
             self.trace.move(host_id, None, before, after, Event.MANAGEMENT_SERVER_DOWN, "the server stops")
+
+    def attach(self, attachment: Attachment) -> None:
+        """Know a host's link."""
+        self.attached[attachment.host_id] = attachment
+        self.attached_by_key[host_key(attachment.guid)] = attachment
 
     async def drop(self, attachment: Attachment, event: Event, reason: str) -> None:
         """Detach in turn: a host that is just being welcomed is detached by its welcome."""
@@ -119,6 +128,7 @@ class Core:
         if self.attached.get(attachment.host_id) is not attachment:
             return  # a newer link serves the host
         del self.attached[attachment.host_id]
+        self.attached_by_key.pop(host_key(attachment.guid), None)
         attachment.link.attachment = None
         attachment.link.close()
         attachment.requests.close()
@@ -128,7 +138,7 @@ class Core:
     async def move(self, host_id: int, name: str | None, event: Event, reason: str) -> None:
         """Move a host's state by `event`; an impossible move is only logged."""
         try:
-            before, after = await self.db(hostrecords.move, host_id, event, self.providers.utcnow())
+            before, after = await self.db_together(hostrecords.move, host_id, event, self.providers.utcnow())
         except NoTransitionError as error:
             logger.warning("host %s: %s", name or host_id, error)
             return
@@ -185,11 +195,11 @@ class Core:
         """Ask for figures, outside the journal."""
         return self._submit(attachment, [command], log_id=self.providers.ids.uuid()[:8], is_quiet=True)
 
-    def others(self, attachment: Attachment) -> list[Attachment]:
+    def others(self, attachment: Attachment) -> Iterator[Attachment]:
         """The other attached hosts, in an order that begins elsewhere for each host, so that not all ask the same."""
-        hosts = [host for host in self.attached.values() if host is not attachment]
+        hosts = list(self.attached.values())
         place = attachment.host_id % len(hosts) if hosts else 0
-        return hosts[place:] + hosts[:place]
+        return (host for host in chain(islice(hosts, place, None), islice(hosts, place)) if host is not attachment)
 
     def on_down(self, host_id: int) -> None:
         """Tell that a host is down, in a database thread."""
@@ -203,31 +213,12 @@ class Core:
         return Conversation(self._submit, attachment, self.providers.ids.uuid()[:8])
 
     async def db(self, work: Callable[..., T], *args: object) -> T:
-        """The result of `work(session, *args)`, run in a database thread."""
+        """The result of `work(session, *args)`, run in the database thread."""
+        return await self._database.run(work, *args)
 
-        def run() -> T:
-            with self._store.session() as session:
-                return work(session, *args)
-
-        return await asyncio.get_running_loop().run_in_executor(self._executor, run)
-
-    def power_reported(self, host_id: int, states: Mapping[str, str], *, is_out_of_band: bool) -> None:
-        """Hand a host's power report on, in a database thread; a host's reports one after the other."""
-
-        attachment = self.attached.get(host_id)
-        if attachment is not None:
-            attachment.settled_power = None
-
-        async def hand_on() -> None:
-            async with self.locks.held(f"power report of {host_id}"):
-                loop = asyncio.get_running_loop()
-                said_nothing_new = await loop.run_in_executor(
-                    self._listeners, self._on_power, host_id, states, is_out_of_band
-                )
-            if attachment is not None and said_nothing_new:
-                attachment.settled_power = dict(states)
-
-        self.spawn(hand_on())
+    async def db_together(self, work: Callable[..., T], *args: object) -> T:
+        """The same in a transaction that it shares with what else waits; see DatabaseThread.run_together."""
+        return await self._database.run_together(work, *args)
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run `work` beside everything else; its errors are logged."""

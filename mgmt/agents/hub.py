@@ -14,7 +14,7 @@ from mgmt.agents.core import Core
 from mgmt.agents.hoststats import HostLoad, StatsRounds
 from mgmt.agents.investigation import Investigator
 from mgmt.agents.link import AgentLink, Shown
-from mgmt.agents.pingnews import PingNews
+from mgmt.agents.pings import Pings
 from mgmt.agents.renewal import CertificateWatch, Ending
 from mgmt.agents.serverlist import SettingsNews
 from mgmt.agents.silence import SilenceWatch
@@ -25,9 +25,7 @@ from mgmt.protocol.commands import (
     AgentConnectStatusCommand,
     AgentControlAnswer,
     AgentControlCommand,
-    PingAnswer,
     PingCommand,
-    PingRoutingCommand,
     ShutdownCommand,
 )
 from mgmt.protocol.message import Header, MessageError, Request, Response, decode
@@ -58,7 +56,7 @@ class Hub:
         self._connector = Connector(core, ssh_keys)
         self._investigator = Investigator(core)
         self._silence = SilenceWatch(core, self._investigator)
-        self._news = PingNews(core)
+        self._pings = Pings(core)
         self.settings_news = SettingsNews(core)
         self.stats = StatsRounds(core, loads)
         self._certificates = CertificateWatch(core, on_ending)
@@ -163,6 +161,8 @@ class Hub:
 
     def message_received(self, link: AgentLink, message: bytes) -> None:
         """Part of LinkOwner: bad messages are logged and hurt nobody."""
+        if link.attachment is not None and self._pings.is_repeated(link.attachment, message):
+            return
         try:
             decoded = decode(message)
         except MessageError as error:
@@ -171,13 +171,13 @@ class Hub:
                 link.send(self._response(error.header, [Answer(result=True)], link.attachment))
             return
         if isinstance(decoded, Request):
-            self._request_received(link, decoded)
+            self._request_received(link, decoded, message)
         else:
             self._response_received(link, decoded)
 
     # -- requests and answers of agents
 
-    def _request_received(self, link: AgentLink, request: Request) -> None:
+    def _request_received(self, link: AgentLink, request: Request, message: bytes) -> None:
         if startup_of(request.commands) is not None:
             self._connector.startup_received(link, request)
             return
@@ -196,25 +196,17 @@ class Hub:
                 return
             answers.append(self._answer(attachment, command))
         if answers:
-            link.send(self._response(request, answers, attachment))
+            response = self._response(request, answers, attachment)
+            encoded = response.encode()
+            link.send_encoded(encoded)
+            self._pings.answered(attachment, (message, request), (encoded, response))
 
     def _response(self, request: Request | Header, answers: Sequence[Answer], attachment: Attachment) -> Response:
         return Response.to(request, answers, management_id=self.core.node_id, via=attachment.host_id)
 
     def _answer(self, attachment: Attachment, command: Command) -> Answer:
         if isinstance(command, PingCommand):
-            attachment.last_ping = self.core.providers.clock.monotonic()
-            self.core.pings[attachment.host_id] = self.core.providers.utcnow()
-            if isinstance(command, PingRoutingCommand):
-                self._news.heard(attachment, command)
-            if isinstance(command, PingRoutingCommand) and command._hostVmStateReport is not None:
-                states = {name: entry.state or "" for name, entry in command._hostVmStateReport.items()}
-                self.core.power_reported(attachment.host_id, states, is_out_of_band=command.outOfBand)
-            has_gateway = getattr(command, "_gatewayAccessible", True)
-            is_lost = attachment.status not in (Status.UP, Status.CONNECTING)
-            return PingAnswer(
-                _command=command, sendStartup=has_gateway and is_lost, avoidMsList=[], reconcileCommands=[], result=True
-            )
+            return self._pings.answer(attachment, command)
         if isinstance(command, AgentControlCommand):
             return AgentControlAnswer(result=True)
         return Answer(result=True)

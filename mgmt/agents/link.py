@@ -60,6 +60,7 @@ class AgentLink(asyncio.Protocol):
         self._handshake_timer: Timer | None = None
         self._transport: asyncio.Transport | None = None
         self._line = LoopLine(None)
+        self._unwritten: list[bytes] = []
         self.closed = False
         self._is_ending = False
         self.peer = "?"
@@ -133,20 +134,26 @@ class AgentLink(asyncio.Protocol):
 
     def send(self, message: Request | Response) -> None:
         """Send a message; does nothing on a link that is closed."""
+        self.send_encoded(message.encode())
+
+    def send_encoded(self, message: bytes) -> None:
+        """The same for a message that is encoded already."""
         if not self.closed:
-            self._tls.send(message.encode())
+            self._tls.send(message)
             self._flush()
 
     def close(self) -> None:
         """Close the socket, without a TLS farewell (Java ends do the same); what was sent before still goes out."""
         self.closed = True
         if self._transport is not None:
+            self._write()
             self._line.closing()
             self._transport.close()
 
     def end_sending(self) -> None:
         """Let the peer see the end of the link while what it has sent, or still sends before that, is taken."""
         if self._transport is not None and not self.closed and not self._transport.is_closing():
+            self._write()
             self._is_ending = True
             try:
                 self._transport.write_eof()
@@ -166,7 +173,15 @@ class AgentLink(asyncio.Protocol):
             return
         if outgoing and self._transport is not None and not self._transport.is_closing():
             self._line.sent(len(outgoing))
-            self._transport.write(outgoing)
+            if not self._unwritten:
+                asyncio.get_running_loop().call_soon(self._write)
+            self._unwritten.append(outgoing)
+
+    def _write(self) -> None:
+        """Send what this turn of the loop has said, in one piece: each costs the system as much."""
+        unwritten, self._unwritten = self._unwritten, []
+        if unwritten and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(unwritten[0] if len(unwritten) == 1 else b"".join(unwritten))
 
     def _handshake_too_slow(self) -> None:
         logger.warning("link from %s is closed: no TLS handshake within %g s", self.peer, self._handshake_timeout_s)

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import contextlib
 import logging
 import socket
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from mgmt.agents import hostrecords
 from mgmt.agents.admission import host_key
 from mgmt.agents.attachment import Attachment
+from mgmt.agents.calls import Calls
 from mgmt.agents.certificates import authority_in, ssh_key_pair
 from mgmt.agents.core import THREAD_NAME, Core, NotAttachedError
 from mgmt.agents.hoststats import HostLoad
 from mgmt.agents.hub import Hub
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
+from mgmt.agents.powerreports import PowerReport
 from mgmt.agents.renewal import Ending
 from mgmt.agents.states import Event, Status
 from mgmt.agents.trust import Trust
-from mgmt.clock import Hold, current_hold, hold
-from mgmt.errors import AgentUnavailableError, CommandAbandonedError, ServerStoppingError
-from mgmt.observe.correlation import current_correlation_id
+from mgmt.errors import AgentUnavailableError
 from mgmt.observe.journal import Journal
 from mgmt.protocol.memory import MemoryListener
 from mgmt.protocol.records import Answer, Command
@@ -40,15 +36,10 @@ logger = logging.getLogger(__name__)
 BACKLOG = 1024
 STOP_TIMEOUT_S = 30.0  # for a machine under load; it takes milliseconds
 STOP_EACH_S = 0.01  # a large fleet takes longer
-LOOP_CHECK_S = 1.0  # how often a caller looks whether the loop that it waits for still runs
-KEPT_ABANDONED = 64
-ABANDONED_TEXT = "Nobody waits for the answer any more"
 
-T = TypeVar("T")
-
-# Gets a host's number, the power states by instance name of a ping and whether it came out of turn, because a VM ended;
-# in a thread that may use the database. Answers whether the report told nothing new (mgmt.inventory.power_sync).
-PowerReport = Callable[[int, Mapping[str, str], bool], bool | None]
+# Gets what pings report, in a thread that may use the database; answers for each report whether it told nothing new
+# (mgmt.inventory.power_sync).
+FollowPower = Callable[[Sequence[PowerReport]], Sequence[bool]]
 
 
 class AgentManager:
@@ -77,7 +68,7 @@ class AgentManager:
         memory: MemoryListener | None = None,
     ) -> None:
         self.management_server_uuid = management_server_uuid
-        self.on_power_report: PowerReport | None = None
+        self.on_power_report: FollowPower | None = None
         self.on_host_up: Callable[[int], None] | None = None
         self.on_host_down: Callable[[int], None] | None = None
         self.on_certificates_ending: Callable[[Sequence[Ending]], None] | None = None
@@ -95,17 +86,12 @@ class AgentManager:
         self._address: tuple[str, int] | None = None
         self._start_failure: Exception | None = None
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._hub: Hub | None = None
+        self._calls = Calls(providers.clock)
         self._stop_wanted: asyncio.Event | None = None
-        self._is_stopping = False
         self._changed = threading.Condition()
         self._up: dict[int, str] = {}
-        self._waiting: dict[int, tuple[concurrent.futures.Future[list[Answer]], Hold | None]] = {}
+        self._up_keys: set[str] = set()
         self.trust: Trust | None = None  # once it is started
-        self._abandoned: deque[Command] = deque(maxlen=KEPT_ABANDONED)
-        self._pinging: dict[str, Attachment] = {}
-        self._late: dict[int, tuple[Command, Callable[[Answer], None]]] = {}
 
     @property
     def address(self) -> tuple[str, int]:
@@ -118,7 +104,7 @@ class AgentManager:
         """Listen; returns once agents can connect. Raises OSError when the port cannot be had."""
         if self._thread is not None:
             raise RuntimeError("the agent manager is started already")
-        self._is_stopping = False
+        self._calls.is_stopping = False
         listener = self._open() if self._memory is None else None
         try:
             self._release_hosts()
@@ -137,7 +123,7 @@ class AgentManager:
             )
             kept = None if self._ssl_dir is None else authority_in(self._ssl_dir, self._providers.utcnow())
             self.trust = Trust(self._store, self._providers, self._settings, kept)
-            self._hub = Hub(core, self.trust, ssh_key_pair(), self.host_loads, self._certificates_ending)
+            self._calls.hub = Hub(core, self.trust, ssh_key_pair(), self.host_loads, self._certificates_ending)
         except BaseException:
             if listener is not None:
                 listener.close()
@@ -160,13 +146,13 @@ class AgentManager:
 
         A `send` that still waits raises ServerStoppingError.
         """
-        self._is_stopping = True
-        thread, loop, stop_wanted = self._thread, self._loop, self._stop_wanted
+        self._calls.is_stopping = True
+        thread, hub, stop_wanted = self._thread, self._calls.hub, self._stop_wanted
         if thread is None:
             return
-        if loop is not None and stop_wanted is not None:
-            loop.call_soon_threadsafe(stop_wanted.set)
-        limit_s = STOP_TIMEOUT_S + STOP_EACH_S * (len(self._hub.core.attached) if self._hub is not None else 0)
+        if stop_wanted is not None:
+            self._calls.soon(stop_wanted.set)
+        limit_s = STOP_TIMEOUT_S + STOP_EACH_S * (len(hub.core.attached) if hub is not None else 0)
         thread.join(limit_s)
         if thread.is_alive():
             logger.error("the agents' thread did not end within %g s", limit_s)
@@ -188,58 +174,10 @@ class AgentManager:
 
         An agent that cannot read the request gives one answer for all of it.
         """
-        result: concurrent.futures.Future[list[Answer]] = concurrent.futures.Future()
-        correlation_id = current_correlation_id()
-        mine = current_hold()  # parked while the command is under way: the host's work is in hand then, or on the clock
-
-        def submit() -> None:
-            assert self._hub is not None
-            if result.done():  # abandoned before it began
-                return
-            try:
-                answers = self._hub.core.submit(
-                    host_id, commands, wait_s=wait_s, stop_on_error=stop_on_error, correlation_id=correlation_id
-                )
-            except Exception as error:  # it belongs to the caller's thread
-                if not result.done():
-                    result.set_exception(error)
-            else:
-                answers.add_done_callback(done)
-                if mine is not None:
-                    mine.park()
-
-        def done(answers: asyncio.Future[tuple[Answer, ...]]) -> None:
-            if result.done():  # nobody waits for it any more
-                _, late = self._late.pop(id(commands[0]), (None, None))
-                if answers.exception() is None and late is not None:
-                    answer = answers.result()[0]
-                    threading.Thread(target=late, args=(answer,), name="late-answer", daemon=True).start()
-                return
-            if mine is not None:
-                mine.resume()
-            error = answers.exception()
-            if error is not None:
-                result.set_exception(error)
-            else:
-                result.set_result(list(answers.result()))
-
-        self._waiting[id(commands[0])] = (result, mine)
         try:
-            if self._loop is None:
-                raise NotAttachedError(host_id)
-            if any(command is commands[0] for command in self._abandoned):
-                raise CommandAbandonedError(ABANDONED_TEXT)
-            try:
-                self._loop.call_soon_threadsafe(submit)
-            except RuntimeError:  # the loop has just ended
-                raise NotAttachedError(host_id) from None
-            return result.result()
-        except (NotAttachedError, AgentUnavailableError) as error:
-            if self._is_stopping:
-                raise ServerStoppingError("the server is being stopped") from None
-            raise self._unavailable(host_id) if isinstance(error, NotAttachedError) else error from None
-        finally:
-            del self._waiting[id(commands[0])]
+            return self._calls.send_all(host_id, commands, stop_on_error=stop_on_error, wait_s=wait_s)
+        except NotAttachedError:
+            raise self._unavailable(host_id) from None
 
     def abandon(self, command: Command, late: Callable[[Answer], None] | None = None) -> None:
         """Let the `send` of this very command raise CommandAbandonedError; the host's answer is then nobody's.
@@ -247,22 +185,7 @@ class AgentManager:
         The host is not told: CloudStack's agents have no command for it. `late` gets the answer that it gives in the
         end, in a thread of its own.
         """
-        self._abandoned.append(command)  # its `send` may be about to begin
-        if late is not None:
-            self._late[id(command)] = (command, late)
-        waiting = self._waiting.get(id(command))
-        if waiting is None or self._loop is None:
-            return
-        result, work = waiting
-
-        def give_up() -> None:
-            if not result.done():
-                if work is not None:
-                    work.resume()
-                result.set_exception(CommandAbandonedError(ABANDONED_TEXT))
-
-        with contextlib.suppress(RuntimeError):  # the loop has just ended, and so does the wait
-            self._loop.call_soon_threadsafe(give_up)
+        self._calls.abandon(command, late)
 
     def pings_passed(self, guid: str, states: Mapping[str, str], last_s: float) -> bool:
         """Take the pings of a host of this process as received, the last one at `last_s` of the clock's `monotonic`.
@@ -271,18 +194,11 @@ class AgentManager:
         would set something off, so that it has to be sent: when the host is not Up or reports `states` for the first
         times.
         """
-        hub = self._hub
-        if hub is None or self._is_stopping:
+        hub = self._calls.hub
+        if hub is None or self._calls.is_stopping:
             return False
-        attached = hub.core.attached
-        attachment = self._pinging.get(guid)
-        if attachment is None or attached.get(attachment.host_id) is not attachment:  # asked dozens of times an import
-            key = host_key(guid)
-            attachment = next((each for each in list(attached.values()) if host_key(each.guid) == key), None)
-            if attachment is None:
-                return False
-            self._pinging[guid] = attachment
-        if attachment.status is not Status.UP or attachment.investigating:
+        attachment = hub.core.attached_by_key.get(host_key(guid))
+        if attachment is None or attachment.status is not Status.UP or attachment.investigating:
             return False
         if attachment.settled_power != states:
             return False
@@ -299,7 +215,7 @@ class AgentManager:
     def is_linked(self, guid: str) -> bool:
         """True while the host with that guid (suffix or not) has a link and is Up."""
         with self._changed:
-            return host_key(guid) in self._up.values()
+            return host_key(guid) in self._up_keys
 
     def records_exchanged(self, in_maintenance: Collection[int]) -> None:
         """Take nothing that attached hosts reported before as known: other records are there now.
@@ -312,21 +228,21 @@ class AgentManager:
                 attachment.settled_power = None
                 hub.set_maintenance(attachment.host_id, attachment.host_id in in_maintenance)
 
-        self._in_loop(forget)
+        self._calls.in_loop(forget)
         self.host_loads.clear()
 
     def disconnect(self, host_id: int, reason: str) -> bool:
         """Close the link to a host, as reconnectHost does, and return once it is Disconnected; False without a link."""
-        return self._in_loop(lambda hub: hub.disconnect(host_id, Event.SHUTDOWN_REQUESTED, reason))
+        return self._calls.in_loop(lambda hub: hub.disconnect(host_id, Event.SHUTDOWN_REQUESTED, reason))
 
     def remove(self, host_id: int) -> None:
         """Let the agent of a deleted host stop, end its link, and return once the host is Removed."""
-        self._in_loop(lambda hub: hub.remove(host_id))
+        self._calls.in_loop(lambda hub: hub.remove(host_id))
         self.host_loads.pop(host_id, None)
 
     def ask_for_figures(self) -> None:
         """Ask every host how busy it is and how full its pools are now; return once all have answered."""
-        self._in_loop(lambda hub: hub.stats.ask_all())
+        self._calls.in_loop(lambda hub: hub.stats.ask_all())
 
     def set_maintenance(self, host_id: int, is_in_maintenance: bool) -> None:
         """Let a host have the commands of maintenance only, or all again."""
@@ -334,78 +250,31 @@ class AgentManager:
         async def change(hub: Hub) -> None:
             hub.set_maintenance(host_id, is_in_maintenance)
 
-        self._in_loop(change)
+        self._calls.in_loop(change)
 
     def settings_changed(self) -> None:
         """Tell attached hosts what they must know of changed settings; returns at once."""
-        hub, loop = self._hub, self._loop
-        if hub is not None and loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has just ended
-                loop.call_soon_threadsafe(hub.settings_news.changed)
-
-    def _in_loop(self, work: Callable[[Hub], Coroutine[None, None, T]]) -> T:
-        """The result of `work`, run in the loop; raises ServerStoppingError when the loop ends."""
-        loop, hub = self._loop, self._hub
-        if loop is None or hub is None:
-            raise ServerStoppingError("the agent manager does not run")
-        result: concurrent.futures.Future[T] = concurrent.futures.Future()
-        mine = current_hold()  # parked meanwhile: the work in the loop is in hand then
-        taken = None if mine is not None else hold(self._providers.clock, "work for the agent edge")
-
-        def go_on() -> None:
-            if mine is not None:
-                mine.resume()
-
-        async def run() -> None:
-            try:
-                value = await work(hub)
-            except asyncio.CancelledError:
-                go_on()
-                result.cancel()
-                raise
-            except Exception as error:  # it belongs to the caller's thread
-                go_on()
-                result.set_exception(error)
-            else:
-                go_on()
-                result.set_result(value)
-
-        def begin() -> None:
-            hub.core.spawn(run())
-            if mine is not None:
-                mine.park()
-            if taken is not None:
-                taken.end()
-
-        try:
-            loop.call_soon_threadsafe(begin)
-        except RuntimeError:  # the loop has just ended
-            raise ServerStoppingError("the server is being stopped") from None
-        while True:
-            try:
-                return result.result(LOOP_CHECK_S)
-            except concurrent.futures.CancelledError:
-                raise ServerStoppingError("the server is being stopped") from None
-            except TimeoutError:
-                if self._loop is not loop:
-                    raise ServerStoppingError("the server is being stopped") from None
+        hub = self._calls.hub
+        if hub is not None:
+            self._calls.soon(hub.settings_news.changed)
 
     def wait_for_hosts_up(self, guids: Collection[str], timeout_s: float) -> bool:
         """True once the hosts with these guids (suffix or not) are Up, False after `timeout_s` real seconds."""
         wanted = {host_key(guid) for guid in guids}
         with self._changed:
-            return self._changed.wait_for(lambda: wanted <= set(self._up.values()), timeout_s)
+            return self._changed.wait_for(lambda: wanted <= self._up_keys, timeout_s)
 
     def _host_up(self, attachment: Attachment) -> None:
         with self._changed:
             self._up[attachment.host_id] = host_key(attachment.guid)
+            self._up_keys.add(self._up[attachment.host_id])
             self._changed.notify_all()
         if self.on_host_up is not None:
             self.on_host_up(attachment.host_id)
 
     def _host_gone(self, attachment: Attachment) -> None:
         with self._changed:
-            self._up.pop(attachment.host_id, None)
+            self._up_keys.discard(self._up.pop(attachment.host_id, ""))
             self._changed.notify_all()
 
     def _host_down(self, host_id: int) -> None:
@@ -416,10 +285,8 @@ class AgentManager:
         if self.on_certificates_ending is not None:
             self.on_certificates_ending(found)
 
-    def _power_reported(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool) -> bool | None:
-        if self.on_power_report is None:
-            return True
-        return self.on_power_report(host_id, states, is_out_of_band)
+    def _power_reported(self, reports: Sequence[PowerReport]) -> Sequence[bool]:
+        return [True] * len(reports) if self.on_power_report is None else self.on_power_report(reports)
 
     def _unavailable(self, host_id: int) -> AgentUnavailableError:
         """The text of ClusteredAgentManagerImpl.getAttache inside that of AgentUnavailableException."""
@@ -459,21 +326,22 @@ class AgentManager:
                 listener.close()
             self._start_failure = failure  # of use only while `start` still waits
         finally:
-            self._loop = None
+            self._calls.ended()
             listening.set()
 
     async def _serve(self, listener: socket.socket | None, listening: threading.Event) -> None:
-        assert self._hub is not None
-        self._loop = asyncio.get_running_loop()
+        hub = self._calls.hub
+        assert hub is not None
+        self._calls.loop = asyncio.get_running_loop()
         self._stop_wanted = asyncio.Event()
-        close = await self._listen(listener, self._hub.new_link)
+        close = await self._listen(listener, hub.new_link)
         try:
-            self._hub.start()
+            hub.start()
             listening.set()
             await self._stop_wanted.wait()
         finally:
             close()
-            await self._hub.stop()
+            await hub.stop()
 
     async def _listen(
         self, listener: socket.socket | None, new_link: Callable[[], asyncio.Protocol]

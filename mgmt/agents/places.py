@@ -6,6 +6,7 @@ Upstream: ResourceManagerImpl.java (createHostVO, fillRoutingHostVO) and Libvirt
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from mgmt.providers import Providers
 from mgmt.store.models import Cluster, Host, HostDetail, Pod, Zone
 
 P = TypeVar("P", Zone, Pod, Cluster)
+T = TypeVar("T")
 
 DEFAULT_PLACE = "default"
 
@@ -100,12 +102,21 @@ class Place:
     arch: str
 
 
+def known_already(session: Session, key: tuple[object, ...], read: Callable[..., T], *args: object) -> T:
+    """What `read(*args)` gave for `key` in this transaction, which may admit dozens of hosts to one place."""
+    known: dict[tuple[object, ...], T] = session.info.setdefault("known to admissions", {})
+    if key not in known:
+        known[key] = read(*args)
+    return known[key]
+
+
 def place_of(session: Session, providers: Providers, startup: StartupRoutingCommand) -> Place:
     """The place that an agent names, if the host may stand there; raises Refusal.
 
     A cluster name that the pod does not have makes an empty cluster, which stays.
     """
-    place = _known(session, startup) or _searched(session, providers, startup)
+    words = ("place", startup.dataCenter, startup.pod, startup.cluster)
+    place = known_already(session, words, _known, session, startup) or _searched(session, providers, startup)
     _check_cluster(session, startup, place)
     return place
 
@@ -211,7 +222,10 @@ def _check_cluster(session: Session, startup: StartupRoutingCommand, cluster: Pl
             f"whose hypervisor type is: {cluster.hypervisor_type}"
         )
     host_os = startup.hostDetails.get("Host.OS")
-    other_os = session.connection().execute(_OTHER_OS, {"in_cluster": cluster.cluster_id}).scalar()
+    other_os = session.info.get(("system of", cluster.cluster_id))
+    if other_os is None:
+        other_os = session.connection().execute(_OTHER_OS, {"in_cluster": cluster.cluster_id}).scalar()
+        session.info[("system of", cluster.cluster_id)] = other_os
     if other_os is not None and other_os != host_os:
         raise Refusal(
             f'Can\'t add host: {_java(startup.privateIpAddress)} with hostOS, "{_java(host_os)}"into a cluster, '

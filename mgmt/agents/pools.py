@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from mgmt.protocol.commands import ModifyStoragePoolCommand, StartupStorageCommand, StorageFilerTO, StoragePoolInfo
 from mgmt.providers import Providers
@@ -41,11 +40,21 @@ _IN_CLUSTER = (_POOLS.c.scope == "CLUSTER") & (_POOLS.c.cluster_id == bindparam(
 _IN_ZONE = (_POOLS.c.scope == "ZONE") & or_(_POOLS.c.hypervisor.is_(None), _POOLS.c.hypervisor.in_(("KVM", "Any")))
 _SHARED = (
     select(*(_POOLS.c[name] for name in ("id", "uuid", "host_address", "path", "user_info", "port", "pool_type")))
-    .where(_POOLS.c.zone_id == bindparam("in_zone"), _POOLS.c.removed.is_(None), _POOLS.c.status == "Up")
+    .where(_POOLS.c.zone_id == bindparam("in_zone"), _POOLS.c.scope.in_(("CLUSTER", "ZONE")))
+    .where(_POOLS.c.removed.is_(None), _POOLS.c.status == "Up")
     .where(_IN_CLUSTER | _IN_ZONE)
     .order_by(_POOLS.c.scope.desc(), _POOLS.c.id)  # as seen: those of the zone first
 )
-_SET_SIZE = update(_POOLS).where(_POOLS.c.id == bindparam("of_pool"))  # type: ignore[arg-type]  # a table
+_LOCAL = select(
+    *(
+        _POOLS.c[name]
+        for name in (
+            "id", "zone_id", "pod_id", "cluster_id", "host_id", "host_address", "path", "capacity_bytes", "used_bytes"
+        )
+    )
+).where(_POOLS.c.uuid == bindparam("of_uuid"), _POOLS.c.removed.is_(None))  # fmt: skip
+_INSERT = insert(_POOLS)  # type: ignore[arg-type]  # a table
+_UPDATE = update(_POOLS).where(_POOLS.c.id == bindparam("of_pool"))  # type: ignore[arg-type]
 
 
 def shared_pools(connection: Connection, zone_id: int, cluster_id: int) -> tuple[SharedPool, ...]:
@@ -83,11 +92,11 @@ def unmount_pool_command(pool: StoragePool) -> ModifyStoragePoolCommand:
 def save_pool_sizes(connection: Connection, sizes: Mapping[int, StoragePoolInfo]) -> None:
     """Keep the sizes that a host's answers give for pools, by their numbers."""
     if sizes:
-        connection.execute(_SET_SIZE, [{"of_pool": pool_id, **_size(info)} for pool_id, info in sizes.items()])
+        connection.execute(_UPDATE, [{"of_pool": pool_id, **_size(info)} for pool_id, info in sizes.items()])
 
 
 def save_local_pools(
-    session: Session,
+    connection: Connection,
     providers: Providers,
     place: Mapping[str, int | None],
     host_name: str,
@@ -98,25 +107,25 @@ def save_local_pools(
         info = storage.poolInfo
         if info is None or info.uuid is None or storage.resourceType != "STORAGE_POOL":
             continue
-        pool = session.scalar(select(StoragePool).where(StoragePool.uuid == info.uuid, StoragePool.removed.is_(None)))
-        if pool is None:
-            pool = StoragePool(
-                uuid=info.uuid,
-                name=info.name or f"{host_name.strip()}-local-{info.uuid.partition('-')[0]}",
-                pool_type=info.poolType or "Filesystem",
-                scope="HOST",
-                hypervisor="KVM",
-                created=providers.utcnow(),
-            )
-            session.add(pool)
         values = {
             **place,
             **_size(info),
             "host_address": info.host or "",
             "path": info.hostPath or info.localPath or "",
         }
-        for column, value in values.items():
-            setattr(pool, column, value)
+        pool = connection.execute(_LOCAL, {"of_uuid": info.uuid}).first()
+        if pool is None:
+            made = {
+                "uuid": info.uuid,
+                "name": info.name or f"{host_name.strip()}-local-{info.uuid.partition('-')[0]}",
+                "pool_type": info.poolType or "Filesystem",
+                "scope": "HOST",
+                "hypervisor": "KVM",
+                "created": providers.utcnow(),
+            }
+            connection.execute(_INSERT, made | values)
+        elif any(getattr(pool, column) != value for column, value in values.items()):
+            connection.execute(_UPDATE, {"of_pool": pool.id, **values})
 
 
 def _size(info: StoragePoolInfo) -> dict[str, int]:

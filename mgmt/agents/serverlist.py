@@ -6,7 +6,8 @@ Upstream: IndirectAgentLBServiceImpl.java and the algorithms beside it; AgentMan
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from mgmt.agents.core import Core
 from mgmt.agents.ports import AgentSettings
@@ -25,12 +26,11 @@ def algorithm_of(settings: AgentSettings) -> str:
     return settings.get_text("indirect.agent.lb.algorithm") or "static"
 
 
-def servers_for(
-    settings: AgentSettings, host_id: int, host_ids: Sequence[int], source: random.Random
-) -> list[str] | None:
-    """The servers in the order for that host; None while the setting `host` names none.
+def servers_for(settings: AgentSettings, place: Callable[[], int], source: random.Random) -> list[str] | None:
+    """The servers in the order for one host; None while the setting `host` names none.
 
-    `host_ids` are all hosts in order: with `roundrobin` the list begins one server later for each of them.
+    `place` tells where the host stands among all hosts, by id: with `roundrobin` the list begins one server later for
+    each of them.
     """
     text = settings.get_text("host") or ""
     if text in _UNSET:
@@ -39,8 +39,8 @@ def servers_for(
     algorithm = algorithm_of(settings)
     if algorithm == "shuffle":
         source.shuffle(servers)
-    elif algorithm == "roundrobin" and host_id in host_ids and servers:
-        first = list(host_ids).index(host_id) % len(servers)
+    elif algorithm == "roundrobin" and servers:
+        first = place() % len(servers)
         servers = servers[first:] + servers[:first]
     return servers
 
@@ -67,11 +67,11 @@ class SettingsNews:
         before, self._list = self._list, self._list_now()
         old_parameters, self._parameters = self._parameters, self._parameters_now()
         hosts = [host for host in self._core.attached.values() if host.status is Status.UP and not host.link.closed]
-        ids = sorted(host.host_id for host in hosts)
+        hosts.sort(key=lambda host: host.host_id)
         settings = self._core.settings
-        for host in hosts:
+        for place, host in enumerate(hosts):
             if self._list != before:
-                servers = servers_for(settings, host.host_id, ids, self._core.providers.random)
+                servers = servers_for(settings, partial(int, place), self._core.providers.random)
                 if servers is not None:
                     command = SetupMSListCommand(
                         msList=servers,

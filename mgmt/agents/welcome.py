@@ -8,7 +8,7 @@ that nobody waits for, Ready.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -120,14 +120,18 @@ class Welcome:
             raise ConnectFailedError(f"the host is not ready: {java_class(answer)}, {answer.details or 'no details'}")
         return answer if isinstance(answer, ReadyAnswer) else None
 
-    def second_ready(self, host_ids: Sequence[int]) -> ReadyCommand:
-        """ReadyCommand #2, sent once the host is Up; its answer is not looked at. `host_ids`: all that are attached."""
+    def second_ready(self, attached: Collection[int]) -> ReadyCommand:
+        """ReadyCommand #2, sent once the host is Up; its answer is not looked at. `attached` are all hosts by id."""
         command = self._ready_command()
         command.avoidMsHostList = []
         command.lbCheckInterval = self.settings.get_int("indirect.agent.lb.check.interval")
         command.arch = self.admitted.arch
         algorithm = algorithm_of(self.settings)
-        servers = servers_for(self.settings, self.admitted.host_id, host_ids, self.providers.random)
+
+        def place() -> int:
+            return sum(other < self.admitted.host_id for other in attached)
+
+        servers = servers_for(self.settings, place, self.providers.random)
         if servers is not None and not is_known(self.admitted.ms_host_list, servers, algorithm):
             command.msHostList = servers
             command.lbAlgorithm = algorithm

@@ -6,6 +6,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+ALLOCATIONS = 50_000  # between two looks at the youngest objects; Python's own 700 are for small programs
+
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
@@ -21,6 +23,16 @@ def paused_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def keep_what_is_there() -> None:
+    """For a process that has started and will run for long: what it has by now is no garbage.
+
+    A server has half a million objects then. Looking through them takes a fifth of the time in which agents attach.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(ALLOCATIONS, 20, 100)
 
 
 def leave_garbage() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from mgmt.cli.collector import paused_collector
+from mgmt.cli.collector import keep_what_is_there, paused_collector
 from mgmt.cli.openfiles import allow_open_files
 from mgmt.cli.signals import stop_signals
 from mgmt.cli.wording import program
@@ -101,6 +101,7 @@ def run(settings: Settings) -> None:
                 clear_ready_file(settings.ready_file)
             with paused_collector():
                 world.start()
+            keep_what_is_there()
             if settings.ready_file is not None:
                 world.write_ready_file(settings.ready_file)
         except (ConfigError, OSError, SeedError, StoreError, StartError, StubError, WorldsError) as error:

@@ -91,8 +91,9 @@ _UEFI_DETAILS = ByIds(_ALL_DETAILS.where(_DETAILS_TABLE.c.name == UEFI), _DETAIL
 _SERVERS_TABLE = ManagementServer.__table__
 _SERVERS = select(_SERVERS_TABLE.c.msid, _SERVERS_TABLE.c.uuid, _SERVERS_TABLE.c.name)
 _POOLS_TABLE = StoragePool.__table__
-_LOCAL_POOLS = select(_POOLS_TABLE.c.host_id).where(
-    _POOLS_TABLE.c.host_id.is_not(None), _POOLS_TABLE.c.removed.is_(None), _POOLS_TABLE.c.status == "Up"
+_LOCAL_POOLS = ByIds(
+    select(_POOLS_TABLE.c.host_id).where(_POOLS_TABLE.c.removed.is_(None), _POOLS_TABLE.c.status == "Up"),
+    _POOLS_TABLE.c.host_id,
 )
 _EPOCH = datetime(1970, 1, 1)
 
@@ -199,7 +200,7 @@ def gather_facts(
         details=_details_by_host(session, ids, only_uefi="all" not in levels),
         usage=usage_by_host(session, ids) if {"all", "capacity"} & set(levels) else {},
         servers={msid: (uuid, name) for msid, uuid, name in connection.execute(_SERVERS).all()},
-        with_local_pool=frozenset(host_id for (host_id,) in connection.execute(_LOCAL_POOLS).all()),
+        with_local_pool=frozenset(host_id for (host_id,) in _LOCAL_POOLS.rows(session, ids)),
         os_categories=categories,
         stats=stats or {},
         is_last_pinged_right=is_last_pinged_right,

@@ -7,12 +7,13 @@ A host reports the VMs that are on. Upstream: engine/.../vm/VirtualMachinePowerS
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mgmt.agents.powerreports import PowerReport
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.inventory.vm_resources import release_nics
 from mgmt.inventory.vm_states import VmEvent, VmState, transit
@@ -48,27 +49,36 @@ class PowerSync:
         self._journal = journal
         self._is_busy = is_busy
 
-    def report(self, host_id: int, states: Mapping[str, str], is_out_of_band: bool = False) -> bool:
-        """A host's report: power state by instance name. May be called from any thread.
+    def report(self, reports: Sequence[PowerReport]) -> list[bool]:
+        """Hosts' reports, one after the other. May be called from any thread.
 
-        `is_out_of_band`: it came because a VM ended, so one that is missing gets no grace. True when it told nothing
-        new: it changed nothing, and the same report once more would not either.
+        One that came because a VM ended gives no grace to those that are missing in it. Answers for each whether it
+        told nothing new: it changed nothing, and the same report once more would not either.
         """
-        is_old = True
         with self._store.session() as session:
-            reported = set()
-            for vm in session.scalars(
-                select(VmInstance).where(VmInstance.instance_name.in_(states), VmInstance.removed.is_(None))
-            ):
-                reported.add(vm.id)
-                is_old &= not self._seen(session, vm, host_id, states[vm.instance_name])
-            watched = select(VmInstance).where(
-                VmInstance.host_id == host_id, VmInstance.state.in_(_WATCHED), VmInstance.removed.is_(None)
-            )
-            for vm in session.scalars(watched):
-                if vm.id not in reported:
-                    is_old = False
-                    self._missing(session, vm, host_id, has_grace=not is_out_of_band)
+            known = self._known(session, reports)
+            return [self._told_nothing_new(session, report, known) for report in reports]
+
+    @staticmethod
+    def _known(session: Session, reports: Sequence[PowerReport]) -> Sequence[VmInstance]:
+        """The VMs that some of the reports speak of, or should."""
+        names = {name for report in reports for name in report.states}
+        conditions = VmInstance.host_id.in_({report.host_id for report in reports}) & VmInstance.state.in_(_WATCHED)
+        if names:
+            conditions |= VmInstance.instance_name.in_(names)
+        return session.scalars(select(VmInstance).where(conditions, VmInstance.removed.is_(None))).all()
+
+    def _told_nothing_new(self, session: Session, report: PowerReport, known: Sequence[VmInstance]) -> bool:
+        is_old = True
+        for vm in known:
+            power_state = report.states.get(vm.instance_name)
+            if power_state is not None:
+                is_old &= not self._seen(session, vm, report.host_id, power_state)
+        for vm in known:
+            is_missing = vm.instance_name not in report.states and vm.host_id == report.host_id
+            if is_missing and vm.state in _WATCHED and vm.removed is None:
+                is_old = False
+                self._missing(session, vm, report.host_id, has_grace=not report.is_out_of_band)
         return is_old
 
     def _seen(self, session: Session, vm: VmInstance, host_id: int, power_state: str) -> bool:

@@ -10,6 +10,9 @@ import ssl
 import struct
 from collections import deque
 from pathlib import Path
+from typing import TypeVar
+
+B = TypeVar("B", bytes, bytearray)
 
 MAX_FRAME_BYTES = 18000
 MORE_FOLLOWS = 0x00010000
@@ -74,12 +77,18 @@ class TlsLink:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that `data` completes; raises LinkError."""
-        if self._handshake_done:
-            self._received += data
-        else:
+        if not self._handshake_done:
             self._incoming.write(data)
             if not self._handshake():
                 return []
+        elif not self._received and _is_one_frame(data):  # as most are: nothing has to be put together
+            message = self._decrypt(data[_HEADER.size :])
+            if self._message:
+                message = bytes(self._message) + message
+                self._message.clear()
+            return [self._checked(message)]
+        else:
+            self._received += data
         return self._read_frames()
 
     def send(self, message: bytes) -> None:
@@ -90,6 +99,8 @@ class TlsLink:
 
     def take_outgoing(self) -> bytes:
         """The bytes to send now; they count as sent."""
+        if not self._wire:
+            return b""
         outgoing = bytes(self._wire)
         self._wire.clear()
         return outgoing
@@ -130,30 +141,37 @@ class TlsLink:
             records = bytes(self._received[_HEADER.size : end])
             del self._received[:end]
             self._message += self._decrypt(records)
-            if len(self._message) > MAX_MESSAGE_BYTES:
-                raise LinkError(f"a message is longer than {MAX_MESSAGE_BYTES} bytes")
+            self._checked(self._message)
             if not header & MORE_FOLLOWS:
                 messages.append(bytes(self._message))
                 self._message.clear()
         return messages
+
+    @staticmethod
+    def _checked(message: B) -> B:
+        if len(message) > MAX_MESSAGE_BYTES:
+            raise LinkError(f"a message is longer than {MAX_MESSAGE_BYTES} bytes")
+        return message
 
     def _decrypt(self, records: bytes) -> bytes:
         left = _incomplete_bytes(records)
         if left:
             raise LinkError(f"SSL: Unable to unwrap received data! still remaining {left}bytes!")
         self._incoming.write(records)
-        plain = bytearray()
+        parts = []
         try:
-            while True:
-                chunk = self._tls.read(RECORD_PLAINTEXT_BYTES)
-                if not chunk:
+            while self._incoming.pending or self._tls.pending():
+                part = self._tls.read(RECORD_PLAINTEXT_BYTES)
+                if not part:
                     raise LinkError("the peer closed the TLS session")
-                plain += chunk
-        except ssl.SSLWantReadError:
-            self._wire += self._outgoing.read()
-            return bytes(plain)
+                parts.append(part)
+        except ssl.SSLWantReadError:  # a record that holds no data
+            pass
         except ssl.SSLError as error:
             raise LinkError(f"TLS failed: {error.reason or error}") from None
+        if self._outgoing.pending:
+            self._wire += self._outgoing.read()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def frame_size(header: int) -> int:
@@ -164,6 +182,14 @@ def frame_size(header: int) -> int:
     if size > MAX_FRAME_BYTES or size < 0:
         raise LinkError(f"Wrong packet size: {size}")
     return size
+
+
+def _is_one_frame(data: bytes) -> bool:
+    """Whether `data` is one frame that ends a message."""
+    if len(data) < _HEADER.size:
+        return False
+    (header,) = _HEADER.unpack_from(data)
+    return not header & MORE_FOLLOWS and _HEADER.size + frame_size(header) == len(data)
 
 
 def _incomplete_bytes(records: bytes) -> int:

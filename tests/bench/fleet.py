@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import statistics
@@ -77,6 +78,16 @@ class Fleet:
         self.process = subprocess.Popen([*CLI, "agents", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
+def children_cpu_s(process: subprocess.Popen[bytes]) -> float:
+    """User and system seconds of the fleet's workers."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    ticks = 0
+    for child in children:
+        values = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(values[11]) + int(values[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def wait_up(client: Any, count: int, what: str) -> float:
     """Seconds until that many hosts are Up."""
     begun = time.monotonic()
@@ -85,7 +96,7 @@ def wait_up(client: Any, count: int, what: str) -> float:
     ):
         if time.monotonic() - begun > LIMIT_S:
             raise SystemExit(f"{what}: not all hosts were Up within {LIMIT_S:g} s")
-        time.sleep(0.5)  # each look costs the server a call
+        time.sleep(1)  # each look costs the server a call
     return time.monotonic() - begun
 
 
@@ -147,20 +158,26 @@ def bench_fleet(count: int, workers: int, per_s: float, tools: Any) -> None:
         try:
             wait_up(client, count, "attach")
             took_s, used_s = time.monotonic() - begun, tools.cpu_s(server.process) - before
+            agents_s = children_cpu_s(fleet.process)
             grown_mb = tools.resident_mb(server.process) - empty_mb
             print(
                 f"{count:,} agents in {workers} processes: all Up after {took_s:.1f} s, {1e3 * used_s / count:.1f} ms "
-                f"server CPU each, server memory {empty_mb + grown_mb:.0f} MB ({1e3 * grown_mb / count:.0f} kB each)"
+                f"server CPU each and {1e3 * agents_s / count:.1f} ms agent CPU, server memory "
+                f"{empty_mb + grown_mb:.0f} MB ({1e3 * grown_mb / count:.0f} kB each), load {os.getloadavg()[0]:.1f}",
+                flush=True,
             )
             call = tools.SignedCall(server.ready, "listHosts", type="Routing", pagesize=str(PAGE), page="1")
             round_s, median_ms, p99_ms = rounds(call, tools.cpu_s, server.process)
             call.close()
             print(
                 f"ping round of {count:,} agents {round_s:.2f} s server CPU; meanwhile listHosts (page of {PAGE}, "
-                f"details) {median_ms:.0f} ms, p99 {p99_ms:.0f} ms"
+                f"details) {median_ms:.0f} ms, p99 {p99_ms:.0f} ms",
+                flush=True,
             )
             cut, back_s = storm(client, count)
-            print(f"a storm cuts {cut:,} links for {STORM['offline_s']} s: all Up again after {back_s:.1f} s")
+            print(
+                f"a storm cuts {cut:,} links for {STORM['offline_s']} s: all Up again after {back_s:.1f} s", flush=True
+            )
             details = all_hosts(client, count)
             client.close()
             server.kill()
@@ -168,14 +185,14 @@ def bench_fleet(count: int, workers: int, per_s: float, tools: Any) -> None:
             client = tools.client_of(server.ready)
             back_s = wait_up(client, count, "after kill -9 of the server")
             verdict = "none twice, details as before" if all_hosts(client, count) == details else "DETAILS DIFFER"
-            print(f"kill -9 of the server: all Up again after {back_s:.1f} s, {verdict}")
+            print(f"kill -9 of the server: all Up again after {back_s:.1f} s, {verdict}", flush=True)
             fleet.process.send_signal(signal.SIGKILL)
             fleet.process.wait()
             wait_up(client, 0, "after the end of the fleet")
             fleet = Fleet(folder, server.ready["agent_endpoint"], count, workers, per_s)
             back_s = wait_up(client, count, "after kill -9 of the fleet")
             verdict = "none twice, details as before" if all_hosts(client, count) == details else "DETAILS DIFFER"
-            print(f"kill -9 of the fleet: all Up again after {back_s:.1f} s, {verdict}")
+            print(f"kill -9 of the fleet: all Up again after {back_s:.1f} s, {verdict}", flush=True)
             client.close()
         finally:
             fleet.process.terminate()

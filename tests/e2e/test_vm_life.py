@@ -315,9 +315,11 @@ def test_changes_behind_the_servers_back_are_followed(lab: Any) -> None:
     agents, reports = lab.world.server.agents, queue.Queue()
     handle = agents.on_power_report
 
-    def listen(host_id: int, states: Any, is_out_of_band: bool) -> None:
-        handle(host_id, states, is_out_of_band)
-        reports.put(is_out_of_band)
+    def listen(told: Any) -> list[bool]:
+        found = handle(told)
+        for report in told:
+            reports.put(report.is_out_of_band)
+        return found  # type: ignore[no-any-return]
 
     agents.on_power_report = listen
     domain = lab.world.fleet.agent("kvm1").hypervisor.domains[vm["instancename"]]

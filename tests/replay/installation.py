@@ -16,7 +16,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select, update
 
 from mgmt.protocol.link import TlsLink, client_context
-from mgmt.store.models import Cluster, Host, HostDetail, PhysicalNetwork, Pod, StoragePool, TrafficType, Zone
+from mgmt.store.models import (
+    Cluster,
+    Host,
+    HostDetail,
+    PhysicalNetwork,
+    Pod,
+    ServiceOffering,
+    StoragePool,
+    TrafficType,
+    Zone,
+)
 
 Act = Callable[[], None]
 INTERVAL_S = 10
@@ -239,6 +249,38 @@ class Installation:
 
     def until_status(self, name: str, status: str) -> Act:
         return self.until(lambda: self.host(name) is not None and self.host(name).status == status)
+
+    def uuid_of(self, model: Any, name: str) -> str:
+        """The uuid of what has that name."""
+        with self.store.session() as session:
+            return session.scalars(select(model.uuid).where(model.name == name)).first()  # type: ignore[no-any-return]
+
+    def local_pool(self, uuid: str, host_name: str, address: str) -> None:
+        """A local pool of an attached host, under the address that it had in the recording."""
+        host = self.host(host_name)
+        self.pool(uuid, "/var/lib/libvirt/images", pool_type="Filesystem", host_address=address, port=0)
+        with self.store.session() as session:
+            where = {"scope": "HOST", "host_id": host.id, "cluster_id": self.cluster.id, "pod_id": self.pod.id}
+            session.execute(update(StoragePool).where(StoragePool.uuid == uuid).values(**where))
+
+    def change(self, model: Any, found: Any, /, **values: Any) -> Act:
+        """Change records in the database."""
+
+        def act() -> None:
+            self.join()
+            with self.store.session() as session:
+                session.execute(update(model).where(found).values(**values))
+
+        return act
+
+    def import_vm(self, command: str = "importVm", /, **parameters: Any) -> Act:
+        """Begin an import into the cluster with the offering and the L2 network of the lab."""
+        place = {"clusterid": self.cluster.uuid}
+        if command == "importVm":
+            place |= {"zoneid": self.zone.uuid, "hypervisor": "KVM"}
+        offering = self.uuid_of(ServiceOffering, "Custom Instance")
+        sizes = {"details[0].cpuNumber": "1", "details[0].cpuSpeed": "500", "details[0].memory": "512"}
+        return self.call(command, **place, serviceofferingid=offering, **sizes, **parameters)
 
     def lost_host(self, address: str, pool_uuid: str) -> None:
         """A host that is away, with the local pool that it had."""

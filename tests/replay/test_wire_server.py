@@ -14,8 +14,7 @@ import pytest
 from mgmt.config import Settings
 from mgmt.providers import Providers
 
-# What begins with an attach, or follows from calls that need no more than a host. The commands of imports and of a VM's
-# life are compared in tests/unit/life and tests/imports.
+# Those that need no more than hosts, pools and the calls that were made.
 FILES = (
     "fresh-attach",
     "attach-with-labels",
@@ -28,7 +27,20 @@ FILES = (
     "server-list-and-settings",
     "certificates",
     "storage-pools",
+    "shared-import",
+    "local-import",
+    "unmanaged-import",
+    "external-import",
 )
+
+NOT_PLAYED = {
+    "check-convert": "five hosts in turn, and no line says what chose them; what they are asked is one command, always "
+    "the same, which tests/imports compares",
+    "start-stop-destroy": "VMs that other conversations imported, in states that no line explains; "
+    "tests/unit/life/test_vm_life.py compares each command with it",
+    "unmanage": "VMs that other conversations imported and lost; tests/imports/test_import_unmanaged_instance.py has the same commands",
+    "kvm-agent": "the recorded server was a stand-in that asked what was to be tried, and no management server",
+}
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +79,10 @@ def test_the_server_says_what_the_real_one_said(
     found = side.play()
     lab.join()
     explained("server", name, found)
+
+
+def test_every_conversation_is_played_or_has_a_reason_not_to(request: pytest.FixtureRequest) -> None:
+    """A new file in fixtures/wire is played against our server, or says here why not."""
+    files = {file.stem for file in (request.config.rootpath / "fixtures" / "wire").glob("*.jsonl")}
+    assert set(FILES) | set(NOT_PLAYED) == files
+    assert not set(FILES) & set(NOT_PLAYED)

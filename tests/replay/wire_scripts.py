@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mgmt.store.models import Host, Network, StoragePool, Template
+
 N1 = ("53c42945-5ddf-3406-8ce1-a1cddb6b135f", "/export/n1")
 LOCAL, OTHER_LOCAL = "c317bfd9-9fac-58ae-acb9-805081378b2c", "f59a30de-640c-505b-9d32-32dbb134a172"
 NG = ("2bb797a5-c452-3040-9d8a-c137142656f0", "/export/ng")
@@ -156,6 +158,74 @@ def storage_pools(here: Any) -> dict[str, Any]:
     return {"acts": acts, "answers": {1, 8}, "links": links}
 
 
+NI1, NI3 = "644ab528-ed32-3594-bafe-85a89ac8519f", "54554adc-931d-39f5-b740-6b955814f8b0"
+RBD = "d309b272-e1e8-3f2a-854b-1b1cce4f6483"
+OWN = "59933d77-088a-5f13-9129-4f97b14768ba"
+
+
+def shared_import(here: Any) -> dict[str, Any]:
+    links = {"i3": here.attach("i3")}
+    here.pool(NI3, "/export/ni3", cluster=here.cluster)
+    here.rbd_pool()
+    common = {"importsource": "shared", "networkid": here.uuid_of(Network, "lab-l2")}
+    names = ("sh1", "sh3", "sh4", "sh5", "sh6", "sh7IS_LOCKED", "sh7IS_ENCRYPTED", "sh7BACKING_FILE", "sh8", "img1")
+    names += ("sh11", "sh12", "sh13")
+    acts = {
+        2 * place + 1: here.import_vm(
+            **common,
+            name=name.replace("_", "-"),
+            diskpath=name if name == "img1" else f"{name}.qcow2",
+            storageid=RBD if name == "img1" else NI3,
+        )
+        for place, name in enumerate(names)
+    }
+    # `storageid` plays no part in where the disk is looked for, there as here: for one import RBD is all that is left
+    shared = StoragePool.uuid == NI3
+    acts[19] = all_of(here.change(StoragePool, shared, status="Disabled"), acts[19])
+    acts[21] = all_of(here.change(StoragePool, shared, status="Up"), acts[21])
+    return {"acts": acts, "links": links}
+
+
+def local_import(here: Any) -> dict[str, Any]:
+    links = {"i1": here.attach("i1")}
+    here.local_pool(OWN, "i1", "172.16.15.221")
+    here.pool(NI1, "/export/ni1", cluster=here.cluster)
+    common = {"importsource": "local", "networkid": here.uuid_of(Network, "lab-l2"), "hostid": here.host("i1").uuid}
+    acts = {
+        number: here.import_vm(**common, name=name, diskpath=f"{name}.qcow2", storageid=pool)
+        for number, name, pool in ((1, "lo1", OWN), (3, "lo2", OWN), (5, "lo3", NI1))
+    }
+    return {"acts": acts, "links": links}
+
+
+def unmanaged_import(here: Any) -> dict[str, Any]:
+    links = {"i1": here.attach("i1")}
+    here.pool(NI1, "/export/ni1", cluster=here.cluster)
+    network = {"nicnetworklist[0].nic": "0", "nicnetworklist[0].network": here.uuid_of(Network, "lab-l2")}
+    template = here.uuid_of(Template, "SystemVM Template (KVM)")
+    names = {1: "um1", 3: "um2", 5: "um2", 7: "um2"}
+    acts = {
+        number: here.import_vm("importUnmanagedInstance", name=name, templateid=template, **network)
+        for number, name in names.items()
+    }
+    return {"acts": acts, "links": links}
+
+
+def external_import(here: Any) -> dict[str, Any]:
+    links = {"i1": here.attach("i1"), "i3": here.attach("i3")}
+    here.change(Host, Host.name == "i1", ram_bytes=0)()  # it lists the VMs of the remote host, the other one copies
+    here.pool(NI3, "/export/ni3", cluster=here.cluster)
+    remote = {"importsource": "external", "host": "192.0.2.60", "username": "root", "password": "PASSWORD"}
+    network = {"nicnetworklist[0].nic": "0", "nicnetworklist[0].network": here.uuid_of(Network, "lab-l2")}
+    copied = (1, 7, 11, 15, 21)  # the others have a name that is taken, and end with the list
+    names = {number: f"rv{number}" if number in copied else "rv1" for number in (1, 5, 7, 11, 15, 19, 21, 25, 27)}
+    acts = {
+        number: here.import_vm(**remote, name="rv1", hostname=name, displayname=name, **network)
+        for number, name in names.items()
+    }
+    return {"acts": acts, "links": links}
+
+
 SCRIPTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "fresh-attach": fresh_attach,
     "attach-with-labels": attach_with_labels,
@@ -168,4 +238,8 @@ SCRIPTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "server-list-and-settings": server_list_and_settings,
     "certificates": certificates,
     "storage-pools": storage_pools,
+    "shared-import": shared_import,
+    "local-import": local_import,
+    "unmanaged-import": unmanaged_import,
+    "external-import": external_import,
 }

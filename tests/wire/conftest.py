@@ -244,29 +244,29 @@ class Edge:
 
     def attached(self) -> Attachment:
         """The attachment of the host, to look at."""
-        assert self.manager._hub is not None
-        return self.manager._hub.core.attached[self.host_id()]
+        assert self.manager._calls.hub is not None
+        return self.manager._calls.hub.core.attached[self.host_id()]
 
     def drop(self, attachment: Attachment) -> None:
         """Let the server notice that an attachment's agent is silent."""
-        assert self.manager._hub is not None
-        assert self.manager._loop is not None
-        work = self.manager._hub.core.drop(attachment, Event.PING_TIMEOUT, "silent")
-        asyncio.run_coroutine_threadsafe(work, self.manager._loop).result(BOUND_S)
+        assert self.manager._calls.hub is not None
+        assert self.manager._calls.loop is not None
+        work = self.manager._calls.hub.core.drop(attachment, Event.PING_TIMEOUT, "silent")
+        asyncio.run_coroutine_threadsafe(work, self.manager._calls.loop).result(BOUND_S)
 
     def links(self) -> set[AgentLink]:
         """Every link of the server, to look at in its loop."""
-        assert self.manager._hub is not None
-        return self.manager._hub._links
+        assert self.manager._calls.hub is not None
+        return self.manager._calls.hub._links
 
     def in_loop(self, work: Callable[[], Result]) -> Result:
         """What a function answers that runs in the server's loop, which does nothing else meanwhile."""
-        assert self.manager._loop is not None
+        assert self.manager._calls.loop is not None
 
         async def run() -> Result:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.manager._loop).result(BOUND_S)
+        return asyncio.run_coroutine_threadsafe(run(), self.manager._calls.loop).result(BOUND_S)
 
     def add_cluster(self, name: str, **fields: Any) -> int:
         """Another cluster of the pod; returns its number."""

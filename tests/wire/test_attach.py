@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from mgmt.agents import connector
-from mgmt.agents.admission import admit
+from mgmt.agents.admission import admit_or_refuse
 from mgmt.protocol.commands import (
     AgentConnectStatusAnswer,
     AgentConnectStatusCommand,
@@ -162,6 +162,22 @@ def test_a_record_without_the_suffix_is_found_too(edge: Any) -> None:
         assert [host.guid for host in session.scalars(select(Host))] == [bare]
     assert edge.manager.wait_for_hosts_up([bare], 5)
     assert edge.manager.wait_for_hosts_up([f"{bare}-LibvirtComputingResource"], 5)
+
+
+def test_a_bare_guid_does_not_find_one_with_the_suffix(edge: Any) -> None:
+    """A host that is stored under its full guid is not found by the bare one: there are two then."""
+    edge.agent().attach()
+    bare = edge.guid.removesuffix("-LibvirtComputingResource")
+    edge.agent().attach(edge.startup(guid=bare, name="kvm2"))
+    assert edge.host_id(bare) != edge.host_id()
+    edge.wait_for_status("Up", bare)
+    assert edge.status() == "Up"
+
+
+def test_a_startup_without_an_architecture_is_not_checked(edge: Any) -> None:
+    """Without `cpuArch` the cluster's architecture does not matter, whatever `arch` says."""
+    edge.agent().attach(edge.startup(cpuArch=None, arch="aarch64"))
+    edge.wait_for_status("Up")
 
 
 def test_a_deleted_host_comes_back_as_a_new_one(edge: Any) -> None:
@@ -446,15 +462,15 @@ def test_a_link_lost_while_its_host_is_admitted_is_noticed(edge: Any, monkeypatc
     def slow_admit(*arguments: Any) -> Any:
         writing.set()
         assert lost.wait(60)
-        return admit(*arguments)
+        return admit_or_refuse(*arguments)
 
-    monkeypatch.setattr(connector, "admit", slow_admit)
+    monkeypatch.setattr(connector, "admit_or_refuse", slow_admit)
     agent = edge.agent()
     agent.request(edge.startup())
     agent.receive()
     assert writing.wait(60)
     agent.close()
-    edge.wait_for(lambda: not edge.manager._hub._links, "the server to see the link's end")
+    edge.wait_for(lambda: not edge.manager._calls.hub._links, "the server to see the link's end")
     lost.set()
     edge.wait_for_status("Alert")
     edge.agent().attach()
@@ -469,12 +485,12 @@ def test_maintenance_that_ends_while_its_host_is_admitted_does_not_stay(edge: An
     read, ended = threading.Event(), threading.Event()
 
     def slow_admit(*arguments: Any) -> Any:
-        admitted = admit(*arguments)
+        admitted = admit_or_refuse(*arguments)
         read.set()
         assert ended.wait(60)
         return admitted
 
-    monkeypatch.setattr(connector, "admit", slow_admit)
+    monkeypatch.setattr(connector, "admit_or_refuse", slow_admit)
     agent = edge.agent()
     agent.request(edge.startup())
     assert read.wait(60)
@@ -483,4 +499,4 @@ def test_maintenance_that_ends_while_its_host_is_admitted_does_not_stay(edge: An
     agent.serve_until_ready()
     edge.wait_for_status("Up")
     assert SetHostParamsCommand in [type(command) for command in sent_commands(agent)]
-    assert not edge.manager._hub.core.attached[edge.host_id()].maintenance
+    assert not edge.manager._calls.hub.core.attached[edge.host_id()].maintenance

@@ -77,7 +77,7 @@ def test_an_idle_client_is_cut_after_the_handshake_timeout(edge: Any, healthy: A
     edge.set("agent.ssl.handshake.timeout", "30")
     sock = edge.connect()
     sock.sendall(b"\x16\x03\x01")
-    edge.wait_for(lambda: len(edge.manager._hub._links) == 2, "the accepted socket")
+    edge.wait_for(lambda: len(edge.manager._calls.hub._links) == 2, "the accepted socket")
     edge.clock.advance(31)
     assert closed_by_server(sock)
 

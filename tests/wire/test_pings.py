@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from typing import Any
 
@@ -19,11 +20,12 @@ from mgmt.protocol.commands import (
     PingAnswer,
     PingCommand,
     PingRoutingCommand,
+    PingRoutingWithNwGroupsCommand,
     ShutdownCommand,
     UnknownCommand,
     UnsupportedAnswer,
 )
-from mgmt.protocol.message import Header, Response
+from mgmt.protocol.message import Header, Response, decode
 from mgmt.store.models import Alert, Host, HostDetail
 
 NODE_ID = 345050284381
@@ -65,19 +67,51 @@ def test_a_ping_is_answered_with_itself(edge: Any) -> None:
     assert (response.management_id, response.agent_id, response.via) == (NODE_ID, host_id, host_id)
 
 
+def test_a_repeated_ping_is_answered_without_being_read(edge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same ping with the next number gets the same answer, and counts as one; any other is read anew."""
+    agent, reports = up(edge), queue.Queue[Any]()
+    edge.manager.on_power_report = lambda told: [reports.put(dict(each.states)) or False for each in told]
+    on = {"i-2-14-VM": HostVmStateReportEntry(state="PowerOn", host="kvm1")}
+    first = reply(agent, PingRoutingCommand(_hostVmStateReport=on, hostId=7))
+    read: list[bytes] = []
+    monkeypatch.setattr("mgmt.agents.hub.decode", lambda data: read.append(data) or decode(data))
+    edge.clock.advance(10)
+    again = reply(agent, PingRoutingCommand(_hostVmStateReport=on, hostId=7))
+    assert not read
+    assert (again.answers, again.via, again.from_server) == (first.answers, first.via, first.from_server)
+    assert edge.attached().last_ping == pytest.approx(edge.clock.monotonic(), abs=9)
+    other = reply(agent, PingRoutingCommand(_hostVmStateReport={}, hostId=7))
+    assert len(read) == 1
+    assert other.answers[0]._command == PingCommand(hostId=7)  # as the field's class is declared
+    states = {"i-2-14-VM": "PowerOn"}
+    assert [reports.get(timeout=60) for _ in range(3)] == [states, states, {}]
+
+
+def test_the_ping_of_a_host_with_bridge_firewalling(edge: Any) -> None:
+    """PingRoutingWithNwGroupsCommand is a PingRoutingCommand, and is repeated under its own name."""
+    agent = up(edge)
+    ping = PingRoutingWithNwGroupsCommand(_hostVmStateReport={}, newGroupStates={"i-2-14-VM": [3, None]})
+    (answer,) = reply(agent, ping).answers
+    assert isinstance(answer, PingAnswer)
+    assert answer.result
+    assert edge.attached().last_ping > 0
+
+
 def test_power_reports_are_handed_on_in_turn(edge: Any) -> None:
     """Each ping's power states go to the listener, in a thread that may use the database, one after the other."""
     heard: list[tuple[int, dict[str, str], bool]] = []
     answered, done = threading.Event(), threading.Event()
 
-    def listen(host_id: int, states: Any, is_out_of_band: bool) -> None:
+    def listen(reports: Any) -> list[bool]:
         if not heard:
             answered.wait(60)  # the loop answers pings meanwhile, and a second report has to wait
-        with edge.store.session() as session:
-            assert session.get_one(Host, host_id).name == "kvm1"
-        heard.append((host_id, dict(states), is_out_of_band))
+        for report in reports:
+            with edge.store.session() as session:
+                assert session.get_one(Host, report.host_id).name == "kvm1"
+            heard.append((report.host_id, dict(report.states), report.is_out_of_band))
         if len(heard) == 2:
             done.set()
+        return [False] * len(reports)
 
     edge.manager.on_power_report = listen
     agent = up(edge)

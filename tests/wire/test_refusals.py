@@ -131,7 +131,7 @@ def test_a_host_that_cannot_be_stored_is_refused(edge: Any, monkeypatch: pytest.
     def broken(*_: object) -> None:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr("mgmt.agents.connector.admit", broken)
+    monkeypatch.setattr("mgmt.agents.connector.admit_or_refuse", broken)
     assert refusal(edge, edge.startup()) == RUNTIME + "Unable to update on DB"
     monkeypatch.undo()
     edge.agent().attach()

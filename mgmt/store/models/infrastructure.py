@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mgmt.store.encryption import EncryptedText
@@ -100,20 +100,21 @@ class HostDetail(Base):
     __tablename__ = "host_details"
     __table_args__ = (UniqueConstraint("host_id", "name"),)
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
-    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"), index=True)
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id"))
     name: Mapped[str]
     value: Mapped[str] = mapped_column(Text)
 
 
 class StoragePool(Entity, Base):
     __tablename__ = "storage_pool"
+    __table_args__ = (Index(None, "zone_id", "scope"),)  # a host that attaches asks for the few that hosts share
     name: Mapped[str]
     pool_type: Mapped[str]
     scope: Mapped[str]
-    zone_id: Mapped[int] = mapped_column(ForeignKey("data_center.id"), index=True)
+    zone_id: Mapped[int] = mapped_column(ForeignKey("data_center.id"))
     pod_id: Mapped[int | None] = mapped_column(ForeignKey("host_pod_ref.id"))
     cluster_id: Mapped[int | None] = mapped_column(ForeignKey("cluster.id"))
-    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
+    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"), index=True)
     hypervisor: Mapped[str | None]
     host_address: Mapped[str]
     path: Mapped[str]

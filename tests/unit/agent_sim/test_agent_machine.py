@@ -99,6 +99,18 @@ def test_late_tick_sends_one_ping_and_keeps_the_rate() -> None:
     assert agent.deadline_s == 240.0
 
 
+def test_an_agent_that_was_stopped_for_long_stays_silent() -> None:
+    """No ping for more than ping.retries intervals: none is sent any more, until some other answer comes."""
+    agent = linked(make_agent(), welcome=welcome())
+    assert sent(agent.tick(301.0)) == []
+    for answer in (PingAnswer(result=True), AgentControlAnswer(result=True)):
+        agent.received(Response(7, (answer,)).encode(), 350.0)
+    assert sent(agent.tick(360.0)) == []
+    agent.received(Response(7, (Answer(result=True),)).encode(), 370.0)
+    assert len(sent(agent.tick(420.0))) == 1
+    assert len(sent(agent.tick(480.0))) == 1
+
+
 def test_no_startup_answer_means_connecting_anew() -> None:
     """180 s at first, 360 s later, then one pause and a new try."""
     agent = linked(make_agent())

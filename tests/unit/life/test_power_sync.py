@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mgmt.agents.powerreports import PowerReport
 from mgmt.inventory.power_sync import PowerSync
 from mgmt.store import models
 
@@ -22,7 +23,7 @@ def sync(life: Any) -> PowerSync:
 def ping(life: Any, sync: PowerSync, host: str, *names: str) -> tuple[str, int | None]:
     """One ping interval later the host reports these VMs: the VM's state and host."""
     life.clock.at += PING_S
-    sync.report(life.ids[host], dict.fromkeys(names, "PowerOn"))
+    sync.report([PowerReport(life.ids[host], dict.fromkeys(names, "PowerOn"))])
     return life.vm.state, life.vm.host_id
 
 
@@ -47,9 +48,9 @@ def test_a_vm_missing_in_a_ping_out_of_turn_is_stopped_at_once(life: Any, sync: 
     life.run("startVirtualMachine", id=life.ids["vm"])
     for _ in range(3):
         ping(life, sync, "h1", NAME)
-    sync.report(life.ids["h1"], {}, is_out_of_band=True)
+    sync.report([PowerReport(life.ids["h1"], {}, is_out_of_band=True)])
     assert life.vm.state == "Running"
-    sync.report(life.ids["h1"], {}, is_out_of_band=True)
+    sync.report([PowerReport(life.ids["h1"], {}, is_out_of_band=True)])
     assert (life.vm.state, life.vm.host_id) == ("Stopped", None)
 
 
