@@ -5,7 +5,6 @@ Everything still speaks over real sockets; the rooms only share the process.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -15,14 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mgmt import snapshots
+from mgmt import readyfile, snapshots
 from mgmt.app import ManagementServer, create_server, port_taken
 from mgmt.config import ConfigError, Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
-from mgmt.faults.meeting import meet
-from mgmt.imports.ports import Ending
-from mgmt.imports.staging import not_mounted
-from mgmt.life.hostsetup import Place
+from mgmt.fleetports import FleetControl, FleetSetup, FleetStaging
 from mgmt.protocol import inprocess
 from mgmt.protocol.memory import MemoryListener
 from mgmt.providers import Providers
@@ -40,63 +36,6 @@ if TYPE_CHECKING:
 
 ATTACH_TIMEOUT_S = 60.0
 KEPT_LINES = 100  # of what a program printed, in the journal
-
-
-class _FleetStaging:
-    """NFS storage as the embedded hosts have it: both sides write into the same directories."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def directory(self, nfs_host: str, path: str) -> Path:
-        """The export's directory, made when no host has mounted it yet."""
-        from agent_sim.errors import AgentFailure
-
-        world = self._world
-        meet(world.faults, world.providers.clock, "server.mount", {"server": nfs_host, "path": path})
-        if self._world.fleet is None:
-            raise not_mounted(nfs_host, path, "the embedded hosts do not run")
-        try:
-            found = self._world.fleet.export_directory(nfs_host, path)
-        except AgentFailure as error:
-            raise not_mounted(nfs_host, path, str(error)) from error
-        found.mkdir(parents=True, exist_ok=True)
-        return found
-
-
-class _FleetSetup:
-    """Embedded hosts are reached over SSH by their address, with any user and password."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def set_up(self, address: str, username: str, password: str | None, place: Place) -> str | None:
-        """Write the agent's place into its agent.properties and start it."""
-        if self._world.fleet is None:
-            return None
-        return self._world.fleet.set_up(address, {"zone": place.zone, "pod": place.pod, "cluster": place.cluster})
-
-
-class _FleetControl:
-    """The embedded hosts beside the agent wire."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
-        """End what a host does for a command; see `Fleet.end_command`."""
-        from agent_sim.fleet import FleetError
-
-        if self._world.fleet is None:
-            return "goes on"
-        try:
-            return self._world.fleet.end_command(guid, log_id, command)
-        except FleetError:  # it stops
-            return "goes on"
-
-    def reports_progress(self, guid: str) -> bool:
-        """Embedded hosts tell how far they are."""
-        return self._world.fleet is not None and self._world.fleet.has_host(guid)
 
 
 class StartError(RuntimeError):
@@ -195,9 +134,9 @@ class World:
             settings,
             self.providers,
             vcenter_address=self._vcenter_address(),
-            staging=_FleetStaging(self) if has_hosts else None,
-            host_setup=_FleetSetup(self) if has_hosts else None,
-            host_control=_FleetControl(self) if has_hosts else None,
+            staging=FleetStaging(self) if has_hosts else None,
+            host_setup=FleetSetup(self) if has_hosts else None,
+            host_control=FleetControl(self) if has_hosts else None,
             memory=self._memory,
         )
         server.services.faults = self.faults
@@ -385,25 +324,8 @@ class World:
         }
 
     def write_ready_file(self, path: Path) -> None:
-        """Write `ready()` to `path` at once (no half-written file is ever seen), readable by its owner only.
-
-        Raises StartError when the file is that of another server that still runs.
-        """
-        _refuse_foreign(path)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(self.ready(), file, indent=2)
-                file.write("\n")
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-    def remove_ready_file(self, path: Path) -> None:
-        """Remove the ready file, if it is still this process's."""
-        if _owner_of(path) == os.getpid():
-            path.unlink(missing_ok=True)
+        """Write `ready()` to `path`; see `readyfile.write`."""
+        readyfile.write(path, self.ready())
 
     def _vcenter_address(self) -> str | None:
         return "{}:{}".format(*self.vcenter.address) if self.vcenter is not None else None
@@ -431,40 +353,3 @@ class World:
             return self.settings.work_dir
         self._own_work_dir = Path(tempfile.mkdtemp(prefix="cloudstack-mock-"))
         return self._own_work_dir
-
-
-def clear_ready_file(path: Path) -> None:
-    """Remove what a server that is gone left at `path`: who waits for the file must not find its ports.
-
-    Raises StartError when the file is that of a server that still runs, or when none could be written there.
-    """
-    _refuse_foreign(path)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise StartError(f"ready_file = '{path}' cannot be used: expected a file to write in a folder that is there")
-    path.unlink(missing_ok=True)
-
-
-def _refuse_foreign(ready_file: Path) -> None:
-    other_pid = _owner_of(ready_file)
-    if other_pid is not None and other_pid != os.getpid() and _runs(other_pid):
-        raise StartError(f"{ready_file}: the ready file of a server that still runs, with pid {other_pid}")
-
-
-def _owner_of(ready_file: Path) -> int | None:
-    """The pid that a ready file names; None when there is no such file, or it is none of ours."""
-    try:
-        content = json.loads(ready_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    pid = content.get("pid") if isinstance(content, dict) else None
-    return pid if isinstance(pid, int) and pid > 0 else None
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vcenter_sim import building, certificate, hosts, saving
-from vcenter_sim.document import ExportFaults
+from vcenter_sim.entries import ExportFaults
 from vcenter_sim.exports import Exports
 from vcenter_sim.http import SoapServer, answer_in_memory
 from vcenter_sim.injection import FaultPort, Injection

@@ -21,6 +21,7 @@ from mgmt.cli.serve import reason, start_logging
 from mgmt.cli.signals import interrupts, stop_signals
 from mgmt.config import Settings
 from mgmt.embedded import StartError, World
+from mgmt.readyfile import ReadyFileError
 
 SETTINGS = Settings(port=0, agent_port=0, time_scale=300.0)
 VDDK_VM, OVF_VM = "web01", "db01"
@@ -257,7 +258,7 @@ def demo(keep: bool, port: int | None, agent_port: int | None, time_scale: float
                 _keep(world, console)
     except ApiCallError as error:
         raise click.ClickException(str(error)) from error
-    except (OSError, StartError) as error:
+    except (OSError, StartError, ReadyFileError) as error:
         raise click.ClickException(reason(error)) from error
 
 

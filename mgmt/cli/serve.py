@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
+from mgmt import readyfile
 from mgmt.cli.collector import paused_collector
 from mgmt.cli.openfiles import allow_open_files
 from mgmt.cli.signals import stop_signals
 from mgmt.commands.stubs import StubError
 from mgmt.config import ConfigError, Settings, load_settings
-from mgmt.embedded import StartError, World, clear_ready_file
+from mgmt.embedded import StartError, World
+from mgmt.readyfile import ReadyFileError
 from mgmt.store.database import StoreError
 from mgmt.store.seeding import SeedError
 
@@ -89,12 +91,12 @@ def run(settings: Settings) -> None:
     with stop_signals() as stopped:
         try:
             if settings.ready_file is not None:
-                clear_ready_file(settings.ready_file)
+                readyfile.clear(settings.ready_file)
             with paused_collector():
                 world.start()
             if settings.ready_file is not None:
                 world.write_ready_file(settings.ready_file)
-        except (OSError, SeedError, StoreError, StartError, StubError) as error:
+        except (OSError, SeedError, StoreError, StartError, ReadyFileError, StubError) as error:
             world.stop()
             raise click.ClickException(reason(error)) from error
         click.echo(f"API      {world.server.api_url}")
@@ -107,5 +109,5 @@ def run(settings: Settings) -> None:
         click.echo("stop with Ctrl-C")
         stopped.wait()
         if settings.ready_file is not None:
-            world.remove_ready_file(settings.ready_file)
+            readyfile.remove(settings.ready_file)
         world.stop()

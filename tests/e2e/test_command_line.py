@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from mgmt import readyfile
 from mgmt.cli import main
 from mgmt.config import Settings
-from mgmt.embedded import World, clear_ready_file
+from mgmt.embedded import World
 from mgmt.store.database import StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -335,7 +336,7 @@ def test_a_signal_during_the_start_ends_it_cleanly(start: Start, tmp_path: Path)
     ended_process = start("--help")
     ended_process.communicate(timeout=60)
     file.write_text(json.dumps({"pid": ended_process.pid}))
-    clear_ready_file(file)
+    readyfile.clear(file)
     assert not file.exists()
     program = (
         "import os, signal, sys; import mgmt.cli; "
