@@ -23,6 +23,14 @@ def paused_collector() -> Iterator[None]:
             gc.enable()
 
 
+def keep_for_good() -> None:
+    """For a program that has started: never look through what is there now again.
+
+    Modules, tables and types are half a million objects; each look through them costs as much as some imports.
+    """
+    gc.freeze()
+
+
 def leave_garbage() -> None:
     """For the end of the process: do not look through its whole memory for what could be freed.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mgmt import readyfile
-from mgmt.cli.collector import paused_collector
+from mgmt.cli.collector import keep_for_good, paused_collector
 from mgmt.cli.openfiles import allow_open_files
 from mgmt.cli.signals import stop_signals
 from mgmt.commands.stubs import StubError
@@ -94,6 +94,7 @@ def run(settings: Settings) -> None:
                 readyfile.clear(settings.ready_file)
             with paused_collector():
                 world.start()
+                keep_for_good()
             if settings.ready_file is not None:
                 world.write_ready_file(settings.ready_file)
         except (OSError, SeedError, StoreError, StartError, ReadyFileError, StubError) as error:
