@@ -24,7 +24,7 @@ from agent_sim.ledger import MOUNT, Holding, Ledger
 from agent_sim.member import DomainEnd, Member, Misfortune
 from agent_sim.providers import Clock, Ids, RandomIds, RealClock, Timers
 from agent_sim.remote import RemoteHosts
-from agent_sim.saving import Keeping, SavedFleet
+from agent_sim.saving import Keeping, SavedFleet, save_tree
 from agent_sim.storage import NfsServers
 from agent_sim.toolchain.interface import ProgressEvent, ProgressListener, ToolRun, ToolRunListener
 from agent_sim.toolchain.timing import EsxiStreams, TimeModel

@@ -17,10 +17,7 @@ from mgmt.api.switchboard import Switchboard
 from mgmt.app import ManagementServer, Place, bracketed, create_server, port_taken, reachable
 from mgmt.config import ConfigError, Settings
 from mgmt.faults import ArmedFault, FaultFileError, FaultRefusedError, fault_of_line
-from mgmt.faults.meeting import meet
-from mgmt.imports.ports import Ending
-from mgmt.imports.staging import not_mounted
-from mgmt.life.hostsetup import Place as HostPlace
+from mgmt.fleetports import FleetControl, FleetSetup, FleetStaging
 from mgmt.protocol import inprocess
 from mgmt.protocol.memory import MemoryListener
 from mgmt.providers import Providers
@@ -41,63 +38,6 @@ if TYPE_CHECKING:
 
 ATTACH_TIMEOUT_S = 60.0
 KEPT_LINES = 100  # of what a program printed, in the journal
-
-
-class _FleetStaging:
-    """NFS storage as the embedded hosts have it: both sides write into the same directories."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def directory(self, nfs_host: str, path: str) -> Path:
-        """The export's directory, made when no host has mounted it yet."""
-        from agent_sim.errors import AgentFailure
-
-        world = self._world
-        meet(world.faults, world.providers.clock, "server.mount", {"server": nfs_host, "path": path})
-        if self._world.fleet is None:
-            raise not_mounted(nfs_host, path, "the embedded hosts do not run")
-        try:
-            found = self._world.fleet.export_directory(nfs_host, path)
-        except AgentFailure as error:
-            raise not_mounted(nfs_host, path, str(error)) from error
-        found.mkdir(parents=True, exist_ok=True)
-        return found
-
-
-class _FleetSetup:
-    """Embedded hosts are reached over SSH by their address, with any user and password."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def set_up(self, address: str, username: str, password: str | None, place: HostPlace) -> str | None:
-        """Write the agent's place into its agent.properties and start it."""
-        if self._world.fleet is None:
-            return None
-        return self._world.fleet.set_up(address, {"zone": place.zone, "pod": place.pod, "cluster": place.cluster})
-
-
-class _FleetControl:
-    """The embedded hosts beside the agent wire."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def end_command(self, guid: str, log_id: str, command: str) -> Ending:
-        """End what a host does for a command; see `Fleet.end_command`."""
-        from agent_sim.fleet import FleetError
-
-        if self._world.fleet is None:
-            return "goes on"
-        try:
-            return self._world.fleet.end_command(guid, log_id, command)
-        except FleetError:  # it stops
-            return "goes on"
-
-    def reports_progress(self, guid: str) -> bool:
-        """Embedded hosts tell how far they are."""
-        return self._world.fleet is not None and self._world.fleet.has_host(guid)
 
 
 class World:
@@ -206,9 +146,9 @@ class World:
             self.providers,
             vcenter_address=self._vcenter_address(),
             vcenter_password=self.vcenter.password if self.vcenter is not None else None,
-            staging=_FleetStaging(self) if has_hosts else None,
-            host_setup=_FleetSetup(self) if has_hosts else None,
-            host_control=_FleetControl(self) if has_hosts else None,
+            staging=FleetStaging(self) if has_hosts else None,
+            host_setup=FleetSetup(self) if has_hosts else None,
+            host_control=FleetControl(self) if has_hosts else None,
             memory=self._memory,
             switchboard=self._switchboard,
             place=self.place,

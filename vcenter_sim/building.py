@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vcenter_sim import document, hosts, machines, wire, wiring
 from vcenter_sim.devices import Disk, Nic
-from vcenter_sim.document import DatacenterEntry, Document, InventoryError, VmEntry
+from vcenter_sim.document import InventoryError
+from vcenter_sim.entries import DatacenterEntry, Document, VmEntry
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.machines import Guest, Place, Shape
 from vcenter_sim.providers import Clock, Ids, stable_uuid

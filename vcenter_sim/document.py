@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from vcenter_sim.entries import (
+    CdromEntry,
+    ClusterEntry,
+    DatacenterEntry,
+    DatastoreEntry,
+    DiskEntry,
+    Document,
+    ExportFaults,
+    HostEntry,
+    NetworkEntry,
+    NicEntry,
+    VmEntry,
+)
+from vcenter_sim.references import problems_of
 
 
 class InventoryError(ValueError):
@@ -19,141 +33,6 @@ class InventoryError(ValueError):
         self.file = file
         self.problems = problems
         super().__init__("\n".join(f"{file}: {place}: {reason}" for place, reason in problems))
-
-
-@dataclass(frozen=True)
-class DatastoreEntry:
-    """A datastore; `remote_host` and `remote_path` for NFS only."""
-
-    name: str
-    type: str
-    capacity_gb: int
-    free_gb: int
-    remote_host: str | None
-    remote_path: str | None
-
-
-@dataclass(frozen=True)
-class NetworkEntry:
-    """A portgroup; a distributed one names its switch."""
-
-    name: str
-    type: str
-    vlan: int
-    switch: str | None
-
-
-@dataclass(frozen=True)
-class HostEntry:
-    """An ESXi host."""
-
-    name: str
-    cores: int
-    cpu_mhz: int
-    memory_gb: int
-    version: str
-
-
-@dataclass(frozen=True)
-class ClusterEntry:
-    """A cluster with its hosts and the resource pools below its root pool."""
-
-    name: str
-    hosts: list[HostEntry]
-    resource_pools: list[str]
-
-
-@dataclass(frozen=True)
-class DiskEntry:
-    """A virtual disk; without `datastore` it is where the VM is, and without `file` named after it."""
-
-    size_gb: float
-    datastore: str | None
-    controller: str
-    thin: bool
-    file: str | None
-
-
-@dataclass(frozen=True)
-class NicEntry:
-    """A network adapter; `ip_addresses` are what the running guest reports."""
-
-    network: str
-    type: str
-    mac: str | None
-    ip_addresses: list[str]
-
-
-@dataclass(frozen=True)
-class CdromEntry:
-    """A CD-ROM drive with an image in it, `[datastore] path`; `lost` says that the file is no longer there."""
-
-    iso: str
-    lost: bool
-
-
-@dataclass(frozen=True)
-class ExportFaults:
-    """What goes wrong with a VM's exports; files are counted from 0. Nothing by default."""
-
-    lease_error: str | None = None
-    missing: frozenset[int] = frozenset()
-    cut: frozenset[int] = frozenset()
-    wrong_sum: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class VmEntry:
-    """A VM or template; without `datastore` it is on the datacenter's first one."""
-
-    name: str
-    host: str
-    folder: str
-    resource_pool: str | None
-    datastore: str | None
-    power: str
-    template: bool
-    cpus: int
-    cores_per_socket: int
-    cpu_reservation_mhz: int
-    memory_mb: int
-    firmware: str
-    secure_boot: bool
-    guest_id: str
-    guest_name: str
-    guest_hostname: str | None
-    tools: str
-    uuid: str | None
-    instance_uuid: str | None
-    annotation: str
-    custom_values: dict[str, str]
-    disks: list[DiskEntry]
-    nics: list[NicEntry]
-    cdrom: CdromEntry | None
-    export_faults: ExportFaults | None
-
-
-@dataclass(frozen=True)
-class DatacenterEntry:
-    """A datacenter; `hosts` are those outside clusters."""
-
-    name: str
-    datastores: list[DatastoreEntry]
-    networks: list[NetworkEntry]
-    clusters: list[ClusterEntry]
-    hosts: list[HostEntry]
-    folders: list[str]
-    vms: list[VmEntry]
-
-
-@dataclass(frozen=True)
-class Document:
-    """One inventory file."""
-
-    username: str
-    password: str = field(repr=False)
-    custom_fields: list[str]
-    datacenters: list[DatacenterEntry]
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's where it is there: five times as fast
@@ -366,15 +245,7 @@ def _checked(file: Path, content: bytes) -> Document:
         document: Document = _Document().load(data)
     except ValidationError as error:
         raise InventoryError(file, sorted(_flatten(error.messages))) from error
-    problems = [problem for index, entry in enumerate(document.datacenters) for problem in _dangling(index, entry)]
-    known = set(document.custom_fields)
-    for index, datacenter in enumerate(document.datacenters):
-        for number, vm in enumerate(datacenter.vms):
-            for name in vm.custom_values:
-                if name not in known:
-                    place = f"datacenters[{index}].vms[{number}].custom_values.{name}"
-                    problems.append((place, "No such custom field."))
-    problems += _repeated("datacenters", [entry.name for entry in document.datacenters])
+    problems = list(problems_of(document))
     if problems:
         raise InventoryError(file, problems)
     return document
@@ -393,71 +264,3 @@ def _flatten(messages: Any, place: str = "") -> Iterator[tuple[str, str]]:
     else:
         for message in messages if isinstance(messages, list) else [messages]:
             yield place or "document", str(message)
-
-
-def _repeated(place: str, names: list[str]) -> list[tuple[str, str]]:
-    seen: set[str] = set()
-    problems = []
-    for index, name in enumerate(names):
-        if name.lower() in seen:
-            problems.append((f"{place}[{index}].name", f"There is one named {name!r} already."))
-        seen.add(name.lower())
-    return problems
-
-
-def _dangling(index: int, datacenter: DatacenterEntry) -> Iterator[tuple[str, str]]:
-    """Names in one datacenter that name nothing, or two things."""
-    place = f"datacenters[{index}]"
-    in_clusters = [host.name for cluster in datacenter.clusters for host in cluster.hosts]
-    hosts = [*in_clusters, *(host.name for host in datacenter.hosts)]
-    if len({name.lower() for name in hosts}) != len(hosts):
-        yield f"{place}.hosts", "A host name stands twice in the datacenter."
-    yield from _repeated(f"{place}.datastores", [entry.name for entry in datacenter.datastores])
-    yield from _repeated(f"{place}.networks", [entry.name for entry in datacenter.networks])
-    yield from _repeated(f"{place}.clusters", [entry.name for entry in datacenter.clusters])
-    network_names = {entry.name.lower() for entry in datacenter.networks}
-    for number, network in enumerate(datacenter.networks):
-        if network.switch is not None and network.switch.lower() in network_names:
-            yield f"{place}.networks[{number}].switch", f"There is a network named {network.switch!r}."
-    yield from _misplaced_vms(place, datacenter)
-    for number, vm in enumerate(datacenter.vms):
-        yield from _dangling_in_vm(f"{place}.vms[{number}]", vm, datacenter)
-
-
-def _misplaced_vms(place: str, datacenter: DatacenterEntry) -> Iterator[tuple[str, str]]:
-    """VMs whose name another VM or a folder has in the same folder."""
-    folders: set[str] = set()
-    for path in [*datacenter.folders, *(vm.folder for vm in datacenter.vms)]:
-        parts = path.lower().split("/")
-        folders.update("/".join(parts[:length]) for length in range(1, len(parts) + 1))
-    taken: set[str] = set()
-    for number, vm in enumerate(datacenter.vms):
-        path = f"{vm.folder}/{vm.name}".lower().lstrip("/")
-        if path in taken:
-            yield f"{place}.vms[{number}].name", f"There is one named {vm.name!r} in the folder already."
-        if path in folders:
-            yield f"{place}.vms[{number}].name", "There is a folder of that name already."
-        taken.add(path)
-
-
-def _dangling_in_vm(where: str, vm: VmEntry, datacenter: DatacenterEntry) -> Iterator[tuple[str, str]]:
-    """What one VM refers to and the datacenter does not have."""
-    iso_store = "" if vm.cdrom is None else vm.cdrom.iso[1:].partition("]")[0]
-    if vm.cdrom is not None and iso_store not in [entry.name for entry in datacenter.datastores]:
-        yield f"{where}.cdrom.iso", f"There is no datastore {iso_store!r} in the datacenter."
-    pools = {host.name: set(cluster.resource_pools) for cluster in datacenter.clusters for host in cluster.hosts}
-    pools.update((host.name, set()) for host in datacenter.hosts)
-    if vm.host not in pools:
-        yield f"{where}.host", f"There is no host {vm.host!r} in the datacenter."
-    elif vm.resource_pool is not None and vm.resource_pool not in pools[vm.host]:
-        yield f"{where}.resource_pool", f"The host's cluster has no resource pool {vm.resource_pool!r}."
-    datastores = {entry.name for entry in datacenter.datastores}
-    if vm.datastore is not None and vm.datastore not in datastores:
-        yield f"{where}.datastore", f"There is no datastore {vm.datastore!r}."
-    for position, disk in enumerate(vm.disks):
-        if disk.datastore is not None and disk.datastore not in datastores:
-            yield f"{where}.disks[{position}].datastore", f"There is no datastore {disk.datastore!r}."
-    networks = {entry.name for entry in datacenter.networks}
-    for position, nic in enumerate(vm.nics):
-        if nic.network not in networks:
-            yield f"{where}.nics[{position}].network", f"There is no network {nic.network!r}."

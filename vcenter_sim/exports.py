@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from vcenter_sim import devices, faults, machines, vmdk, wire
-from vcenter_sim.document import ExportFaults
+from vcenter_sim.entries import ExportFaults
 from vcenter_sim.injection import Injection, LeaseFaults
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.providers import new_event, wait_for

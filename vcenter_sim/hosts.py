@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vcenter_sim import wire, wiring
-from vcenter_sim.document import HostEntry, NetworkEntry
+from vcenter_sim.entries import HostEntry, NetworkEntry
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.objects import make
 from vcenter_sim.providers import stable_uuid, utc

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vcenter_sim import building, certificate, describing, hosts, saving
-from vcenter_sim.document import ExportFaults
+from vcenter_sim.entries import ExportFaults
 from vcenter_sim.exports import Exports
 from vcenter_sim.http import SoapServer, answer_in_memory
 from vcenter_sim.injection import FaultPort, Injection

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vcenter_sim import wire
-from vcenter_sim.document import DatastoreEntry, NetworkEntry
+from vcenter_sim.entries import DatastoreEntry, NetworkEntry
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.objects import make
 from vcenter_sim.providers import stable_uuid, utc
@@ -145,55 +145,49 @@ def _hosts_of(inventory: Inventory, datacenter: Managed) -> list[Managed]:
     ]
 
 
+def _datastore_info(entry: DatastoreEntry, url: str) -> DataObject:
+    """What vCenter knows of a datastore beyond its summary: a VMFS volume, or an NFS share."""
+    common = {
+        "name": entry.name,
+        "url": url,
+        "freeSpace": entry.free_gb * _GB,
+        "maxFileSize": 64 * 1024 * _GB,
+    }
+    if entry.type != "vmfs":
+        share = make(
+            vim.host.NasVolume,
+            type=entry.type.upper(),
+            name=entry.name,
+            capacity=entry.capacity_gb * _GB,
+            remoteHost=entry.remote_host,
+            remotePath=entry.remote_path,
+        )
+        return make(vim.host.NasDatastoreInfo, **common, nas=share)
+    volume = make(
+        vim.host.VmfsVolume,
+        type="VMFS",
+        name=entry.name,
+        capacity=entry.capacity_gb * _GB,
+        blockSizeMb=1,
+        maxBlocks=63963136,
+        majorVersion=6,
+        version="6.82",
+        uuid=stable_uuid("vmfs:" + entry.name),
+        extent=[make(vim.host.ScsiDisk.Partition, diskName=f"naa.{stable_uuid(entry.name)[:8]}", partition=1)],
+        vmfsUpgradable=False,
+    )
+    return make(vim.host.VmfsDatastoreInfo, **common, vmfs=volume)
+
+
 def add_datastore(inventory: Inventory, datacenter: Managed, entry: DatastoreEntry) -> Managed:
     """A datastore that all hosts of the datacenter mount."""
-    free = entry.free_gb * _GB
     url = f"ds:///vmfs/volumes/{stable_uuid('datastore:' + entry.name)}/"
-    if entry.type == "vmfs":
-        summary_type = "VMFS"
-        info = make(
-            vim.host.VmfsDatastoreInfo,
-            name=entry.name,
-            url=url,
-            freeSpace=free,
-            maxFileSize=64 * 1024 * _GB,
-            vmfs=make(
-                vim.host.VmfsVolume,
-                type="VMFS",
-                name=entry.name,
-                capacity=entry.capacity_gb * _GB,
-                blockSizeMb=1,
-                maxBlocks=63963136,
-                majorVersion=6,
-                version="6.82",
-                uuid=stable_uuid("vmfs:" + entry.name),
-                extent=[make(vim.host.ScsiDisk.Partition, diskName=f"naa.{stable_uuid(entry.name)[:8]}", partition=1)],
-                vmfsUpgradable=False,
-            ),
-        )
-    else:
-        summary_type = "NFS" if entry.type == "nfs" else "NFS41"
-        info = make(
-            vim.host.NasDatastoreInfo,
-            name=entry.name,
-            url=url,
-            freeSpace=free,
-            maxFileSize=64 * 1024 * _GB,
-            nas=make(
-                vim.host.NasVolume,
-                type=summary_type,
-                name=entry.name,
-                capacity=entry.capacity_gb * _GB,
-                remoteHost=entry.remote_host,
-                remotePath=entry.remote_path,
-            ),
-        )
     datastore = add_entity(
         inventory,
         vim.Datastore,
         "datastore-",
         entry.name,
-        info=info,
+        info=_datastore_info(entry, url),
         capability=make(
             vim.Datastore.Capability, directoryHierarchySupported=True, perFileThinProvisioningSupported=True
         ),
@@ -205,10 +199,10 @@ def add_datastore(inventory: Inventory, datacenter: Managed, entry: DatastoreEnt
             name=entry.name,
             url=url,
             capacity=entry.capacity_gb * _GB,
-            freeSpace=free,
+            freeSpace=entry.free_gb * _GB,
             accessible=True,
             multipleHostAccess=True,
-            type=summary_type,
+            type=entry.type.upper(),
             maintenanceMode="normal",
         )
     )

@@ -6,13 +6,12 @@ sessions, and at most `MAX_AGE_S` seconds, because another server may share the 
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, bindparam, event, or_, select
+from sqlalchemy import Row, Select, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.commands.declaration import Caller
@@ -23,10 +22,7 @@ from mgmt.store.models import Account, Domain, Project, ProjectAccount, Role, Us
 from mgmt.store.rows import run, table_of
 
 MAX_AGE_S = 5.0
-_TABLES = "user|account|domain|roles|role_permissions|projects|project_account"
-_CHANGE = r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"
-_CHANGES_WATCHED_TABLE = re.compile(rf'{_CHANGE}[`"]?(?:{_TABLES})[`"]?\s', re.IGNORECASE)
-_CHANGED = "mgmt.api.credentials.changed"
+_WATCHED_TABLES = ("user", "account", "domain", "roles", "role_permissions", "projects", "project_account")
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,7 @@ class CredentialCache:
         self._lock = threading.Lock()
         self._generation = 0
         self._entries: dict[object, tuple[float, Credentials]] = {}
-        self._watch(store.engine)
+        store.changes.listen(_WATCHED_TABLES, self.clear)
 
     def by_api_key(self, api_key: str) -> Credentials | None:
         """The live user with this API key (case counts), None when there is none."""
@@ -161,20 +157,3 @@ class CredentialCache:
             if generation == self._generation:
                 self._entries[key] = (now, credentials)
         return credentials
-
-    def _watch(self, engine: Engine) -> None:
-        changed = (_CHANGED, id(self))  # each cache of a store has a mark of its own
-
-        def on_statement(
-            connection: Connection, _cursor: object, statement: str, _parameters: object, _context: object, _many: bool
-        ) -> None:
-            if _CHANGES_WATCHED_TABLE.match(statement):
-                connection.info[changed] = True
-
-        def on_checkin(_connection: object, record: Any) -> None:  # Any: SQLAlchemy's pool record has no public type
-            # The connection comes back to the pool after its commit, when new look-ups see the change.
-            if record.info.pop(changed, False):
-                self.clear()
-
-        event.listen(engine, "after_cursor_execute", on_statement)
-        event.listen(engine, "checkin", on_checkin)

@@ -17,7 +17,7 @@ from mgmt.imports.control import ImportControl
 from mgmt.imports.conversion import Conversion
 from mgmt.imports.disks import DiskRules, check_mappings
 from mgmt.imports.kvmsource import KvmImport, reading
-from mgmt.imports.pipeline import KVM_IMPORTS, THREADS_SETTING, no_branch_for_unmanaged
+from mgmt.imports.pipeline import KVM_IMPORTS, no_branch_for_unmanaged
 from mgmt.imports.placement import choose_hosts, place
 from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
@@ -28,6 +28,7 @@ from mgmt.imports.source import Minimum, decide_source, is_windows, wrapped
 from mgmt.imports.trace import SINGLE, Trace
 from mgmt.imports.undo import UndoList
 from mgmt.imports.vmwarechecks import VmwarePlan, resolve_vmware
+from mgmt.imports.vmwareimport import THREADS_SETTING
 from mgmt.vmware.errors import VcenterError
 from mgmt.vmware.records import SourceVm
 

@@ -1,8 +1,7 @@
 """One import as a pipeline of named steps (import-vm 2.1).
 
-Each step is a journal entry and records how to undo what it made; the undo list runs in reverse at the end. The vCenter
-password lives in the credentials object and in the two agent commands only. Upstream:
-UnmanagedVMsManagerImpl.importVm, importUnmanagedInstanceFromVmwareToKvm.
+Each step is a journal entry and records how to undo what it made; the undo list runs in reverse at the end. Upstream:
+UnmanagedVMsManagerImpl.importVm.
 """
 
 from __future__ import annotations
@@ -33,47 +32,30 @@ from mgmt.imports.checks import (
 )
 from mgmt.imports.control import ImportCancelledError, ImportControl, Phase
 from mgmt.imports.controlled import controlled
-from mgmt.imports.conversion import Conversion, sanitise
-from mgmt.imports.disks import DiskRules, check_mappings
 from mgmt.imports.external import ExternalImport
-from mgmt.imports.facts import HostFacts
-from mgmt.imports.hostfiles import HostFiles
 from mgmt.imports.images import LocalImport, SharedImport
 from mgmt.imports.kvmsource import KvmImport, KvmSource
-from mgmt.imports.networks import NicRules
-from mgmt.imports.ovfexport import OvfExport
-from mgmt.imports.placement import choose_hosts, place
-from mgmt.imports.pools import pools_for_disks
 from mgmt.imports.ports import ImportServices
-from mgmt.imports.preflight import check_networks, reserve_vm
-from mgmt.imports.registration import Registration
 from mgmt.imports.request import ImportRequest, Requester
-from mgmt.imports.source import Minimum, Source, is_windows
-from mgmt.imports.sourcing import SourceFinder
 from mgmt.imports.tasks import TaskRecorder
 from mgmt.imports.trace import SINGLE, Trace
 from mgmt.imports.undo import UndoList
 from mgmt.imports.vmwarechecks import VmwarePlan, resolve_vmware
+from mgmt.imports.vmwareimport import VmwareImport
 from mgmt.inventory.events import record_event
 from mgmt.inventory.limits import release
 from mgmt.jobs.waiting import Work, run_blocking
-from mgmt.protocol.commands import UnmanagedInstanceTO
 from mgmt.quirks import (
-    IMPORT_WITHOUT_WAIT,
-    LATE_DISK_MAPPING_CHECK,
     NULL_TASK_ERROR_TEXT,
     STOP_LEAVES_IMPORT,
     TASK_LEFT_RUNNING,
 )
 from mgmt.store import models
 from mgmt.store.rows import find_row
-from mgmt.vmware.connector import VcenterCredentials
 
 logger = logging.getLogger(__name__)
 
 EVENT_TYPE = "VM.IMPORT"
-TIMEOUT_SETTING = "convert.vmware.instance.to.kvm.timeout"  # hours
-THREADS_SETTING = "threads.on.kvm.host.to.import.vmware.vm.files"
 STOPPED_TEXT = "The management server was stopped during the import"
 NULL_TASK_TEXT = (
     'Cannot invoke "com.cloud.vm.ImportVMTaskVO.setUpdated(java.util.Date)" because "importVMTaskVO" is null'
@@ -226,7 +208,19 @@ class ImportPipeline:
     def _import_from_vmware(self, plan: Plan, vmware: VmwarePlan) -> Work[int]:
         failed = True
         try:
-            vm_id = yield from self._try_block(plan, vmware)
+            work = VmwareImport(
+                self.services,
+                self.request,
+                plan,
+                vmware,
+                self.undo,
+                self.task,
+                self._claims,
+                self._step,
+                self.trace,
+                self.control,
+            )
+            vm_id = yield from work.work()
             failed = False
             return vm_id
         except ServerStoppingError:
@@ -291,115 +285,6 @@ class ImportPipeline:
                 resource_type=None if is_failure else "VirtualMachine",
                 resource_uuid=vm.uuid if vm else None,
             )
-
-    # The try block ------------------------------------------------------------------------------------------------
-
-    def _try_block(self, plan: Plan, vmware: VmwarePlan) -> Work[int]:
-        with self._step("choose hosts"):
-            convert_host, import_host = choose_hosts(self.services, self.request, plan.cluster, self.trace)
-        conversion = Conversion(
-            agents=self.services.agents,
-            convert_host=convert_host,
-            import_host=import_host,
-            vm_name=self.request.name,
-            use_vddk=self.request.usevddk,
-            details=plan.details,
-            trace=self.trace,
-        )
-        with self._step("check host"):
-            checked = conversion.check_host(windows=False)
-            export_on_host = self.request.usevddk or (
-                checked.ovfExportSupported and not self.request.forcemstoimportvmfiles
-            )
-        with self._step("place"):
-            location, pools = place(
-                self.services, self.request, plan.cluster, vmware, (convert_host, import_host), self.trace
-            )
-        self._create_task(plan, vmware.credentials, convert_host, import_host)
-        finder = SourceFinder(
-            self.services, self.request.name, vmware.credentials, self.undo, self.control, self.trace, self._step
-        )
-        source = yield from finder.run(Minimum.of(plan.offering), (convert_host, import_host))
-        with self._step("reserve limits"):
-            self._reserve(plan, source)
-        with self._step("check guest"):
-            if is_windows(source.vm):
-                conversion.check_host(windows=True)
-        with self._step("network checks"):
-            rules = self._check_networks(plan, source)
-            if not self.services.quirks.is_faithful(LATE_DISK_MAPPING_CHECK):
-                check_mappings(source.disk_ids(), self._disk_rules(plan, vmware))
-        self.task.converting(convert_host)
-        ovf_directory = None
-        if not export_on_host:
-            with self._step("export"), self.trace.rule("30", location=location.name):
-                export = OvfExport(self.services, self.undo, vmware.credentials, location, self.control.progress)
-                ovf_directory = export.run(source.name)
-        timeout_s = self.services.settings.get_int(TIMEOUT_SETTING) * 3600
-        with self._step("convert"), self.trace.rule("3.4", host=convert_host.name, location=location.name):
-            convert_uuid = conversion.convert(
-                source,
-                vmware.credentials,
-                location,
-                timeout_s=timeout_s,
-                threads=self.services.settings.get_int(THREADS_SETTING),
-                extra_params=self.request.extraparams,
-                ovf_directory=ovf_directory,
-            )
-        host_files = HostFiles(self.services, self.undo)
-        host_files.converted(convert_host, location, convert_uuid, len(source.vm.disks))
-        with self._step("import"), self.trace.rule("3.5", host=import_host.name):
-            converted = conversion.import_converted(
-                source,
-                vmware.credentials,
-                location,
-                pools=pools_for_disks(source.disk_ids(), pools, vmware.offerings),
-                convert_uuid=convert_uuid,
-                force_to_pool=self.request.forceconverttopool,
-                ovf_directory=ovf_directory,
-                timeout_s=None if self.services.quirks.is_faithful(IMPORT_WITHOUT_WAIT) else timeout_s,
-            )
-        host_files.imported(import_host, converted.disks or [])
-        with self._step("sanitise"):
-            with self.trace.rule("3.7", disks=len(converted.disks or [])):
-                instance = sanitise(converted, source)
-            self.task.importing(import_host)
-        return self._register(plan, vmware, rules, instance)
-
-    def _disk_rules(self, plan: Plan, vmware: VmwarePlan) -> DiskRules:
-        return DiskRules(plan.display_name, plan.zone_uuid, plan.cluster, vmware.offerings, self.trace)
-
-    def _create_task(
-        self, plan: Plan, credentials: VcenterCredentials, convert_host: HostFacts, import_host: HostFacts
-    ) -> None:
-        self.control.task_uuid = self.task.create(
-            zone_id=plan.zone_id,
-            account_id=plan.owner.account_id,
-            user_id=plan.owner.user_id,
-            display_name=plan.display_name,
-            vcenter=credentials.host,
-            datacenter=credentials.datacenter,
-            source_vm_name=self.request.name,
-            convert_host=convert_host,
-            import_host=import_host,
-        )
-
-    def _reserve(self, plan: Plan, source: Source) -> None:
-        with self.services.store.session() as session:
-            self._claims.append(reserve_vm(session, plan, source.vm, self.trace))
-
-    def _check_networks(self, plan: Plan, source: Source) -> NicRules:
-        with self.services.store.session() as session:
-            return check_networks(session, plan, source.vm, self.trace, forced=self.request.forced)
-
-    def _register(self, plan: Plan, vmware: VmwarePlan, rules: NicRules, instance: UnmanagedInstanceTO) -> int:
-        with self._step("register"):
-            registration = Registration(
-                self.services, plan, vmware.offerings, rules, instance, self._claims, self.control.commit
-            )
-            vm_id = registration.register(self.undo)
-            self.task.completed(vm_id)
-        return vm_id
 
 
 def no_branch_for_unmanaged(request: ImportRequest, plan: Plan, trace: Trace) -> ServerApiError:

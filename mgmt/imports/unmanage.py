@@ -35,7 +35,7 @@ from mgmt.protocol.commands import (
     VirtualMachineTO,
 )
 from mgmt.protocol.records import Answer, Command
-from mgmt.store.models import Host, UsageEvent, VmInstance, Volume
+from mgmt.store.models import Host, Snapshot, UsageEvent, VmInstance, Volume
 
 EVENT_TYPE = "VM.UNMANAGE"
 PRESERVE_NICS_SETTING = "unmanage.vm.preserve.nics"
@@ -56,6 +56,8 @@ class Candidate:
     host_id: int | None
     last_host_id: int | None
     has_config_drive: bool
+    has_snapshots: bool
+    has_iso: bool
     given_host_id: int | None
     forced: bool
 
@@ -82,8 +84,8 @@ class _Row:
     text: Callable[[Candidate], str]
 
 
-# The checks in their order. Rows about snapshots, ISOs, CKS clusters and shared file systems have nothing to look at
-# here: this world does not have those resources.
+# The checks in their order. Rows about system VMs, CKS clusters and shared file systems have nothing to look at here:
+# this world does not have those.
 CHECKS = (
     _Row(
         "1.5-2",
@@ -104,6 +106,21 @@ CHECKS = (
         "1.5-6",
         lambda vm: vm.hypervisor_type == KVM and not vm.forced and vm.has_config_drive,
         lambda vm: "Config drive is attached to Instance, use forced param true from API to unmanage it.",
+    ),
+    _Row(
+        "1.5-8",
+        lambda vm: vm.has_snapshots,
+        lambda vm: (
+            f"Cannot unmanage VM with id = {vm.uuid} as there are volume snapshots for its volume(s). Please remove "
+            "snapshots before unmanaging."
+        ),
+    ),
+    _Row(
+        "1.5-9",
+        lambda vm: vm.has_iso,
+        lambda vm: (
+            f"Cannot unmanage VM with id = {vm.uuid} as there is an ISO attached. Please detach ISO before unmanaging."
+        ),
     ),
 )
 
@@ -170,9 +187,18 @@ def _candidate(session: Session, vm_id: int, host_id: int | None, forced: bool) 
         host_id=vm.host_id,
         last_host_id=vm.last_host_id,
         has_config_drive=any(detail.name == CONFIG_DRIVE_DETAIL for detail in vm.details),
+        has_snapshots=_has_snapshots(session, vm_id),
+        has_iso=vm.iso_id is not None,
         given_host_id=host_id,
         forced=forced,
     )
+
+
+def _has_snapshots(session: Session, vm_id: int) -> bool:
+    """Whether a volume of the VM has a snapshot; one that failed or is being deleted is none."""
+    living = (Snapshot.removed.is_(None), Snapshot.state.not_in(("Error", "Destroyed")))
+    of_vm = select(Snapshot.id).join(Volume, Volume.id == Snapshot.volume_id).where(Volume.vm_id == vm_id, *living)
+    return session.scalar(of_vm.limit(1)) is not None
 
 
 def _check_on_host(services: ImportServices, vm: Candidate) -> None:
@@ -268,6 +294,8 @@ RULES: Mapping[str, str] = {
     "1.5-3": "unmanageVirtualMachine: the VM's hypervisor is neither VMware nor KVM",
     "1.5-5": "unmanageVirtualMachine: hostid for a VM that is not a stopped one on KVM",
     "1.5-6": "unmanageVirtualMachine: KVM, a config drive, and forced is not true",
+    "1.5-8": "unmanageVirtualMachine: a volume of the VM has a snapshot",
+    "1.5-9": "unmanageVirtualMachine: an ISO is attached to the VM",
     "1.5-11": "unmanageVirtualMachine: the host of a running VM does not confirm it",
     "1.5-12": "unmanageVirtualMachine: the host did not make a persistent domain of the VM",
 }

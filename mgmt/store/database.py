@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from mgmt.providers import Providers
 from mgmt.store import images
+from mgmt.store.changes import TableChanges
 from mgmt.store.claim import Claim, ClaimedError
 from mgmt.store.encryption import SecretBox, SecretError, install
 from mgmt.store.engines import open_engine, open_memory_engine
@@ -87,6 +88,7 @@ class Store:
         except StoreError:
             self.close()
             raise
+        self.changes = TableChanges(self._engine)
 
     def _open(self, url: URL, *, is_durable: bool) -> Engine:
         try:

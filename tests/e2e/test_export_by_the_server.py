@@ -13,7 +13,7 @@ from cloudstack_mock import ApiCallError
 from mgmt.errors import CloudRuntimeError
 from mgmt.fixtures import fixtures_dir
 from vcenter_sim import machines
-from vcenter_sim.document import ExportFaults
+from vcenter_sim.entries import ExportFaults
 
 BY_SERVER = {"usevddk": False, "forcemstoimportvmfiles": True}
 

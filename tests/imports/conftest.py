@@ -420,59 +420,91 @@ class World:
 
 def _rows() -> list[Any]:
     """Everything in the world; uuids are short names."""
-    zone1, zone2 = models.Zone(uuid="Z1", name="Z1"), models.Zone(uuid="Z2", name="Z2")
-    pods = [
-        models.Pod(uuid=f"P{i}", name=f"P{i}", zone=zone, gateway="g", netmask="m", start_ip="s", end_ip="e")
-        for i, zone in enumerate((zone1, zone2), 1)
+    zones = [models.Zone(uuid=name, name=name) for name in ("Z1", "Z2")]
+    clusters, pods_and_hosts = _places(zones)
+    domain = models.Domain(uuid="ROOT", name="ROOT", path="/")
+    accounts, users = _people(domain)
+    return [
+        *clusters.values(),
+        *pods_and_hosts,
+        *_storage(zones[0], clusters),
+        *_offerings(),
+        *accounts,
+        *users,
+        *_networks(zones, domain, accounts[1]),
+        *_images(accounts[0]),
+        models.VmwareDatacenter(
+            uuid="DC",
+            name="lab-dc",
+            vcenter_host="vc-lab:8443",
+            username="linked-user",
+            password="linked-Secret-7",
+            zone=zones[0],
+        ),
     ]
 
-    def cluster(name: str, zone: models.Zone, hypervisor: str = "KVM") -> models.Cluster:
-        return models.Cluster(uuid=name, name=name, zone=zone, pod=pods[zone is zone2], hypervisor_type=hypervisor)
 
+def _places(zones: list[models.Zone]) -> tuple[dict[str, models.Cluster], list[Any]]:
+    """The clusters by name; pods and hosts."""
+    pods = [
+        models.Pod(uuid=f"P{i}", name=f"P{i}", zone=zone, gateway="g", netmask="m", start_ip="s", end_ip="e")
+        for i, zone in enumerate(zones, 1)
+    ]
     clusters = {
-        "C1": cluster("C1", zone1),
-        "C2": cluster("C2", zone1),
-        "C3": cluster("C3", zone2),
-        "V1": cluster("V1", zone1, "VMware"),
-        "E1": cluster("E1", zone1),
+        name: models.Cluster(uuid=name, name=name, zone=zones[place], pod=pods[place], hypervisor_type=hypervisor)
+        for name, place, hypervisor in (
+            ("C1", 0, "KVM"),
+            ("C2", 0, "KVM"),
+            ("C3", 1, "KVM"),
+            ("V1", 0, "VMware"),
+            ("E1", 0, "KVM"),
+        )
     }
 
-    def host(name: str, in_cluster: str) -> models.Host:
-        home = clusters[in_cluster]
+    def host(name: str, home: models.Cluster) -> models.Host:
         return models.Host(
             uuid=name, name=name, guid=name, zone=home.zone, pod=home.pod, cluster=home, status="Up", created=NOW
         )
 
-    hosts = [host("K1", "C1"), host("K2", "C1"), host("K3", "C2"), host("K4", "C3")]
+    homes = (("K1", "C1"), ("K2", "C1"), ("K3", "C2"), ("K4", "C3"))
+    return clusters, [*pods, *(host(name, clusters[home]) for name, home in homes)]
 
-    def pool(name: str, kind: str, scope: str, *, home: str | None = None, **values: Any) -> models.StoragePool:
+
+def _storage(zone: models.Zone, clusters: dict[str, models.Cluster]) -> list[Any]:
+    """The primary pools and the image store."""
+
+    def pool(name: str, kind: str, scope: str, home: str | None = None, tags: str | None = None) -> models.StoragePool:
         home_cluster = clusters[home] if home else None
         return models.StoragePool(
             uuid=f"pool-{name}",
             name=name,
             pool_type=kind,
             scope=scope,
-            zone=home_cluster.zone if home_cluster else zone1,
+            zone=home_cluster.zone if home_cluster else zone,
             cluster=home_cluster,
             hypervisor="KVM",
             host_address="192.0.2.20",
             path=f"/export/{name}",
             port=2049,
+            tags=tags,
             created=NOW,
-            **values,
         )
 
-    pools = [
+    return [
         pool("N1", "NetworkFilesystem", "CLUSTER", home="C1"),
         pool("N2", "NetworkFilesystem", "ZONE", tags="gold"),
         pool("N3", "NetworkFilesystem", "CLUSTER", home="C2"),
         pool("S1", "SharedMountPoint", "CLUSTER", home="C1"),
         pool("L1", "Filesystem", "HOST", home="C1"),
         pool("R1", "RBD", "ZONE"),
+        models.ImageStore(uuid="SEC", name="SEC", zone=zone, url="nfs://192.0.2.20/export/secondary"),
     ]
-    stores = [models.ImageStore(uuid="SEC", name="SEC", zone=zone1, url="nfs://192.0.2.20/export/secondary")]
 
-    def disk_offering(name: str, tags: str | None = None, size_bytes: int = 0, **values: Any) -> models.DiskOffering:
+
+def _offerings() -> list[Any]:
+    """Disk offerings and compute offerings."""
+
+    def disk(name: str, tags: str | None = None, size_bytes: int = 0, **values: Any) -> models.DiskOffering:
         return models.DiskOffering(
             uuid=name.lower(),
             name=name,
@@ -484,35 +516,25 @@ def _rows() -> list[Any]:
             **values,
         )
 
-    disk_offerings = {
-        "D1": disk_offering("D1"),
-        "D2": disk_offering("D2", "gold"),
-        "D3": disk_offering("D3", size_bytes=GIB),
-        "DO1": disk_offering("DO1", compute_only=True),
-        "DO2": disk_offering("DO2", "gold", compute_only=True),
-    }
+    untagged, gold = disk("DO1", compute_only=True), disk("DO2", "gold", compute_only=True)
 
-    def offering(name: str, root: str, cpus: int | None, mhz: int | None, mb: int | None) -> models.ServiceOffering:
+    def compute(name: str, root: models.DiskOffering, **values: Any) -> models.ServiceOffering:
         return models.ServiceOffering(
-            uuid=name,
-            name=name,
-            display_text=name,
-            disk_offering=disk_offerings[root],
-            cpu_number=cpus,
-            cpu_speed_mhz=mhz,
-            memory_mb=mb,
-            details={"mincpunumber": "1", "maxcpunumber": "8", "minmemory": "512", "maxmemory": "65536"}
-            if cpus is None
-            else {},
-            created=NOW,
+            uuid=name, name=name, display_text=name, disk_offering=root, created=NOW, **values
         )
 
-    offerings = [
-        offering("O1", "DO1", 2, 1000, 1024),
-        offering("O2", "DO2", 2, 1000, 1024),
-        offering("O3", "DO1", None, None, None),
+    fixed = {"cpu_number": 2, "cpu_speed_mhz": 1000, "memory_mb": 1024}
+    custom = {"mincpunumber": "1", "maxcpunumber": "8", "minmemory": "512", "maxmemory": "65536"}
+    return [
+        *(disk("D1"), disk("D2", "gold"), disk("D3", size_bytes=GIB), untagged, gold),
+        compute("O1", untagged, **fixed, details={}),
+        compute("O2", gold, **fixed, details={}),
+        compute("O3", untagged, details=custom),
     ]
-    domain = models.Domain(uuid="ROOT", name="ROOT", path="/")
+
+
+def _people(domain: models.Domain) -> tuple[list[models.Account], list[models.User]]:
+    """The accounts system, admin and bob, each with its user."""
     role = models.Role(uuid="role", name="Root Admin", role_type="Admin")
     accounts = [
         models.Account(uuid=f"{name}-account", name=name, type=kind, role=role, domain=domain, created=NOW)
@@ -522,7 +544,11 @@ def _rows() -> list[Any]:
         models.User(uuid=f"{account.name}-user", username=account.name, password_hash="", account=account, created=NOW)
         for account in accounts
     ]
-    network_offering = models.NetworkOffering(uuid="NO", name="NO", display_text="NO", guest_type="L2")
+    return accounts, users
+
+
+def _networks(zones: list[models.Zone], domain: models.Domain, owner: models.Account) -> list[models.Network]:
+    offering = models.NetworkOffering(uuid="NO", name="NO", display_text="NO", guest_type="L2")
 
     def network(name: str, kind: str, zone: models.Zone, **values: Any) -> models.Network:
         return models.Network(
@@ -531,50 +557,32 @@ def _rows() -> list[Any]:
             display_text=name,
             guest_type=kind,
             zone=zone,
-            network_offering=network_offering,
+            network_offering=offering,
             domain=domain,
-            account=accounts[1],
+            account=owner,
             vlan="162",
             created=NOW,
             **values,
         )
 
     isolated = {"gateway": "10.1.1.1", "netmask": "255.255.255.0", "cidr": "10.1.1.0/24", "network_domain": "cs.lab"}
-    networks = [
-        network("l2", "L2", zone1),
-        network("iso", "Isolated", zone1, **isolated),
-        network("l2z2", "L2", zone2),
+    return [
+        network("l2", "L2", zones[0]),
+        network("iso", "Isolated", zones[0], **isolated),
+        network("l2z2", "L2", zones[1]),
     ]
+
+
+def _images(owner: models.Account) -> list[Any]:
+    """Guest systems and the template."""
     category = models.GuestOsCategory(uuid="cat", name="RedHat")
     systems = [
         models.GuestOs(uuid=name, display_name=name, category=category) for name in ("Other Linux", "Rocky Linux 9")
     ]
     template = models.Template(
-        uuid="TPL", name="TPL", display_text="TPL", guest_os=systems[0], account=accounts[0], created=NOW
+        uuid="TPL", name="TPL", display_text="TPL", guest_os=systems[0], account=owner, created=NOW
     )
-    linked = models.VmwareDatacenter(
-        uuid="DC",
-        name="lab-dc",
-        vcenter_host="vc-lab:8443",
-        username="linked-user",
-        password="linked-Secret-7",
-        zone=zone1,
-    )
-    return [
-        *pods,
-        *clusters.values(),
-        *hosts,
-        *pools,
-        *stores,
-        *disk_offerings.values(),
-        *offerings,
-        *accounts,
-        *users,
-        *networks,
-        *systems,
-        template,
-        linked,
-    ]
+    return [*systems, template]
 
 
 def _entities() -> Iterator[tuple[Any, Any]]:

@@ -625,6 +625,27 @@ def test_1p5i6_config_drive(host_world: Any) -> None:
     assert host_world.agents.sent[-1][1].isConfigDriveAttached is True
 
 
+def test_1p5i8_1p5i9_snapshots_and_iso(host_world: Any) -> None:
+    """A volume's snapshot keeps the VM, and so does an ISO in its drive; the snapshot is told first."""
+    vm_id = adopt(host_world)
+    (vm,), (volume,) = host_world.rows(models.VmInstance), host_world.rows(models.Volume)
+    host_world.change(vm.uuid, iso_id=host_world.id_of("TPL"))
+    owned = {"account_id": vm.account_id, "domain_id": vm.domain_id, "zone_id": vm.zone_id, "created": vm.created}
+    host_world.add(
+        models.Snapshot(uuid="SNAP", name="s", state="BackedUp", volume_id=volume.id, size_bytes=GIB, **owned)
+    )
+    error = kept(host_world, vm_id)
+    begins = f"Cannot unmanage VM with id = {vm.uuid} as there "
+    snapshots = "are volume snapshots for its volume(s). Please remove snapshots before unmanaging."
+    assert (error.row, error.text) == ("1.5-8", begins + snapshots)
+    host_world.change("SNAP", removed=vm.created)
+    error = kept(host_world, vm_id)
+    iso = "is an ISO attached. Please detach ISO before unmanaging."
+    assert (error.row, error.text) == ("1.5-9", begins + iso)
+    host_world.change(vm.uuid, iso_id=None)
+    let_go(host_world, vm_id)
+
+
 @pytest.mark.parametrize("answer", [PrepareUnmanageVMInstanceAnswer(), AgentUnavailableError("gone")])
 def test_1p5i11_not_on_the_host(host_world: Any, answer: Any) -> None:
     """A running VM that its host does not confirm stays managed."""

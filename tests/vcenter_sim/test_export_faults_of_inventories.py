@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from vcenter_sim.document import ExportFaults, InventoryError
+from vcenter_sim.document import InventoryError
+from vcenter_sim.entries import ExportFaults
 from vcenter_sim.server import VcenterSim
 
 

@@ -18,7 +18,7 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from vcenter_sim import machines, vmdk
-from vcenter_sim.document import ExportFaults
+from vcenter_sim.entries import ExportFaults
 from vcenter_sim.server import VcenterSim
 from vcenter_sim.service import Timings
 

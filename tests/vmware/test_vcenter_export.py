@@ -19,7 +19,7 @@ from mgmt.vmware.download import DownloadError, OnBytes, download
 from mgmt.vmware.errors import VcenterError, VmNotFoundError
 from mgmt.vmware.export import FAILED_TEXT, ExportRules, thread_count
 from mgmt.vmware.sdk import vim
-from vcenter_sim.document import ExportFaults
+from vcenter_sim.entries import ExportFaults
 from vcenter_sim.exports import files_of
 
 HIDING = ExportRules(hide_errors=True, lose_disks=True)

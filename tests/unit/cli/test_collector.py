@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mgmt.cli.collector import paused_collector
+from mgmt.cli.collector import keep_what_is_there, paused_collector
 
 
 def test_the_collector_rests_inside_only() -> None:
@@ -27,6 +27,17 @@ def test_a_collector_that_was_off_stays_off() -> None:
             pass
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_what_a_start_made_is_not_looked_through_again() -> None:
+    """What is there when a program has started is left out of later collections."""
+    before = gc.get_freeze_count()
+    try:
+        keep_what_is_there()
+        assert gc.get_freeze_count() > before
+        assert not any(item is gc for item in gc.get_objects())
+    finally:
+        gc.unfreeze()
 
 
 def test_the_end_of_a_process_leaves_garbage() -> None:

@@ -175,37 +175,47 @@ class Life:
 
 
 def build(life: Life) -> None:
+    """People, places, offerings, networks and one VM with two disks, by their keys in `life.ids`."""
     with life.store.session() as session:
-        count = 0
+        world = _Builder(life, session)
+        world.add_people()
+        world.add_places()
+        world.add_offerings()
+        world.add_networks()
+        world.add_vm()
 
-        def add(key: str, row: Any) -> Any:
-            nonlocal count
-            count += 1
-            row.uuid = f"00000000-0000-4000-8000-{count:012d}"
-            if hasattr(type(row), "created"):
-                row.created = life.services.providers.utcnow()
-            session.add(row)
-            session.flush()
-            life.ids[key] = row.id
-            return row
 
-        domain = add("ROOT", models.Domain(name="ROOT", path="/"))
-        users = {}
+class _Builder:
+    """Writes rows with uuids that count from one, and keeps their numbers."""
+
+    def __init__(self, life: Life, session: Any) -> None:
+        self.life, self.session, self.count = life, session, 0
+
+    def add(self, key: str, row: Any) -> Any:
+        self.count += 1
+        row.uuid = f"00000000-0000-4000-8000-{self.count:012d}"
+        if hasattr(type(row), "created"):
+            row.created = self.life.services.providers.utcnow()
+        self.session.add(row)
+        self.session.flush()
+        self.life.ids[key] = row.id
+        return row
+
+    def add_people(self) -> None:
+        domain = self.add("ROOT", models.Domain(name="ROOT", path="/"))
         for name, type_ in (("admin", 1), ("user", 0), ("stranger", 0)):
-            role = add(f"role-{name}", models.Role(name=name, role_type="Admin" if type_ else "User"))
-            account = add(name, models.Account(name=name, type=type_, role_id=role.id, domain_id=domain.id))
-            user = add(f"{name}-login", models.User(username=name, password_hash="x", account_id=account.id))
-            users[name] = user
-            life.callers[name] = Caller(
+            role = self.add(f"role-{name}", models.Role(name=name, role_type="Admin" if type_ else "User"))
+            account = self.add(name, models.Account(name=name, type=type_, role_id=role.id, domain_id=domain.id))
+            user = self.add(f"{name}-login", models.User(username=name, password_hash="x", account_id=account.id))
+            self.life.callers[name] = Caller(
                 user.id, user.uuid, name, account.id, account.uuid, name, type_, domain.id, domain.uuid, "/", "Admin"
             )
-        zone = add("zone", models.Zone(name="zone", dns1="10.147.28.6"))
-        pod = add(
-            "pod",
-            models.Pod(name="p", zone_id=zone.id, gateway="x", netmask="x", start_ip="x", end_ip="x"),
-        )
+
+    def add_places(self) -> None:
+        zone = self.add("zone", models.Zone(name="zone", dns1="10.147.28.6"))
+        pod = self.add("pod", models.Pod(name="p", zone_id=zone.id, gateway="x", netmask="x", start_ip="x", end_ip="x"))
         for cluster_name, hosts in (("c1", ("h1", "h2")), ("c2", ("far",))):
-            cluster = add(cluster_name, models.Cluster(name=cluster_name, zone_id=zone.id, pod_id=pod.id))
+            cluster = self.add(cluster_name, models.Cluster(name=cluster_name, zone_id=zone.id, pod_id=pod.id))
             for index, name in enumerate(hosts):
                 host = models.Host(
                     name=name,
@@ -219,100 +229,93 @@ def build(life: Life) -> None:
                     ram_bytes=16 * GIB,
                     private_ip_address=f"192.0.2.{11 + index}",
                 )
-                add(name, host)
-        pool = add(
-            "pool",
-            models.StoragePool(
-                name="NI1",
-                pool_type="NetworkFilesystem",
-                scope="CLUSTER",
-                zone_id=zone.id,
-                cluster_id=life.ids["c1"],
-                host_address="10.9.9.1",
-                path="/export/ni1",
-                port=2049,
-                capacity_bytes=1000 * GIB,
-            ),
+                self.add(name, host)
+        pool = models.StoragePool(
+            name="NI1",
+            pool_type="NetworkFilesystem",
+            scope="CLUSTER",
+            zone_id=zone.id,
+            cluster_id=self.life.ids["c1"],
+            host_address="10.9.9.1",
+            path="/export/ni1",
+            port=2049,
+            capacity_bytes=1000 * GIB,
         )
-        hidden = add("hidden", models.DiskOffering(name="Small", display_text="Small", compute_only=True))
-        add("custom", models.DiskOffering(name="Custom", display_text="Custom", customized=True))
-        add("fixed", models.DiskOffering(name="Fixed", display_text="Fixed", disk_size_bytes=5 * GIB))
-        offering = add(
-            "small",
-            models.ServiceOffering(
-                name="Small",
-                display_text="Small",
-                disk_offering_id=hidden.id,
-                cpu_number=1,
-                cpu_speed_mhz=500,
-                memory_mb=512,
-            ),
+        self.add("pool", pool)
+
+    def add_offerings(self) -> None:
+        hidden = self.add("hidden", models.DiskOffering(name="Small", display_text="Small", compute_only=True))
+        self.add("custom", models.DiskOffering(name="Custom", display_text="Custom", customized=True))
+        self.add("fixed", models.DiskOffering(name="Fixed", display_text="Fixed", disk_size_bytes=5 * GIB))
+        small = models.ServiceOffering(
+            name="Small",
+            display_text="Small",
+            disk_offering_id=hidden.id,
+            cpu_number=1,
+            cpu_speed_mhz=500,
+            memory_mb=512,
         )
-        category = add("category", models.GuestOsCategory(name="CentOS"))
-        guest_os = add("os", models.GuestOs(display_name="CentOS 5.5 (64-bit)", category_id=category.id))
-        network_offering = add("network-offering", models.NetworkOffering(name="o", display_text="o", guest_type="L2"))
+        self.add("small", small)
+        category = self.add("category", models.GuestOsCategory(name="CentOS"))
+        self.add("os", models.GuestOs(display_name="CentOS 5.5 (64-bit)", category_id=category.id))
+
+    def add_networks(self) -> None:
+        ids = self.life.ids
+        offering = self.add("network-offering", models.NetworkOffering(name="o", display_text="o", guest_type="L2"))
         common = {
-            "zone_id": zone.id,
-            "network_offering_id": network_offering.id,
-            "domain_id": domain.id,
-            "account_id": life.ids["admin"],
+            "zone_id": ids["zone"],
+            "network_offering_id": offering.id,
+            "domain_id": ids["ROOT"],
+            "account_id": ids["admin"],
         }
-        l2 = add("l2", models.Network(name="l2a", display_text="l2a", guest_type="L2", vlan="162", **common))
-        add(
-            "isolated",
-            models.Network(
-                name="net1",
-                display_text="net1",
-                guest_type="Isolated",
-                vlan="199",
-                cidr="10.1.1.0/29",
-                gateway="10.1.1.1",
-                netmask="255.255.255.248",
-                **common,
-            ),
+        self.add("l2", models.Network(name="l2a", display_text="l2a", guest_type="L2", vlan="162", **common))
+        isolated = models.Network(
+            name="net1",
+            display_text="net1",
+            guest_type="Isolated",
+            vlan="199",
+            cidr="10.1.1.0/29",
+            gateway="10.1.1.1",
+            netmask="255.255.255.248",
+            **common,
         )
-        owner = users["user"]
-        vm = add(
-            "vm",
-            models.VmInstance(
-                name="um1",
-                display_name="um one",
-                instance_name="i-2-30-VM",
-                account_id=owner.account_id,
-                domain_id=domain.id,
-                user_id=owner.id,
-                zone_id=zone.id,
-                guest_os_id=guest_os.id,
-                service_offering_id=offering.id,
-                cpu_number=1,
-                cpu_speed_mhz=500,
-                memory_mb=512,
-                details=[
-                    models.VmDetail(name="deployvm", value="true"),
-                    models.VmDetail(name="kvm.vnc.password", value="vnc-Secret-1"),
-                    models.VmDetail(name="rootDiskController", value="virtio"),
-                ],
-            ),
+        self.add("isolated", isolated)
+
+    def add_vm(self) -> None:
+        ids = self.life.ids
+        owned = {"account_id": ids["user"], "domain_id": ids["ROOT"], "zone_id": ids["zone"]}
+        details = {"deployvm": "true", "kvm.vnc.password": "vnc-Secret-1", "rootDiskController": "virtio"}
+        vm = models.VmInstance(
+            name="um1",
+            display_name="um one",
+            instance_name="i-2-30-VM",
+            user_id=ids["user-login"],
+            guest_os_id=ids["os"],
+            service_offering_id=ids["small"],
+            cpu_number=1,
+            cpu_speed_mhz=500,
+            memory_mb=512,
+            details=[models.VmDetail(name=name, value=value) for name, value in details.items()],
+            **owned,
         )
+        self.add("vm", vm)
         for index, (key, type_) in enumerate((("ROOT-30", "ROOT"), ("DATA-30", "DATADISK"))):
             volume = models.Volume(
                 name=key,
                 volume_type=type_,
-                account_id=owner.account_id,
-                domain_id=domain.id,
-                zone_id=zone.id,
-                pool_id=pool.id,
+                pool_id=ids["pool"],
                 vm_id=vm.id,
-                disk_offering_id=hidden.id if type_ == "ROOT" else life.ids["custom"],
+                disk_offering_id=ids["hidden"] if type_ == "ROOT" else ids["custom"],
                 device_id=index,
                 size_bytes=5 * GIB,
                 path=f"um1-disk{index}.qcow2",
+                **owned,
             )
-            add(key, volume)
-        add(
-            "nic",
-            models.Nic(vm_id=vm.id, network_id=l2.id, device_id=0, mac_address="52:54:00:12:00:02", is_default=True),
+            self.add(key, volume)
+        nic = models.Nic(
+            vm_id=vm.id, network_id=ids["l2"], device_id=0, mac_address="52:54:00:12:00:02", is_default=True
         )
+        self.add("nic", nic)
 
 
 def world_on(store: Store) -> Life:
