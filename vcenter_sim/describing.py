@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vcenter_sim import devices, machines, wiring
-from vcenter_sim.document import DatacenterEntry, Document, ExportFaults
+from vcenter_sim.entries import DatacenterEntry, Document, ExportFaults
 from vcenter_sim.inventory import Inventory, Managed
 from vcenter_sim.types import DataObject, vim
 
