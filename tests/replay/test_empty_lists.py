@@ -162,5 +162,3 @@ def test_the_catalogue_is_shipped() -> None:
     shipped = {each.name for each in folder.iterdir()}
     assert {"api.json", "empty.json", "roles.json", "response_keys.json"} <= shipped
     assert {"resource_admin.txt", "event_types.txt"} <= shipped
-        each.name for each in folder.iterdir()
-    }
