@@ -37,7 +37,11 @@ def restore_virtual_machine(call: Call, bound: Bound) -> Item:
 @job(
     "scaleVirtualMachine",
     "virtualmachine",
-    event=_event("VM.UPGRADE", "scaling Vm", lambda bound: f"scaling volume: {bound.instance_uuid}"),
+    event=_event(
+        "VM.UPGRADE",
+        "scaling Vm",
+        lambda bound: f"upgrading vm: {bound.instance_uuid} to service offering: {bound.sent['serviceofferingid']}",
+    ),
     instance_type=VM,
     instance_param="id",
     admin_java_class="org.apache.cloudstack.api.command.admin.vm.ScaleVMCmdByAdmin",
