@@ -99,6 +99,7 @@ class Services:
         self.leaks.restore(saved.leaks)
         self.cleanups.restore(saved.cleanups)
         self.server_shutdown.reset()
+        self.vcenters.forget()
         self.imports.clear()
         self.import_traces.clear()
         self.vm_work.stopped_for_pool.clear()

@@ -86,6 +86,10 @@ class VcenterConnector:
         finally:
             link.close()
 
+    def forget(self) -> None:
+        """Know no vCenter, as after the start."""
+        self._versions.clear()
+
     def _known_version(self, vcenter: str) -> str | None:
         """The API version chosen for the vCenter lately: its file of versions need not be read for each session."""
         known = self._versions.get(vcenter)

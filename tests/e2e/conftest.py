@@ -93,7 +93,7 @@ def _starter() -> Iterator[Callable[..., Lab]]:
 
     def start(on_progress: Any = None, **changes: Any) -> Lab:
         settings = Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes))
-        world = World(settings, on_progress=on_progress)
+        world = World(settings, on_progress=on_progress, resettable=settings.database == "sqlite://")
         world.start()
         labs.append(Lab(world))
         return labs[-1]
@@ -120,7 +120,14 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab that the tests of a module share, with the settings that the module has in LAB_SETTINGS."""
     changes = getattr(request.module, "LAB_SETTINGS", {})
-    with World(Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes))) as world:
+    with World(Settings(**({"port": 0, "agent_port": 0, "time_scale": FAST} | changes)), resettable=True) as world:
         shared = Lab(world)
         yield shared
         shared.client.close()
+
+
+@pytest.fixture(autouse=True)
+def lab_is_as_at_its_start(request: pytest.FixtureRequest) -> None:
+    """No test finds in a lab that a module shares what another one has left there."""
+    if "lab" in request.fixturenames:
+        request.getfixturevalue("lab").world.reset()

@@ -19,9 +19,9 @@ both_ways = pytest.mark.parametrize("lab", [False, True], ids=["faithful", "fix-
 @pytest.fixture(scope="module")
 def lab(request: Any, lab_of: Any) -> Iterator[Any]:
     """A lab with extensions, with every defect or with none."""
-    with World(
-        Settings(port=0, agent_port=0, time_scale=FAST, extensions=True, fix=("all",) if request.param else ())
-    ) as world:
+    fix = ("all",) if request.param else ()
+    settings = Settings(port=0, agent_port=0, time_scale=FAST, extensions=True, fix=fix)
+    with World(settings, resettable=True) as world:
         own = lab_of(world)
         own.is_fixed = request.param
         yield own

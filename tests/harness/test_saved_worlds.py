@@ -98,9 +98,16 @@ def saved(old: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def new(saved: Path) -> Iterator[Cloud]:
+def shared(saved: Path) -> Iterator[Cloud]:
     with cloudstack_mock.activate(NEW, seed=saved) as cloud:
         yield cloud
+
+
+@pytest.fixture
+def new(shared: Cloud) -> Cloud:
+    """A world that was started with the file, as it was then."""
+    shared.reset()
+    return shared
 
 
 def answers(cloud: Cloud) -> dict[str, Any]:

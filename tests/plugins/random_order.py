@@ -38,14 +38,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mix them, before pytest puts together what belongs together."""
     if config.option.random_order is None:
         return
-    chance = random.Random(config.option.random_order)
+    number = config.option.random_order
     modules: dict[str, list[pytest.Item]] = {}
     for item in items:
         modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    names = list(modules)
-    chance.shuffle(names)
-    for name in names:
-        chance.shuffle(modules[name])
+    names = sorted(modules)
+    random.Random(number).shuffle(names)
+    for name in names:  # so that the number gives a module's order also when it runs alone
+        random.Random(f"{number} {name}").shuffle(modules[name])
     items[:] = [item for name in names for item in modules[name]]
 
 
