@@ -78,7 +78,7 @@ def no_thread_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread running; a world that a module shares starts its threads when it needs them."""
     before = set(threading.enumerate())
     yield
-    if "lab" not in request.fixturenames:
+    if not {"lab", "replays"} & set(request.fixturenames):
         _must_end(before)
 
 

@@ -28,6 +28,7 @@ from mgmt.inventory.hosts import (
 )
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.resource_states import NoTransitionError
+from mgmt.inventory.vms import pending_jobs
 from mgmt.quirks import LAST_PINGED_UNIT
 from mgmt.store.models import Host, VmInstance
 
@@ -81,7 +82,13 @@ def host_views(
 ) -> list[Mapping[str, Any]]:
     """The hosts' answers, with the figures that their agents last reported; nobody may change them."""
     is_right = not services.quirks.is_faithful(LAST_PINGED_UNIT)
-    facts = gather_facts(session, hosts, levels=details, stats=services.host_loads, is_last_pinged_right=is_right)
+    jobs = {}
+    if services.jobs.pending:
+        found = pending_jobs(session, "Host", [host.uuid for host in hosts])
+        jobs = {uuid: (job.uuid, job.status) for uuid, job in found.items()}
+    facts = gather_facts(
+        session, hosts, levels=details, stats=services.host_loads, is_last_pinged_right=is_right, jobs=jobs
+    )
     return services.host_views.of(hosts, facts, details)
 
 

@@ -124,6 +124,7 @@ class HostFacts:
     os_categories: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # id -> uuid, name
     stats: Mapping[int, HostStatsLike] = field(default_factory=dict)
     is_last_pinged_right: bool = False
+    jobs: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # UUID -> UUID and status of the job under way
 
     def details_of(self, host_id: int) -> Mapping[str, str]:
         """The details of a host by their names."""
@@ -187,6 +188,7 @@ def gather_facts(
     levels: Sequence[str] = ("all",),
     stats: Mapping[int, HostStatsLike] | None = None,
     is_last_pinged_right: bool = False,
+    jobs: Mapping[str, tuple[str, int]] | None = None,
 ) -> HostFacts:
     """What `host_view` needs for these hosts in these levels of detail, in a fixed number of queries."""
     ids = [host.id for host in hosts]
@@ -204,6 +206,7 @@ def gather_facts(
         os_categories=categories,
         stats=stats or {},
         is_last_pinged_right=is_last_pinged_right,
+        jobs=jobs or {},
     )
 
 
@@ -277,6 +280,8 @@ def host_view(host: HostRow, facts: HostFacts, details: Sequence[str] = ("all",)
         view["encryptionsupported"] = _is_true(host_details.get(VOLUME_ENCRYPTION))
         if host.hypervisor_type == "KVM":
             view["instanceconversionsupported"] = _is_true(host_details.get(INSTANCE_CONVERSION))
+    if host.uuid in facts.jobs:
+        view["jobid"], view["jobstatus"] = facts.jobs[host.uuid]
     return view
 
 

@@ -48,4 +48,5 @@ def _made_of(host: HostRow, facts: HostFacts) -> tuple[object, ...]:
         facts.os_categories.get(host.os_category_id or 0),
         facts.stats.get(host.id),
         facts.is_last_pinged_right,
+        facts.jobs.get(host.uuid),
     )

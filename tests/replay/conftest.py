@@ -22,8 +22,10 @@ from mgmt.api.app import create_wsgi
 from mgmt.api.signature import sign
 from mgmt.app import ManagementServer, create_server
 from mgmt.config import Settings
+from mgmt.embedded import World
 from mgmt.providers import Providers
 from mgmt.store.models import User
+from mgmt.worldclock import WorldClock
 
 
 @dataclass
@@ -33,6 +35,8 @@ class BareWorld:
     server: ManagementServer
     app: Any
     keys: dict[str, tuple[str, str]]
+    clock: WorldClock | None = None
+    """The clock of a world with hosts, which is moved by hand."""
 
     def client(self) -> FlaskClient:
         return cast(FlaskClient, self.app.test_client(use_cookies=False))
@@ -79,15 +83,20 @@ def open_world(settings: Settings, providers: Providers | None = None) -> Iterat
     """A bare world; its users all have keys."""
     server = create_server(settings, providers)
     try:
-        keys = {}
-        with server.services.store.session() as session:
-            for user in session.query(User).filter(User.username != "system"):
-                user.api_key = user.api_key or f"{user.username}-key"
-                user.secret_key = user.secret_key or f"{user.username}-secret"
-                keys[user.username] = (user.api_key, user.secret_key)
-        yield BareWorld(server, create_wsgi(server.services), keys)
+        yield BareWorld(server, create_wsgi(server.services), _keys(server))
     finally:
         server.stop()
+
+
+def _keys(server: ManagementServer) -> dict[str, tuple[str, str]]:
+    """The keys of all users, who get some where they have none."""
+    keys = {}
+    with server.services.store.session() as session:
+        for user in session.query(User).filter(User.username != "system"):
+            user.api_key = user.api_key or f"{user.username}-key"
+            user.secret_key = user.secret_key or f"{user.username}-secret"
+            keys[user.username] = (user.api_key, user.secret_key)
+    return keys
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +126,17 @@ def _beside(name: str) -> ModuleType:
     sys.modules[module.__name__] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def whole_opener() -> Any:
+    """`whole_opener(settings)`: yields a world with its hosts, once; nothing is on ports."""
+
+    def open_whole(settings: Settings) -> Iterator[BareWorld]:
+        with World(settings, in_memory=True) as world:
+            yield BareWorld(world.server, create_wsgi(world.server.services), _keys(world.server), world.clock)
+
+    return open_whole
 
 
 @pytest.fixture(scope="session")

@@ -38,11 +38,13 @@ from mgmt.store.models import (
     Domain,
     Host,
     Network,
+    NetworkOffering,
     PhysicalNetwork,
     Pod,
     Role,
     ServiceOffering,
     StoragePool,
+    Template,
     User,
     Zone,
 )
@@ -110,7 +112,11 @@ def replays(request: pytest.FixtureRequest) -> Iterator[Any]:
             settings = Settings(port=0, agent_port=0, agents="none", vcenter="none", profile="4.22.0")
             clock = RealClock() if own in WITH_JOBS else StillClock(START + LATER_S.get(own, 0))
             providers = Providers(clock=clock, random=random.Random(3))
-            worlds = request.getfixturevalue("opener")(settings, providers)
+            if own in WITH_HOSTS:
+                hosts = Settings(port=0, agent_port=0, vcenter="none", clock="manual", profile="4.22.0")
+                worlds = request.getfixturevalue("whole_opener")(hosts)
+            else:
+                worlds = request.getfixturevalue("opener")(settings, providers)
             world = next(worlds)
             world.server.services.cloudstack_version = VERSION
             replay = Replay(world)
@@ -152,6 +158,8 @@ class Replay:
     def send(self, exchange: Mapping[str, Any]) -> TestResponse:
         for change in BEFORE.get(exchange["name"], ()):
             change(self)
+        if exchange["name"].startswith("jobs:") and exchange["name"].endswith(ENDED):
+            self.world.clock.run_until(self.ids[dict(exchange["query"])["jobid"]])
         key, secret = self.world.keys["admin"]
         self._prepare_session(exchange)
         password = "password"
@@ -204,7 +212,9 @@ class Replay:
             ours = ours.get("id") if isinstance(ours, dict) else ours
             if isinstance(ours, str):
                 self.ids[uuid] = ours
-        if "jobid" in fields and "jobstatus" not in fields:
+        if self.world.clock is not None:
+            self.world.clock.advance(seconds=0)  # what waits for nothing ends, and what waits goes on waiting
+        elif "jobid" in fields and "jobstatus" not in fields:
             assert self.world.server.services.jobs.wait(fields["jobid"], 60)
 
     def _filled(self, value: str | None, values: Mapping[str, str]) -> str | None:
@@ -360,6 +370,18 @@ def prepare_imports(replay: Replay) -> None:
     replay.world.server.services.jobs.start()
 
 
+def prepare_jobs(replay: Replay) -> None:
+    """The recorded offerings and the template, and a cluster whose hosts are as simulators."""
+    with replay.world.server.services.store.session() as session:
+        isolated = session.query(NetworkOffering).filter(NetworkOffering.guest_type == "Isolated").first()
+        replay.ids |= {
+            "4b99fd92-a3b8-4c43-aaaa-66d1dd54bb09": session.get(ServiceOffering, 1).uuid,
+            "77a0351e-e6d2-11f1-b0c4-02fc00000001": session.get(Template, 2).uuid,
+            "a95b7cf5-83dd-4e53-ae52-99d47c73278e": isolated.uuid,
+        }
+    replay.world.clock.advance(minutes=2)  # the hosts' figures are there
+
+
 def setting(**values: str) -> Callable[[Replay], None]:
     """Change settings, whose dots are written as two underlines, and start the API anew."""
 
@@ -379,9 +401,12 @@ PREPARED: dict[str, Callable[[Replay], None]] = {
     "misc": prepare_misc,
     "import": prepare_imports,
     "integration-port": prepare_zones,
+    "jobs": prepare_jobs,
 }
 LATER_S = {"misc": 20 * 60}
-WITH_JOBS = frozenset({"zone-setup", "import", "integration-port"})
+WITH_JOBS = frozenset({"zone-setup", "import", "integration-port", "jobs"})
+WITH_HOSTS = frozenset({"jobs"})
+ENDED = ("-poll-final", ":done", ":pending-second-result", ":pending-reboot-result")  # jobs that had ended by then
 BEFORE: dict[str, tuple[Callable[[Replay], None], ...]] = {
     "errors:cluster-dup": (name_cluster,),
     "roles:registerUserKeys-roadmin": (give_key("roadmin"),),

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -55,7 +56,7 @@ class Lab:
             quirks=Quirks(self.fixes),
             agents=no,
             vcenters=no,
-            jobs=no,
+            jobs=cast(Any, SimpleNamespace(pending=frozenset())),
             commands=DECLARATIONS,
             management_server_uuid="00000001-0000-4000-8000-000000000001",
             management_server_name="lab-management",
