@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ from mgmt.api.web_ui import Origins, WebUi
 from mgmt.commands.services import Services
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 MIN_COMPRESSED_BYTES = 32
 CONTEXT = "/client"
@@ -83,46 +82,11 @@ def create_wsgi(
 
     if origins:
         app.after_request(Origins(origins).open)
-    else:
-        app.wsgi_app = _ApiFirst(app.wsgi_app, dispatcher)  # type: ignore[method-assign]  # as Flask's manual does
     if services.has_extensions:
         app.add_url_rule(OPENAPI_PATH, "openapi", partial(_openapi, services), methods=["GET"])
     for rule in ("/", "/<path:path>"):
         app.add_url_rule(rule, view_func=view, methods=_METHODS, provide_automatic_options=False)
     return app
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """An answer of the API as it travels."""
-
-    status: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def as_response(self) -> Response:
-        """The same for Flask."""
-        return Response(self.body, self.status, Headers(self.headers))
-
-
-class _ApiFirst:
-    """Answers the API's requests before Flask looks at them: its routing and its objects for requests and answers cost
-    a quarter of a `listZones`. Everything else goes on to Flask.
-    """
-
-    def __init__(self, rest: WSGIApplication, dispatcher: Dispatcher) -> None:
-        self._rest = rest
-        self._dispatcher = dispatcher
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        method = environ["REQUEST_METHOD"]
-        if environ["PATH_INFO"] != API_PATH or method not in ("GET", "POST"):
-            return self._rest(environ, start_response)
-        answer = _api(self._dispatcher, environ, method, API_PATH)
-        if isinstance(answer, Response):
-            return answer(environ, start_response)
-        start_response(answer.status, [*answer.headers, ("Content-Length", str(len(answer.body)))])
-        return [answer.body]
 
 
 def _openapi(services: Services) -> Response:
@@ -141,8 +105,7 @@ def _respond(dispatcher: Dispatcher, ui: WebUi | None) -> Response:
     if method not in _ANSWERED_METHODS:
         return _other_method(method)
     if path == API_PATH or path.startswith(API_PATH + "/"):
-        answer = _api(dispatcher, environ, method, path)
-        return answer if isinstance(answer, Response) else answer.as_response()
+        return _api(dispatcher, environ, method, path)
     if path == CONTEXT:
         return _redirect(302, CONTEXT + "/")
     if ui is not None and path.startswith(CONTEXT + "/"):
@@ -154,7 +117,7 @@ def _respond(dispatcher: Dispatcher, ui: WebUi | None) -> Response:
     return _redirect(301, CONTEXT + path)
 
 
-def _api(dispatcher: Dispatcher, environ: WSGIEnvironment, method: str, path: str) -> _Sent | Response:
+def _api(dispatcher: Dispatcher, environ: WSGIEnvironment, method: str, path: str) -> Response:
     query: str = environ.get("QUERY_STRING", "")
     if len(path) + len(query) > MAX_QUERY_LENGTH:
         return _html_error(414, path)
@@ -179,7 +142,7 @@ def _api(dispatcher: Dispatcher, environ: WSGIEnvironment, method: str, path: st
     return _api_response(answer, method, environ.get("HTTP_ACCEPT_ENCODING", ""))
 
 
-def _api_response(answer: ApiAnswer, method: str, accepted: str) -> _Sent:
+def _api_response(answer: ApiAnswer, method: str, accepted: str) -> Response:
     headers = [("Content-Type", answer.content_type), *answer.headers]
     if not answer.is_bare:
         headers += _SECURITY_HEADERS
@@ -189,7 +152,7 @@ def _api_response(answer: ApiAnswer, method: str, accepted: str) -> _Sent:
         if "gzip" in accepted and len(body) >= MIN_COMPRESSED_BYTES:
             headers.append(("Content-Encoding", "gzip"))
             body = zlib.compress(body, 1, wbits=31)
-    return _Sent(_status_line(answer.status), headers, body)
+    return Response(body, _status_line(answer.status), Headers(headers))
 
 
 @cache
