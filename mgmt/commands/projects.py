@@ -9,10 +9,9 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import life_services
+from mgmt.commands.life_calls import created, life_services
 from mgmt.commands.owned import DOMAIN_DETAILS, checked_details
 from mgmt.inventory import project_views, projects
-from mgmt.inventory.events import record_created
 from mgmt.life.owners import delete_owner
 from mgmt.store.models import Project
 
@@ -23,9 +22,7 @@ _event = events_of(PROJECT)
 def _create(call: Call, bound: Bound) -> str:
     services = call.services
     project = projects.create_project(call.db, services.providers, services.settings, call.caller, bound)
-    record_created(
-        call.db, services.providers, call.caller, "PROJECT.CREATE", "creating project", PROJECT, project.uuid
-    )
+    created(call, "PROJECT.CREATE", "creating project", PROJECT, project.uuid)
     return project.uuid
 
 

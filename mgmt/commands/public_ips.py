@@ -9,10 +9,9 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import DoneEvent, done, job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import completed, refuse_unknown
+from mgmt.commands.life_calls import completed, created, refuse_unknown
 from mgmt.commands.owned import window
 from mgmt.inventory import ip_ranges, public_ips
-from mgmt.inventory.events import record_created
 from mgmt.inventory.scope import resolve_scope
 from mgmt.inventory.tags import with_tags
 from mgmt.store.models import PublicIp
@@ -45,7 +44,7 @@ def _associate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "vpcid", "regionid")
     providers = call.services.providers
     address = public_ips.associate(call.db, providers, call.caller, bound)
-    record_created(call.db, providers, call.caller, "NET.IPASSIGN", "allocating Ip", ADDRESS, address.uuid)
+    created(call, "NET.IPASSIGN", "allocating Ip", ADDRESS, address.uuid)
     return address.uuid
 
 
