@@ -52,13 +52,7 @@ def _add_address(call: Call, bound: Bound) -> str:
     address = nic_addresses.add_address(
         call.db, services.providers, services.settings, call.caller, bound["nicid"], bound["ipaddress"]
     )
-    created(
-        call,
-        "NIC.SECONDARY.IP.ASSIGN",
-        "assigning secondary ip to nic",
-        None,
-        None,
-    )
+    created(call, "NIC.SECONDARY.IP.ASSIGN", "assigning secondary ip to nic", None, None)
     return address.uuid
 
 

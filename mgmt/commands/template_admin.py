@@ -55,13 +55,7 @@ def _allocate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "virtualmachineid", "url")  # of bare metal
     services = call.services
     template = template_making.allocate_template(call.db, services.providers, services.settings, call.caller, bound)
-    created(
-        call,
-        "TEMPLATE.CREATE",
-        "creating template",
-        TEMPLATE,
-        template.uuid,
-    )
+    created(call, "TEMPLATE.CREATE", "creating template", TEMPLATE, template.uuid)
     return template.uuid
 
 

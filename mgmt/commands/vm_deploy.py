@@ -19,13 +19,7 @@ _event = events_of(VM)
 def _allocate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "snapshotid", "volumeid")
     vm = allocate_vm(call.db, life_services(call), call.caller, call.caller.user_id, bound)
-    created(
-        call,
-        "VM.CREATE",
-        f"deploying Vm. Vm Id: {vm.uuid}",
-        VM,
-        vm.uuid,
-    )
+    created(call, "VM.CREATE", f"deploying Vm. Vm Id: {vm.uuid}", VM, vm.uuid)
     return vm.uuid
 
 

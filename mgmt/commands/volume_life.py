@@ -79,13 +79,7 @@ def _allocate(call: Call, bound: Bound) -> str:
         custom_uuid=bound["customid"],
     )
     volume = allocate_volume(call.db, call.services.providers, call.services.settings, call.caller, request)
-    created(
-        call,
-        "VOLUME.CREATE",
-        "creating volume",
-        VOLUME,
-        volume.uuid,
-    )
+    created(call, "VOLUME.CREATE", "creating volume", VOLUME, volume.uuid)
     return volume.uuid
 
 

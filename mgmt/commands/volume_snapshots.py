@@ -23,13 +23,7 @@ def _allocate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "policyid", "storageids", "zoneids")
     snapshot = allocate_snapshot(call.db, call.services.providers, call.caller, bound)
     bound[_VOLUME_UUID] = snapshot.volume.uuid
-    created(
-        call,
-        "SNAPSHOT.CREATE",
-        "creating snapshot",
-        SNAPSHOT,
-        snapshot.uuid,
-    )
+    created(call, "SNAPSHOT.CREATE", "creating snapshot", SNAPSHOT, snapshot.uuid)
     return snapshot.uuid
 
 
