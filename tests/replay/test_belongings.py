@@ -236,6 +236,10 @@ def test_templates_of_volumes_and_snapshots(own_world: Any) -> None:
         refused = own_world.refused("createTemplate", **(given | changes))
         assert refused[0] == code and refused[1].startswith(text)
     assert own_world.refused("createTemplate", who="user", **source, **given)[0] == 531
+    store = own_world.ok("listImageStores")["imagestore"][0]["id"]
+    own_world.ok("updateImageStore", id=store, readonly="true")
+    assert own_world.refused("createTemplate", **source, **given) == (530, "cannot find an image store for zone 1")
+    own_world.ok("updateImageStore", id=store, readonly="false")
     public = own_world.refused("createTemplate", ispublic="true", who="user", **source, **given)
     assert public[0] == 531
 
@@ -262,5 +266,5 @@ def test_changes_of_storage_are_told(own_world: Any) -> None:
         ("UPDATE.PS", "Successfully completed update storage pool", pool["name"]),
         ("IMAGE.STORE.ACCESS.UPDATED", "Successfully completed image store access updated", "images"),
     ):
-        (event,) = own_world.ok("listEvents", type=kind)["event"]
+        event = own_world.ok("listEvents", type=kind)["event"][0]
         assert (event["description"], event["resourcename"]) == (text, name)
