@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
+from sqlalchemy.orm import Session
+
 from mgmt.api import errors, posting
 from mgmt.api.binding import DEFAULT_PAGE_SIZE, Binder, Raw, unpack
 from mgmt.api.callers import Callers
@@ -35,7 +37,9 @@ from mgmt.errors import (
     CloudRuntimeError,
     ServerApiError,
 )
+from mgmt.inventory.events import EventCaller
 from mgmt.inventory.lookup import find_internal_id
+from mgmt.inventory.owner import teller_of_project
 from mgmt.observe.correlation import correlated
 from mgmt.observe.redaction import MASK
 
@@ -232,6 +236,7 @@ class Dispatcher:
         with self._services.store.session() as session:
             call.session = session
             bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
+            call.for_project = _named_project(session, declaration.name, raw, caller)
             result = at_once(declaration.handler(call, bound))
         return self._result_answer(work, declaration, result)
 
@@ -242,6 +247,7 @@ class Dispatcher:
             return ApiAnswer(200, XML_CONTENT_TYPE, b"", is_bare=True)
         with self._services.store.session() as session:
             bound = binder.bind(raw, lambda kind, uuid: find_internal_id(session, kind, uuid))
+            call.for_project = _named_project(session, declaration.name, raw, call.caller)
         if declaration.precheck is not None:
             declaration.precheck(call, bound)
         if declaration.create is not None:
@@ -310,6 +316,11 @@ class Dispatcher:
     def _setting_int(self, name: str, default: int) -> int:
         value = self._services.settings.get_text(name)
         return int(value) if value else default
+
+
+def _named_project(session: Session, command: str, raw: Mapping[str, Raw], caller: Caller) -> EventCaller | None:
+    named = raw.get("id" if command in SILENT_WITHOUT_ID else "projectid")
+    return teller_of_project(session, caller.user_id, named) if isinstance(named, str) and named else None
 
 
 def _is_signed(request: ApiRequest) -> bool:

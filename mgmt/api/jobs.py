@@ -40,6 +40,7 @@ def submit_job(declaration: Declaration, call: Call, bound: Bound, *, custom_job
         custom_job_uuid=custom_job_uuid,
         run=run,
         record_event=record_event,
+        tells_as=call.tells_as(shown.event.type) if shown.event is not None else None,
         instance_uuid=bound.instance_uuid,
     )
 

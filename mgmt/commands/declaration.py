@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from mgmt.commands.services import Services
+    from mgmt.inventory.events import EventCaller
 
 ADMIN = "Admin"
 RESOURCE_ADMIN = "ResourceAdmin"
@@ -111,6 +112,10 @@ class WebSession(Protocol):
         ...
 
 
+# Events about projects themselves stay with the caller.
+_OF_CALLERS = frozenset({"PROJECT.CREATE", "PROJECT.UPDATE", "PROJECT.DELETE"})
+
+
 @dataclass
 class Call:
     """One execution of a command: what the handler works with.
@@ -127,6 +132,11 @@ class Call:
     job_uuid: str | None = None
     received_s: float = 0.0  # when the request came, of the server's monotonic clock
     web: WebSession | None = None
+    for_project: EventCaller | None = None  # the account of the project that the request names
+
+    def tells_as(self, event_type: str) -> EventCaller:
+        """On whose behalf an event of this call is told (ActionEventInterceptor, getOwnerAccountId)."""
+        return self.caller if self.for_project is None or event_type in _OF_CALLERS else self.for_project
 
     @property
     def db(self) -> Session:

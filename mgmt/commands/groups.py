@@ -9,9 +9,8 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import done, job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import vm_item
+from mgmt.commands.life_calls import created, vm_item
 from mgmt.inventory import groups
-from mgmt.inventory.events import record_created
 from mgmt.inventory.owner import finalize_owner
 from mgmt.inventory.scope import resolve_scope
 from mgmt.store.models import AffinityGroup
@@ -23,7 +22,7 @@ _event = events_of(GROUP)
 def _create(call: Call, bound: Bound) -> str:
     providers = call.services.providers
     group = groups.create_affinity_group(call.db, providers, call.caller, bound)
-    record_created(call.db, providers, call.caller, "AG.CREATE", "Creating Affinity Group", GROUP, group.uuid)
+    created(call, "AG.CREATE", "Creating Affinity Group", GROUP, group.uuid)
     return group.uuid
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from mgmt.commands.catalogued import done, listed
+from mgmt.commands.catalogued import DoneEvent, done, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success
 from mgmt.errors import INTERNAL_ERROR, ServerApiError
 from mgmt.inventory import record_keeping
@@ -84,7 +84,12 @@ def list_guest_os_mapping(call: Call, bound: Bound) -> Listing:
     )
 
 
-@done("updateImageStore", "imagestore", since="4.15.0")
+@done(
+    "updateImageStore",
+    "imagestore",
+    since="4.15.0",
+    event=DoneEvent("ImageStore", "IMAGE.STORE.ACCESS.UPDATED", "image store access updated"),
+)
 def update_image_store(call: Call, bound: Bound) -> Item:
     """Rename a secondary storage, or let it take nothing new."""
     store = get_live(call.db, ImageStore, bound["id"])

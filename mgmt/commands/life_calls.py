@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from mgmt.commands.declaration import Bound, Call, Item
 from mgmt.commands.services import Services
 from mgmt.errors import InvalidParameterValueError
-from mgmt.inventory.events import record_event
+from mgmt.inventory.events import record_created, record_event
 from mgmt.inventory.vm_rows import vm_result
 from mgmt.inventory.volumes import volume_load_options, volume_views
 from mgmt.life.ports import LifeServices
@@ -46,6 +46,11 @@ def volume_item(call: Call, volume_id: int) -> Item:
         return Item(volume_views(session, [volume], call.caller)[0])
 
 
+def created(call: Call, type_: str, what: str, resource_type: str | None, uuid: str | None) -> None:
+    """Write the event of a create command whose record is there before its job (`record_created`)."""
+    record_created(call.db, call.services.providers, call.tells_as(type_), type_, what, resource_type, uuid)
+
+
 def completed(
     session: Session, call: Call, type_: str, gerund: str, resource_type: str | None, resource_uuid: str | None
 ) -> None:
@@ -57,7 +62,7 @@ def completed(
         level="INFO",
         state="Completed",
         description=f"Successfully completed {gerund}",
-        caller=call.caller,
+        caller=call.tells_as(type_),
         resource_type=resource_type,
         resource_uuid=resource_uuid,
     )

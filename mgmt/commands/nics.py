@@ -7,9 +7,9 @@ from sqlalchemy import select
 from mgmt.commands.catalogued import job
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, EventSpec, Item, Listing, Success, command
 from mgmt.commands.fields import Boolean, ListParams, Uuid
+from mgmt.commands.life_calls import created
 from mgmt.commands.responses.user_vm import NicResponse
 from mgmt.inventory import nic_addresses
-from mgmt.inventory.events import record_created
 from mgmt.inventory.listing import in_window
 from mgmt.inventory.nics import find_nics
 from mgmt.store.models import NicSecondaryIp
@@ -52,9 +52,7 @@ def _add_address(call: Call, bound: Bound) -> str:
     address = nic_addresses.add_address(
         call.db, services.providers, services.settings, call.caller, bound["nicid"], bound["ipaddress"]
     )
-    record_created(
-        call.db, services.providers, call.caller, "NIC.SECONDARY.IP.ASSIGN", "assigning secondary ip to nic", None, None
-    )
+    created(call, "NIC.SECONDARY.IP.ASSIGN", "assigning secondary ip to nic", None, None)
     return address.uuid
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mgmt.commands.declaration import Bound, Call, Item, Success, command, events_of
 from mgmt.commands.fields import Boolean, ListOf, Long, MapParam, Params, Str, Uuid
-from mgmt.commands.life_calls import life_services, refuse_unknown
+from mgmt.commands.life_calls import completed, life_services, refuse_unknown
 from mgmt.commands.responses.storage import ImageStoreResponse, StoragePoolResponse
 from mgmt.commands.responses.success import SuccessResponse
 from mgmt.errors import INTERNAL_ERROR, CloudRuntimeError, InvalidParameterValueError, ServerApiError
@@ -147,6 +147,7 @@ def update(call: Call, bound: Bound) -> Item:
             set_enabled(pool, bound["enabled"])
         if bound["capacitybytes"] is not None:
             pool.capacity_bytes = bound["capacitybytes"]
+        completed(session, call, "UPDATE.PS", "update storage pool", "StoragePool", pool.uuid)
     return Item(_view(call, bound["id"]))
 
 

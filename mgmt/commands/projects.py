@@ -9,10 +9,9 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import life_services
+from mgmt.commands.life_calls import created, life_services
 from mgmt.commands.owned import DOMAIN_DETAILS, checked_details
-from mgmt.inventory import projects
-from mgmt.inventory.events import record_created
+from mgmt.inventory import project_views, projects
 from mgmt.life.owners import delete_owner
 from mgmt.store.models import Project
 
@@ -23,9 +22,7 @@ _event = events_of(PROJECT)
 def _create(call: Call, bound: Bound) -> str:
     services = call.services
     project = projects.create_project(call.db, services.providers, services.settings, call.caller, bound)
-    record_created(
-        call.db, services.providers, call.caller, "PROJECT.CREATE", "creating project", PROJECT, project.uuid
-    )
+    created(call, "PROJECT.CREATE", "creating project", PROJECT, project.uuid)
     return project.uuid
 
 
@@ -41,7 +38,7 @@ def create_project(call: Call, bound: Bound) -> Item:
     """Show the project that `_create` recorded."""
     with call.services.store.session() as session:
         project = session.scalars(select(Project).where(Project.uuid == bound.created_uuid)).one()
-        return Item(projects.project_views(session, [project])[0])
+        return Item(project_views.project_views(session, [project])[0])
 
 
 @job(
@@ -56,13 +53,13 @@ def update_project(call: Call, bound: Bound) -> Item:
     """Rename a project, hand it over, or change a member's role."""
     with call.services.store.session() as session:
         project = projects.update_project(session, call.caller, bound)
-        return Item(projects.project_views(session, [project])[0])
+        return Item(project_views.project_views(session, [project])[0])
 
 
 def _set_state(call: Call, bound: Bound, state: str) -> Item:
     with call.services.store.session() as session:
         project = projects.set_state(session, call.caller, bound["id"], state)
-        return Item(projects.project_views(session, [project])[0])
+        return Item(project_views.project_views(session, [project])[0])
 
 
 @job(
@@ -187,15 +184,15 @@ def delete_user_from_project(call: Call, bound: Bound) -> Success:
 @listed("listProjects", "project", since="3.0.0")
 def list_projects(call: Call, bound: Bound) -> Listing:
     details = checked_details(bound["details"], DOMAIN_DETAILS)
-    found, count = projects.find_projects(call.db, call.caller, bound, bound.paging)
-    return Listing(projects.project_views(call.db, found, details), count)
+    found, count = project_views.find_projects(call.db, call.caller, bound, bound.paging)
+    return Listing(project_views.project_views(call.db, found, details), count)
 
 
 @listed("listProjectAccounts", "projectaccount", since="3.0.0")
 def list_project_accounts(call: Call, bound: Bound) -> Listing:
     """Who takes part in a project."""
-    found, count = projects.find_members(call.db, call.caller, bound, bound.paging)
-    return Listing([projects.member_view(call.db, member, call.caller) for member in found], count)
+    found, count = project_views.find_members(call.db, call.caller, bound, bound.paging)
+    return Listing([project_views.member_view(call.db, member, call.caller) for member in found], count)
 
 
 COMMANDS = (

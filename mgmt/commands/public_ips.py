@@ -9,10 +9,9 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import DoneEvent, done, job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import completed, refuse_unknown
+from mgmt.commands.life_calls import completed, created, refuse_unknown
 from mgmt.commands.owned import window
-from mgmt.inventory import public_ips
-from mgmt.inventory.events import record_created
+from mgmt.inventory import ip_ranges, public_ips
 from mgmt.inventory.scope import resolve_scope
 from mgmt.inventory.tags import with_tags
 from mgmt.store.models import PublicIp
@@ -25,27 +24,27 @@ _event = events_of(ADDRESS)
 def create_vlan_ip_range(call: Call, bound: Bound) -> Item:
     """A range of public addresses of a zone."""
     refuse_unknown(bound, "account", "projectid", "podid", "provider", "startipv6", "ip6cidr", "ip6gateway")
-    return Item(public_ips.range_view(public_ips.create_range(call.db, call.services.providers, bound)))
+    return Item(ip_ranges.range_view(ip_ranges.create_range(call.db, call.services.providers, bound)))
 
 
 @done("deleteVlanIpRange", event=DoneEvent(None, "VLAN.IP.RANGE.DELETE", "deleting vlan IP range"))
 def delete_vlan_ip_range(call: Call, bound: Bound) -> Success:
     """Take a range away that nobody uses."""
-    public_ips.delete_range(call.db, call.services.providers, bound["id"])
+    ip_ranges.delete_range(call.db, call.services.providers, bound["id"])
     return Success()
 
 
 @listed("listVlanIpRanges", "vlaniprange")
 def list_vlan_ip_ranges(call: Call, bound: Bound) -> Listing:
-    found, count = public_ips.find_ranges(call.db, bound, bound.paging)
-    return Listing([public_ips.range_view(each) for each in found], count)
+    found, count = ip_ranges.find_ranges(call.db, bound, bound.paging)
+    return Listing([ip_ranges.range_view(each) for each in found], count)
 
 
 def _associate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "vpcid", "regionid")
     providers = call.services.providers
     address = public_ips.associate(call.db, providers, call.caller, bound)
-    record_created(call.db, providers, call.caller, "NET.IPASSIGN", "allocating Ip", ADDRESS, address.uuid)
+    created(call, "NET.IPASSIGN", "allocating Ip", ADDRESS, address.uuid)
     return address.uuid
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from mgmt.commands.catalogued import done
+from mgmt.commands.catalogued import completed, done
 from mgmt.commands.declaration import Bound, Call, Item
 from mgmt.store.models import Host, ManagementServer
 
@@ -36,6 +36,13 @@ def _answer(call: Call, bound: Bound) -> Item:
     return Item(fields)
 
 
+def _told(call: Call, bound: Bound, event: str, gerund: str) -> Item:
+    """The answer to a command that has done something, with its event."""
+    answer = _answer(call, bound)
+    completed(call.db, call, event, gerund, "ManagementServer", answer.fields["managementserverid"])
+    return answer
+
+
 @done("readyForShutdown", "readyforshutdown", since="4.19.0")
 def ready_for_shutdown(call: Call, bound: Bound) -> Item:
     return _answer(call, bound)
@@ -44,31 +51,31 @@ def ready_for_shutdown(call: Call, bound: Bound) -> Item:
 @done("prepareForShutdown", "prepareforshutdown", since="4.19.0")
 def prepare_for_shutdown(call: Call, bound: Bound) -> Item:
     call.services.server_shutdown.prepare()
-    return _answer(call, bound)
+    return _told(call, bound, "MS.SHUTDOWN.PREPARE", "preparing for shutdown")
 
 
 @done("cancelShutdown", "cancelshutdown", since="4.19.0")
 def cancel_shutdown(call: Call, bound: Bound) -> Item:
     call.services.server_shutdown.cancel()
-    return _answer(call, bound)
+    return _told(call, bound, "MS.SHUTDOWN.CANCEL", "cancelling shutdown")
 
 
 @done("triggerShutdown", "triggershutdown", since="4.19.0")
 def trigger_shutdown(call: Call, bound: Bound) -> Item:
     call.services.server_shutdown.trigger()
-    return _answer(call, bound)
+    return _told(call, bound, "MS.SHUTDOWN", "triggering shutdown")
 
 
 @done("prepareForMaintenance", "prepareformaintenance", since="4.21.0")
 def prepare_for_maintenance(call: Call, bound: Bound) -> Item:
     call.services.server_shutdown.prepare_maintenance(bound["algorithm"])
-    return _answer(call, bound)
+    return _told(call, bound, "MS.MAINTENANCE.PREPARE", "preparing for maintenance")
 
 
 @done("cancelMaintenance", "cancelmaintenance", since="4.21.0")
 def cancel_maintenance(call: Call, bound: Bound) -> Item:
     call.services.server_shutdown.cancel_maintenance()
-    return _answer(call, bound)
+    return _told(call, bound, "MS.MAINTENANCE.CANCEL", "cancelling maintenance")
 
 
 COMMANDS = (

@@ -6,10 +6,9 @@ from sqlalchemy import event, select
 
 from mgmt.commands.catalogued import DoneEvent, done, job
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import life_services, refuse_unknown, vm_item
+from mgmt.commands.life_calls import created, life_services, refuse_unknown, vm_item
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory import template_admin, template_making, template_registration, usage
-from mgmt.inventory.events import record_created
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.templates import check_use, image_view, template_view, update_view, zoned
 from mgmt.life.downloads import begin_download
@@ -56,9 +55,7 @@ def _allocate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "virtualmachineid", "url")  # of bare metal
     services = call.services
     template = template_making.allocate_template(call.db, services.providers, services.settings, call.caller, bound)
-    record_created(
-        call.db, services.providers, call.caller, "TEMPLATE.CREATE", "creating template", TEMPLATE, template.uuid
-    )
+    created(call, "TEMPLATE.CREATE", "creating template", TEMPLATE, template.uuid)
     return template.uuid
 
 

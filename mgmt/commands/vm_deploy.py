@@ -6,9 +6,8 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import job
 from mgmt.commands.declaration import Bound, Call, Item, events_of
-from mgmt.commands.life_calls import life_services, refuse_unknown, vm_item
+from mgmt.commands.life_calls import created, life_services, refuse_unknown, vm_item
 from mgmt.errors import CloudError
-from mgmt.inventory.events import record_created
 from mgmt.life.deploy import allocate_vm, mark_failed
 from mgmt.life.start import Place, StartRequest, start_vm
 from mgmt.store.models import VmInstance
@@ -20,9 +19,7 @@ _event = events_of(VM)
 def _allocate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "snapshotid", "volumeid")
     vm = allocate_vm(call.db, life_services(call), call.caller, call.caller.user_id, bound)
-    record_created(
-        call.db, call.services.providers, call.caller, "VM.CREATE", f"deploying Vm. Vm Id: {vm.uuid}", VM, vm.uuid
-    )
+    created(call, "VM.CREATE", f"deploying Vm. Vm Id: {vm.uuid}", VM, vm.uuid)
     return vm.uuid
 
 

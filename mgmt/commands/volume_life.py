@@ -10,10 +10,9 @@ from sqlalchemy import select
 from mgmt.commands.catalogued import job
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Item, Success, command, events_of
 from mgmt.commands.fields import Boolean, Long, Params, Str, Uuid
-from mgmt.commands.life_calls import completed, life_services, refuse_unknown, volume_item
+from mgmt.commands.life_calls import completed, created, life_services, refuse_unknown, volume_item
 from mgmt.commands.responses.success import SuccessResponse
 from mgmt.commands.responses.volume import VolumeResponse
-from mgmt.inventory.events import record_created
 from mgmt.life.attach import attach_volume, detach_volume, find_to_detach
 from mgmt.life.create import VolumeRequest, allocate_volume, delete_volume
 from mgmt.life.resize import resize_volume
@@ -80,9 +79,7 @@ def _allocate(call: Call, bound: Bound) -> str:
         custom_uuid=bound["customid"],
     )
     volume = allocate_volume(call.db, call.services.providers, call.services.settings, call.caller, request)
-    record_created(
-        call.db, call.services.providers, call.caller, "VOLUME.CREATE", "creating volume", VOLUME, volume.uuid
-    )
+    created(call, "VOLUME.CREATE", "creating volume", VOLUME, volume.uuid)
     return volume.uuid
 
 

@@ -6,9 +6,8 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import refuse_unknown
+from mgmt.commands.life_calls import created, refuse_unknown
 from mgmt.commands.owned import wanted_ids
-from mgmt.inventory.events import record_created
 from mgmt.inventory.scope import resolve_scope
 from mgmt.inventory.tags import with_tags
 from mgmt.inventory.volume_snapshots import find_snapshots, forget_snapshot, snapshot_view
@@ -24,9 +23,7 @@ def _allocate(call: Call, bound: Bound) -> str:
     refuse_unknown(bound, "policyid", "storageids", "zoneids")
     snapshot = allocate_snapshot(call.db, call.services.providers, call.caller, bound)
     bound[_VOLUME_UUID] = snapshot.volume.uuid
-    record_created(
-        call.db, call.services.providers, call.caller, "SNAPSHOT.CREATE", "creating snapshot", SNAPSHOT, snapshot.uuid
-    )
+    created(call, "SNAPSHOT.CREATE", "creating snapshot", SNAPSHOT, snapshot.uuid)
     return snapshot.uuid
 
 

@@ -20,7 +20,7 @@ from mgmt.imports.facts import NetworkFacts
 from mgmt.imports.owners import Owner
 from mgmt.imports.request import AUTO_ADDRESS, is_ipv4
 from mgmt.imports.trace import Trace
-from mgmt.store.models import Domain, Network, Nic, VmInstance
+from mgmt.store.models import Domain, Network, Nic, NicSecondaryIp, VmInstance
 from mgmt.store.rows import live_row, run, table_of
 
 L2 = "L2"
@@ -244,7 +244,8 @@ def _used(session: Session, network: NetworkFacts) -> set[str]:
             )
         )
     )
-    return {address for address in (*used, network.gateway) if address}
+    further = session.scalars(select(NicSecondaryIp.ip4_address).where(NicSecondaryIp.network_id == network.id))
+    return {address for address in (*used, *further, network.gateway) if address}
 
 
 # What stands in docs/import-rules.md: when each row holds, and what it gives where it refuses nothing.

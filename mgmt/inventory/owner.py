@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
+from mgmt.inventory.events import Originator
 from mgmt.inventory.scope import (
     CallerLike,
     account_text,
@@ -52,6 +54,13 @@ def finalize_owner(session: Session, caller: CallerLike, params: Mapping[str, An
         )
     check_owner_access(caller, owner.id, owner.domain.path)
     return owner
+
+
+def teller_of_project(session: Session, user_id: int, project_uuid: str) -> Originator | None:
+    """A user in the name of a project's account, as events of requests tell that name the project (ApiServlet)."""
+    found = select(Account.id, Account.domain_id).join(Project, Project.account_id == Account.id)
+    row = session.execute(found.where(Project.uuid == project_uuid.lower())).first()
+    return None if row is None else Originator(user_id, row.id, row.domain_id)
 
 
 def project_owner(session: Session, caller: CallerLike, project_id: int) -> Account:

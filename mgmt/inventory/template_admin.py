@@ -102,7 +102,7 @@ def check_unused(session: Session, caller: CallerLike, template: Template, zone_
     if template.format == ISO:
         users = select(VmInstance.id).where(VmInstance.iso_id == template.id, VmInstance.removed.is_(None))
         if session.scalar(users.limit(1)) is not None:
-            raise InvalidParameterValueError("Unable to delete ISO, as it's used by other instances")
+            raise InvalidParameterValueError("Unable to delete iso, as it's used by other vms")
         return
     made = select(VmInstance).where(VmInstance.template_id == template.id, VmInstance.removed.is_(None))
     if zone_id is not None:

@@ -138,6 +138,6 @@ def finish_template(session: Session, providers: Providers, template: Template) 
     if session.scalar(store.limit(1)) is None:
         template.removed = providers.utcnow()
         session.commit()
-        raise CloudRuntimeError("Failed to create private template: its zone has no image store")  # own words
+        raise CloudRuntimeError(f"cannot find an image store for zone {template.zone_id}")
     template.is_ready = True
     usage.template_event(session, providers, template, created=True)

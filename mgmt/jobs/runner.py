@@ -132,14 +132,16 @@ class JobRunner:
         custom_job_uuid: str | None = None,
         run: Callable[[str], JobResult | Work[JobResult]],
         record_event: EventRecorder | None = None,
+        tells_as: JobCaller | None = None,
         instance_uuid: str | None = None,
     ) -> str:
         """Write a pending job, queue it and return its UUID.
 
         `run` gets that UUID on a worker thread and returns the `jobresult`, or work that does so and gives the thread
         back while it waits; what it raises ends the job as `mgmt.jobs.states.raised` says. `instance_uuid` is the
-        entity that the job acts on. Raises InvalidParameterValueError for a custom id that is no UUID or is taken,
-        ServerApiError 503 while the server stops.
+        entity that the job acts on, `tells_as` whose its events are, the caller's by default. Raises
+        InvalidParameterValueError for a custom id that is no UUID or is taken, ServerApiError 503 while the server
+        stops.
         """
         if self._is_stopping or not self.accepts:
             raise ServerApiError(SERVICE_UNAVAILABLE, SHUTDOWN_TEXT)
@@ -147,7 +149,7 @@ class JobRunner:
         if custom_job_uuid is not None:
             job_uuid = check_custom_job_id(custom_job_uuid)
         correlation_id = current_correlation_id() or self._providers.ids.uuid()
-        events = JobEvents(self._providers, declaration.event, record_event, caller, instance_uuid)
+        events = JobEvents(self._providers, declaration.event, record_event, tells_as or caller, instance_uuid)
         try:
             with self._store.session() as session:
                 if custom_job_uuid is not None and _find(session, job_uuid) is not None:

@@ -117,7 +117,7 @@ def test_a_vm_is_restored_and_scaled(lab: Any) -> None:
     with pytest.raises(ApiCallError, match="Invalid template id provided to restore the VM"):
         run("restoreVirtualMachine", virtualmachineid=vm["id"], templateid=iso)
     assert run("attachIso", id=iso, virtualmachineid=vm["id"])["isoname"] == "net"
-    with pytest.raises(ApiCallError, match="Unable to delete ISO, as it's used by other instances"):
+    with pytest.raises(ApiCallError, match="Unable to delete iso, as it's used by other vms"):
         lab.client.run("deleteIso", {"id": iso}, poll_interval_s=0.01)
     assert "isoid" not in run("detachIso", virtualmachineid=vm["id"])
     with pytest.raises(ApiCallError, match="The specified instance has no ISO attached to it"):

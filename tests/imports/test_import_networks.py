@@ -131,10 +131,17 @@ def test_2p7i8_address_not_available(world: Any, wanted: str) -> None:
 
 
 def test_2p7i8_address_taken(world: Any) -> None:
-    """An address that another NIC has is not available."""
+    """An address that another NIC has, as its first or a further one, is not available."""
     world.run(**address("10.1.1.7"))
-    error = world.refused(hostname="second", forced=True, **address("10.1.1.7"))
-    assert "IP address 10.1.1.7 for NIC(ID: Network adapter 1) is not available" in error.text
+    (nic,) = world.rows(models.Nic)
+    further = models.NicSecondaryIp(
+        uuid="further", nic_id=nic.id, network_id=nic.network_id, ip4_address="10.1.1.8", created=nic.created
+    )
+    with world.services.store.session() as session:
+        session.add(further)
+    for wanted in ("10.1.1.7", "10.1.1.8"):
+        error = world.refused(hostname="second", forced=True, **address(wanted))
+        assert f"IP address {wanted} for NIC(ID: Network adapter 1) is not available" in error.text
 
 
 @pytest.mark.parametrize(("asked", "given"), [("10.1.1.7", "10.1.1.7"), ("auto", "10.1.1.2")])

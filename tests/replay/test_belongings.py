@@ -236,6 +236,10 @@ def test_templates_of_volumes_and_snapshots(own_world: Any) -> None:
         refused = own_world.refused("createTemplate", **(given | changes))
         assert refused[0] == code and refused[1].startswith(text)
     assert own_world.refused("createTemplate", who="user", **source, **given)[0] == 531
+    store = own_world.ok("listImageStores")["imagestore"][0]["id"]
+    own_world.ok("updateImageStore", id=store, readonly="true")
+    assert own_world.refused("createTemplate", **source, **given) == (530, "cannot find an image store for zone 1")
+    own_world.ok("updateImageStore", id=store, readonly="false")
     public = own_world.refused("createTemplate", ispublic="true", who="user", **source, **given)
     assert public[0] == 531
 
@@ -250,3 +254,17 @@ def test_every_event_has_a_listed_type(own_world: Any) -> None:
     assert len(json.dumps({"listeventtypesresponse": answer}, separators=(",", ":"))) == recorded_length
     written = {each.event.type for each in own_world.server.services.commands.values() if each.event is not None}
     assert sorted(written - set(names)) == []
+
+
+def test_changes_of_storage_are_told(own_world: Any) -> None:
+    """A pool and an image store that are changed have an event each, with their names."""
+    pool = own_world.ok("listStoragePools")["storagepool"][0]
+    store = own_world.ok("listImageStores")["imagestore"][0]
+    own_world.ok("updateStoragePool", id=pool["id"], tags="fast")
+    own_world.ok("updateImageStore", id=store["id"], name="images")
+    for kind, text, name in (
+        ("UPDATE.PS", "Successfully completed update storage pool", pool["name"]),
+        ("IMAGE.STORE.ACCESS.UPDATED", "Successfully completed image store access updated", "images"),
+    ):
+        event = own_world.ok("listEvents", type=kind)["event"][0]
+        assert (event["description"], event["resourcename"]) == (text, name)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mgmt.api.dispatch import SILENT_WITHOUT_ID
+from mgmt.api.dispatch import AUTHENTICATION_COMMANDS, SILENT_WITHOUT_ID
 from mgmt.commands.declaration import ADMIN, DOMAIN_ADMIN, RESOURCE_ADMIN, USER, Declaration
 from mgmt.inventory.permissions import is_allowed
 from mgmt.store.default_roles import RULED_ROLES
@@ -23,7 +23,7 @@ ACCOUNT_TYPES = {ADMIN: "1", RESOURCE_ADMIN: "3", DOMAIN_ADMIN: "2", USER: "0"}
 DENIED = "The API [{}] does not exist or is not available for the account for user id ["
 UNPRINTABLE = "Received value containing illegal ASCII non-printable characters for parameter x"
 # Before any role: who sends these is nobody yet.
-OF_NOBODY = frozenset({"login", "logout", "forgotPassword", "resetPassword"})
+OF_NOBODY = AUTHENTICATION_COMMANDS
 # The default rules of resource admins, as upstream's database script inserts them.
 OF_RESOURCE_ADMINS = {
     name

@@ -112,6 +112,16 @@ def test_what_a_project_owns(own_world: Any, project: dict[str, Any]) -> None:
     assert code in (431, 535)
 
 
+def test_events_of_a_project_are_its_own(own_world: Any, project: dict[str, Any]) -> None:
+    """What a request does that names the project is told of its account; of the project itself, of the caller's."""
+    own_world.ok("createSSHKeyPair", who="user", name="k", projectid=project["id"])
+    own_world.ok("createAffinityGroup", who="user", name="g", type="host affinity", projectid=project["id"])
+    told = own_world.ok("listEvents", who="user", projectid=project["id"])["event"]
+    assert {(event["account"], event["username"]) for event in told} == {("PrjAcct-solo-1", "user")}
+    kinds = [event["type"] for event in reversed(told)]
+    assert kinds == ["REGISTER.SSH.KEYPAIR", "AG.CREATE", "AG.CREATE", "AG.CREATE", "AG.CREATE"]
+
+
 def test_a_suspended_project_makes_nothing(own_world: Any, project: dict[str, Any]) -> None:
     """Nothing is made in a suspended project until it is activated; without an id there is no answer at all."""
     own = {"projectid": project["id"]}

@@ -85,6 +85,7 @@ def questions(world: Any) -> list[tuple[str, dict[str, str]]]:
         return asked + [("queryAsyncJobResult", {"jobid": job.uuid}) for job in session.query(AsyncJob)]
 
 
+@pytest.mark.slow
 def test_no_answer_shows_a_secret(own_world: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Nor does the log: passwords, secret and private keys, sessions and what pools and vCenters are entered with."""
     secrets = [*PASSWORDS, *shown_once(own_world), *kept(own_world)]

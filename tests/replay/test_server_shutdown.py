@@ -64,6 +64,8 @@ def test_a_prepared_shutdown_takes_no_jobs(lab: Any, wait_until: Callable[..., A
     assert "certificates" in lab.ok("issueCertificate", domain="a.example")
     refusal = (530, "Management server is not in the right state to cancel shutdown")
     assert lab.refused("cancelShutdown", **where) == refusal
+    told = [event["type"] for event in lab.ok("listEvents", resourcetype="ManagementServer")["event"]]
+    assert told[:2] == ["MS.SHUTDOWN.CANCEL", "MS.SHUTDOWN.PREPARE"]
 
 
 def test_a_triggered_shutdown_ends_the_server(lab: Any, wait_until: Callable[..., Any]) -> None:

@@ -82,6 +82,9 @@ class ResizeVolumeCommand(Command, kw_only=True):
     vmInstance: str | None = None
     chainInfo: str | None = None
     managed: bool = False
+    iScsiName: str | None = None
+    passphrase: list[int] | None = None  # of an encrypted volume; there is none here
+    encryptFormat: str | None = None
 
 
 @wire("com.cloud.agent.api.storage")
