@@ -223,9 +223,9 @@ class Hypervisor:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
         for domain in self.host.domains:
-            if domain.transient:
-                continue  # its disks are on pools of CloudStack's, whose files are there
             for disk in domain.disks:
+                if disk.path.startswith(f"{self.host.properties.mount_path.rstrip('/')}/"):
+                    continue  # on a pool that CloudStack will mount there
                 path = self.files.real(disk.path)
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)

@@ -128,6 +128,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture(autouse=True)
 def lab_is_as_at_its_start(request: pytest.FixtureRequest) -> None:
-    """No test finds in a lab that a module shares what another one has left there."""
-    if "lab" in request.fixturenames:
+    """No test finds in a lab that a module shares what another one has left there.
+
+    A module whose own fixtures prepare its lab says LAB_IS_PREPARED.
+    """
+    if "lab" in request.fixturenames and not getattr(request.module, "LAB_IS_PREPARED", False):
         request.getfixturevalue("lab").world.reset()

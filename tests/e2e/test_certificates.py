@@ -14,7 +14,7 @@ from cloudstack_mock import ApiCallError
 
 @pytest.fixture(scope="module")
 def world(make_lab: Callable[..., Any]) -> Any:
-    """One world for the tests of this module, which go on from each other's state of nothing but hosts."""
+    """One world for the tests of this module, each of which has hosts of its own."""
     return make_lab(vcenter="none", clock="automatic", time_scale=1.0)
 
 
@@ -78,7 +78,8 @@ def test_an_agent_gets_a_certificate_and_restarts_with_it(world: Any, wait_until
     """provisionCertificate sends both commands as recorded; seconds later the agent comes back by itself, secured."""
     host = world.host("kvm1")
     world.client.run("provisionCertificate", {"hostid": host["id"], "reconnect": "false"})
-    sent = [entry for entry in world.journal("agent") if entry.name.startswith(("SetupKey", "SetupCert"))]
+    told = [entry for entry in world.journal("agent") if entry.fields["host"] == "kvm1"]
+    sent = [entry for entry in told if entry.name.startswith(("SetupKey", "SetupCert"))]
     assert [entry.name for entry in sent] == [
         "SetupKeyStoreCommand",
         "SetupKeystoreAnswer",
@@ -98,19 +99,21 @@ def test_an_agent_gets_a_certificate_and_restarts_with_it(world: Any, wait_until
 
 def test_strictness_asks_for_a_certificate(world: Any, wait_until: Callable[..., Any]) -> None:
     """Strict: a secured agent connects, one without certificate does not, and a revoked certificate is refused."""
-    assert has_keystore(files_of(world, "kvm1"))
+    world.client.run("provisionCertificate", {"hostid": world.host("kvm3")["id"], "reconnect": "false"})
+    wait_until(lambda: world.host("kvm3")["details"]["secured"] == "true" and is_up(world, "kvm3"), "it restarts")
+    assert has_keystore(files_of(world, "kvm3"))
     assert not has_keystore(files_of(world, "kvm2"))
     strictness(world, "true")
     try:
-        for name in ("kvm1", "kvm2"):
+        for name in ("kvm3", "kvm2"):
             world.client.run("reconnectHost", {"id": world.host(name)["id"]})
-        wait_until(lambda: is_up(world, "kvm1"), "the secured agent is Up")
+        wait_until(lambda: is_up(world, "kvm3"), "the secured agent is Up")
         assert not is_up(world, "kvm2")
-        world.client.run("revokeCertificate", {"serial": f"{serial_of(world, 'kvm1'):x}", "cn": "kvm1"})
-        world.client.run("reconnectHost", {"id": world.host("kvm1")["id"]})
-        world.world.fleet.drop_link("kvm1")
-        wait_until(lambda: not is_up(world, "kvm1"), "the revoked certificate is refused")
+        world.client.run("revokeCertificate", {"serial": f"{serial_of(world, 'kvm3'):x}", "cn": "kvm3"})
+        world.client.run("reconnectHost", {"id": world.host("kvm3")["id"]})
+        world.world.fleet.drop_link("kvm3")
+        wait_until(lambda: not is_up(world, "kvm3"), "the revoked certificate is refused")
     finally:
         strictness(world, "false")
-    for name in ("kvm1", "kvm2"):
+    for name in ("kvm3", "kvm2"):
         wait_until(lambda name=name: is_up(world, name), f"{name} is Up again")

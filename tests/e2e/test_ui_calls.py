@@ -10,6 +10,7 @@ import pytest
 import requests
 import yaml
 
+LAB_IS_PREPARED = True  # logged in, with an imported VM
 PAGES: dict[str, list[dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).parent / "data" / "ui_calls.yaml").read_text(encoding="utf-8")
 )

@@ -68,6 +68,9 @@ def old() -> Iterator[Cloud]:
         cloud.import_vm("web01")
         imported = cloud.import_vm("db01")
         client.startVirtualMachine(id=imported["id"])
+        guest = cloud.import_vm("edge-stopped")
+        client.startVirtualMachine(id=guest["id"])
+        client.unmanageVirtualMachine(id=guest["id"])
         client.createTags(resourceids=imported["id"], resourcetype="UserVm", tags=[{"key": "team", "value": "blue"}])
         client.createAccount(
             username="jane",
@@ -144,6 +147,7 @@ def test_the_new_world_lists_the_same(old: Cloud, new: Cloud) -> None:
     before, after = answers(old), answers(new)
     assert {name: found for name in before if (found := differences(before[name], after[name]))} == {}
     assert before["listVirtualMachines"]["count"] == 2
+    assert len(before["listUnmanagedInstances"]["unmanagedinstance"]) == 1
 
 
 def test_keys_and_passwords_go_on(old: Cloud, new: Cloud) -> None:

@@ -1,4 +1,4 @@
-"""Runs the tests in random order: `-p tests.plugins.random_order --random-order[=NUMBER]`.
+"""Runs the tests in random order: `-p tests.plugins.random_order --random-order` (or `--random-order-seed=NUMBER`).
 
 Modules are mixed, and the tests in each; the number is printed, and gives the same order again. pytest itself then puts
 together what shares a fixture with parameters. With xdist the workers get the number of the controller.
@@ -11,34 +11,31 @@ import secrets
 
 import pytest
 
-AT_RANDOM = "random"
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option of the plugin."""
-    parser.addoption(
-        "--random-order", nargs="?", const=AT_RANDOM, metavar="NUMBER", help="run the tests in random order"
-    )
+    """The options of the plugin."""
+    parser.addoption("--random-order", action="store_true", help="run the tests in random order")
+    parser.addoption("--random-order-seed", metavar="NUMBER", help="run them in the order that belongs to the number")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the number where none was given."""
-    if config.option.random_order == AT_RANDOM:
-        config.option.random_order = str(secrets.randbelow(1_000_000))
+    if config.option.random_order and config.option.random_order_seed is None:
+        config.option.random_order_seed = str(secrets.randbelow(1_000_000))
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """The number."""
-    number = config.option.random_order
-    return None if number is None else f"random order: -p tests.plugins.random_order --random-order={number}"
+    number = config.option.random_order_seed
+    return None if number is None else f"random order: -p tests.plugins.random_order --random-order-seed={number}"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mix them, before pytest puts together what belongs together."""
-    if config.option.random_order is None:
+    number = config.option.random_order_seed
+    if number is None:
         return
-    number = config.option.random_order
     modules: dict[str, list[pytest.Item]] = {}
     for item in items:
         modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
