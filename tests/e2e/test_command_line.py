@@ -377,9 +377,11 @@ def test_a_demo_can_be_broken_off(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_kept_demo_says_how_to_call_it(start: Start) -> None:
-    """`demo --keep` leaves the server running; its ready file works, and is gone with the server."""
-    process = start("demo", "--keep", "--port", "0", "--agent-port", "0", "--time-scale", "1000000")
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_a_kept_demo_says_how_to_call_it(start: Start, tmp_path: Path, is_chosen: bool) -> None:
+    """`demo --keep` leaves the server running; its ready file, a chosen one too, works and is gone with the server."""
+    chosen = ("--ready-file", str(tmp_path / "lab.json")) if is_chosen else ()
+    process = start("demo", "--keep", "--port", "0", "--agent-port", "0", "--time-scale", "1000000", *chosen)
     assert process.stdout is not None
     file = next(Path(found[1]) for line in process.stdout if (found := re.search(r"addresses and keys in (.+)$", line)))
     code, output = said("api", "listVirtualMachines", "listall=true", "--ready-file", str(file))
@@ -387,7 +389,8 @@ def test_a_kept_demo_says_how_to_call_it(start: Start) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert not file.parent.exists()
+    assert not file.exists()
+    assert file == tmp_path / "lab.json" if is_chosen else not file.parent.exists()
 
 
 def test_a_ready_file_belongs_to_one_server(tmp_path: Path) -> None:
