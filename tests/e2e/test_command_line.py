@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from cloudstack_mock import ApiClient
 from mgmt.cli import main
-from mgmt.config import Settings
+from mgmt.config import OPTIONS, Settings
 from mgmt.embedded import World, clear_ready_file
 from mgmt.store.database import StoreError
 
@@ -353,6 +354,12 @@ def test_doctor_lists_what_is_there() -> None:
     assert code == 0
     for name in ("python", "pyvmomi", "virt-v2v", "nbdkit vddk plug-in", "VDDK library", "ovftool", "go", "vcsim"):
         assert name in out
+
+
+def test_every_setting_is_an_option_of_serve() -> None:
+    """What the settings page promises: each setting can be given on the command line."""
+    command = main.get_command(click.Context(main), "serve")  # type: ignore[attr-defined]
+    assert {option.name for option in OPTIONS} == {each.name for each in command.params} - {"config_file"}
 
 
 def test_help_names_every_command() -> None:
