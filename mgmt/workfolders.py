@@ -56,14 +56,16 @@ def remove_left_folders() -> list[Path]:
 
 
 def _candidates() -> list[Path]:
-    with os.scandir(tempfile.gettempdir()) as entries:
-        return [
-            Path(entry.path)
-            for entry in entries
-            if entry.name.startswith(PREFIX)
-            and entry.is_dir(follow_symlinks=False)
-            and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
-        ]
+    names = [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(PREFIX)]
+    return [folder for name in names if _is_own(folder := Path(tempfile.gettempdir()) / name)]
+
+
+def _is_own(folder: Path) -> bool:
+    try:
+        about = folder.lstat()
+    except OSError:  # its process has just removed it
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
 
 
 @contextmanager
