@@ -56,8 +56,7 @@ def remove_left_folders() -> list[Path]:
 
 
 def _candidates() -> list[Path]:
-    names = [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(PREFIX)]
-    return [folder for name in names if _is_own(folder := Path(tempfile.gettempdir()) / name)]
+    return [path for path in Path(tempfile.gettempdir()).iterdir() if path.name.startswith(PREFIX) and _is_own(path)]
 
 
 def _is_own(folder: Path) -> bool:

@@ -57,5 +57,5 @@ def test_what_is_not_surely_left_stays(temporary: Path) -> None:
 
 def test_a_folder_that_goes_meanwhile_is_no_error(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other processes make and remove theirs at the same time."""
-    monkeypatch.setattr("os.listdir", lambda folder: [f"{PREFIX}gone"])
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / f"{PREFIX}gone"]))
     assert remove_left_folders() == []
