@@ -295,20 +295,6 @@ def test_a_replay_on_a_taken_port(tmp_path: Path) -> None:
     assert err == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-def test_agents_that_nobody_answers(start: Start) -> None:
-    """The reason is told while the hosts go on trying, and the end has status 1."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    process = start("agents", "--connect", f"127.0.0.1:{port}", "--count", "1")
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    assert line.endswith(f"they go on trying (127.0.0.1:{port}: Connection refused)\n")
-    process.send_signal(signal.SIGTERM)
-    code, out, err = ended(process)
-    assert (code, err) == (1, "Error: no host was ever welcome\n")
-    assert out == f"1 host connects to 127.0.0.1:{port}; stop with Ctrl-C\n"
-
-
 def test_all_addresses_are_told_as_one_to_call(tmp_path: Path) -> None:
     """A server on 0.0.0.0 names the loopback address in its ready file, and answers there."""
     with World(Settings(host="0.0.0.0", port=0, agent_port=0, agents="none")) as world:
