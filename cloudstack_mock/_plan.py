@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import random
-import shutil
-import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,6 +13,7 @@ from typing import Any
 import yaml
 
 from mgmt.fixtures import fixtures_dir
+from mgmt.workfolders import WorkFolder
 
 MAX_HOSTS = 40  # one address each below the NFS servers' own
 _ZONE, _CLUSTER = "lab-zone", "lab-kvm"
@@ -123,8 +122,9 @@ class WorldPlan:
     def written(self) -> Path:
         """The path of the seed, in a folder that goes with this plan."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="cloudstack-mock-plan-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, True)
+            folder = WorkFolder("plan-")
+            self._folder = folder.path
+            weakref.finalize(self, folder.remove)
         return self.write(self._folder)
 
     def _renamed(self, old: str, new: str) -> WorldPlan:

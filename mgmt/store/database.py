@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +27,7 @@ from mgmt.store.encryption import SecretBox, SecretError, install
 from mgmt.store.engines import open_engine, open_memory_engine
 from mgmt.store.models import SCHEMA_VERSION, SchemaVersion, VmwareDatacenter
 from mgmt.store.sessions import StoreSession
+from mgmt.workfolders import WorkFolder
 
 logger = logging.getLogger(__name__)
 
@@ -55,15 +54,15 @@ class Store:
         parsed = _parsed_url(url)
         self.display_url = _without_password(url)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
-        self._remove_files: weakref.finalize[[str, bool], Store] | None = None
+        self._remove_files: weakref.finalize[[], Store] | None = None
         self._memory_file: Path | None = None
         self._file: Path | None = None
         self._claim: Claim | None = None
         is_memory = self._is_sqlite and parsed.database in (None, "", ":memory:")
         if is_memory:
-            folder = tempfile.mkdtemp(prefix="cloudstack-mock-db-")
-            self._remove_files = weakref.finalize(self, shutil.rmtree, folder, True)
-            self._memory_file = Path(folder) / "memory.db"
+            folder = WorkFolder("db-")
+            self._remove_files = weakref.finalize(self, folder.remove)
+            self._memory_file = folder.path / "memory.db"
             self._memory_file.write_bytes(images.empty_image())
             parsed = parsed.set(database=str(self._memory_file))
         elif self._is_sqlite and not str(parsed.database).startswith("file:"):

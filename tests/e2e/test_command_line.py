@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from cloudstack_mock import ApiClient
 from mgmt.cli import main
-from mgmt.config import Settings
+from mgmt.config import OPTIONS, Settings
 from mgmt.embedded import World
 from mgmt.starting import clear_ready_file
 from mgmt.store.database import StoreError
@@ -295,20 +296,6 @@ def test_a_replay_on_a_taken_port(tmp_path: Path) -> None:
     assert err == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-def test_agents_that_nobody_answers(start: Start) -> None:
-    """The reason is told while the hosts go on trying, and the end has status 1."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    process = start("agents", "--connect", f"127.0.0.1:{port}", "--count", "1")
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    assert line.endswith(f"they go on trying (127.0.0.1:{port}: Connection refused)\n")
-    process.send_signal(signal.SIGTERM)
-    code, out, err = ended(process)
-    assert (code, err) == (1, "Error: no host was ever welcome\n")
-    assert out == f"1 host connects to 127.0.0.1:{port}; stop with Ctrl-C\n"
-
-
 def test_all_addresses_are_told_as_one_to_call(tmp_path: Path) -> None:
     """A server on 0.0.0.0 names the loopback address in its ready file, and answers there."""
     with World(Settings(host="0.0.0.0", port=0, agent_port=0, agents="none")) as world:
@@ -356,6 +343,12 @@ def test_doctor_lists_what_is_there() -> None:
         assert name in out
 
 
+def test_every_setting_is_an_option_of_serve() -> None:
+    """What the settings page promises: each setting can be given on the command line."""
+    command = main.get_command(click.Context(main), "serve")  # type: ignore[attr-defined]
+    assert {option.name for option in OPTIONS} == {each.name for each in command.params} - {"config_file"}
+
+
 def test_help_names_every_command() -> None:
     """`--help` lists the six commands."""
     code, out = said("--help")
@@ -378,9 +371,11 @@ def test_a_demo_can_be_broken_off(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_kept_demo_says_how_to_call_it(start: Start) -> None:
-    """`demo --keep` leaves the server running; its ready file works, and is gone with the server."""
-    process = start("demo", "--keep", "--port", "0", "--agent-port", "0", "--time-scale", "1000000")
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_a_kept_demo_says_how_to_call_it(start: Start, tmp_path: Path, is_chosen: bool) -> None:
+    """`demo --keep` leaves the server running; its ready file, a chosen one too, works and is gone with the server."""
+    chosen = ("--ready-file", str(tmp_path / "lab.json")) if is_chosen else ()
+    process = start("demo", "--keep", "--port", "0", "--agent-port", "0", "--time-scale", "1000000", *chosen)
     assert process.stdout is not None
     file = next(Path(found[1]) for line in process.stdout if (found := re.search(r"addresses and keys in (.+)$", line)))
     code, output = said("api", "listVirtualMachines", "listall=true", "--ready-file", str(file))
@@ -388,7 +383,8 @@ def test_a_kept_demo_says_how_to_call_it(start: Start) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert not file.parent.exists()
+    assert not file.exists()
+    assert file == tmp_path / "lab.json" if is_chosen else not file.parent.exists()
 
 
 def test_a_ready_file_belongs_to_one_server(tmp_path: Path) -> None:

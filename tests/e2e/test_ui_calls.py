@@ -46,7 +46,9 @@ class Browser:
             assert self._lab.world.server.services.jobs.wait(self.kept["job"], 60)
         given = {name: _text(value).format(**self.kept) for name, value in call.get("parameters", {}).items()}
         sent = {"command": command, "response": "json", **given}
-        if call.get("anonymous"):
+        if call.get("is_posted"):
+            answer = requests.post(self._address, data=sent, timeout=60)
+        elif call.get("anonymous"):
             answer = requests.get(self._address, params=sent, timeout=60)
         elif command.startswith(READING):
             answer = self._session.get(self._address, params=sent | {"sessionkey": self.kept["sessionkey"]}, timeout=60)

@@ -53,3 +53,9 @@ def test_what_is_not_surely_left_stays(temporary: Path) -> None:
     before = sorted(temporary.iterdir())
     assert remove_left_folders() == []
     assert sorted(temporary.iterdir()) == before
+
+
+def test_a_folder_that_goes_meanwhile_is_no_error(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes make and remove theirs at the same time."""
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / f"{PREFIX}gone"]))
+    assert remove_left_folders() == []

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, select
 
 from mgmt.agents.alerts import host_text
+from mgmt.inventory.answers import clean
 from mgmt.inventory.capacity import MIB, allocated_by_pool, usage_by_host
 from mgmt.inventory.hosts import HostFacts, find_hosts, gather_facts, host_row, host_view, possible_events
 from mgmt.inventory.hostviews import HostViews
@@ -236,6 +237,20 @@ def test_answers_are_kept_while_nothing_of_them_changes(store):
         before = answer()["cpuallocatedvalue"]
         _take_space(session)
         assert answer()["cpuallocatedvalue"] == before + 2000
+        session.rollback()
+
+
+def test_kept_answers_are_those_of_any_other(store):
+    """What is kept of a host is what `clean` would make of it, times and absent fields included."""
+    with store.session() as session:
+        host = session.get_one(Host, 1)
+        host.annotation, host.last_annotated = "seen", datetime(2026, 1, 2, 3, 4, 5, 6)
+        host.last_ping = host.disconnected = datetime(2026, 11, 23)
+        session.flush()
+        rows = [host_row(session, host)]
+        facts = gather_facts(session, rows, stats={1: Stats()}, jobs={host.uuid: ("job", 0)})
+        (kept,) = HostViews().of(rows, facts, ("all",))
+        assert dict(kept) == clean(host_view(rows[0], facts))
         session.rollback()
 
 
