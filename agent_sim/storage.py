@@ -40,10 +40,9 @@ class HostFiles:
 
     def real(self, path: str) -> Path:
         """The real path of the host's `path`; raises AgentFailure for one that would leave the host's tree."""
-        parts = [part for part in PurePosixPath(path).parts if part != "/"]
-        if ".." in parts:
+        if ".." in path.split("/"):
             raise AgentFailure(f"{path}: '..' is not allowed in a path on a simulated host")
-        return self.root.joinpath(*parts)
+        return self.root / path.lstrip("/")
 
 
 @dataclass(frozen=True)

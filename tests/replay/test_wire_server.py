@@ -38,7 +38,8 @@ NOT_PLAYED = {
     "the same, which tests/imports compares",
     "start-stop-destroy": "VMs that other conversations imported, in states that no line explains; "
     "tests/unit/life/test_vm_life.py compares each command with it",
-    "unmanage": "VMs that other conversations imported and lost; tests/imports/test_import_unmanaged_instance.py has the same commands",
+    "unmanage": "VMs that other conversations imported and lost; tests/imports/test_import_unmanaged_instance.py has "
+    "the same commands",
     "kvm-agent": "the recorded server was a stand-in that asked what was to be tried, and no management server",
 }
 
