@@ -8,6 +8,7 @@ import ssl
 
 from agent_sim.commands.certificates import has_keystore, keystore_context
 from agent_sim.hypervisor import Hypervisor
+from agent_sim.providers import parked
 from agent_sim.serverlist import ServerList
 from agent_sim.wire import Wire, WireOwner
 from mgmt.protocol.link import TlsLink
@@ -18,8 +19,15 @@ logger = logging.getLogger(__name__)
 _CONNECT_LIMIT_S = 10.0  # a server's address may lead nowhere
 
 
+HANDSHAKES_AT_ONCE = 50
+"""How many agents of a fleet shake hands at a time: thousands at once would all be too late, and begin anew."""
+
+
 class Dialer:
-    """Makes the connections of one agent, one at a time; without a key store it trusts as `context` does."""
+    """Makes the connections of one agent, one at a time; without a key store it trusts as `context` does.
+
+    Each passes `gate`, which those of a fleet share, until its handshake is done or failed.
+    """
 
     def __init__(
         self,
@@ -29,6 +37,7 @@ class Dialer:
         *,
         context: ssl.SSLContext,
         memory: MemoryListener | None,
+        gate: asyncio.Semaphore,
     ) -> None:
         self.unreachable_until_s = 0.0
         """Until when, by the fleet's clock, no server can be reached."""
@@ -37,6 +46,7 @@ class Dialer:
         self._port = port
         self._context = context
         self._memory = memory
+        self._gate = gate
 
     async def dial(self, owner: WireOwner, now_s: float) -> bool:
         """Connect to the next server; `owner` is told by the connection itself. False when there is none."""
@@ -50,18 +60,26 @@ class Dialer:
         except (OSError, ssl.SSLError) as error:
             logger.error("%s: the key store cannot be used: %s", owner.name, error)
             return False
-        wire = Wire(owner, TlsLink(False, context))
+        await self._pass_gate()
+        wire = Wire(owner, TlsLink(False, context), self._gate.release)
         try:
             if self._memory is not None:
                 await self._memory.connect(lambda: wire)
             else:
                 async with asyncio.timeout(_CONNECT_LIMIT_S):
                     await asyncio.get_running_loop().create_connection(lambda: wire, host, self._port)
-        except asyncio.CancelledError:
-            wire.secured_or_lost()
-            raise
         except OSError as error:
             wire.secured_or_lost()
             logger.info("%s: no connection to %s:%d: %s", owner.name, host, self._port, error)
             return False
+        except BaseException:
+            wire.secured_or_lost()
+            raise
         return True
+
+    async def _pass_gate(self) -> None:
+        if self._gate.locked():
+            with parked():
+                await self._gate.acquire()
+        else:
+            await self._gate.acquire()

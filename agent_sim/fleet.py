@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from agent_sim.agent import Phase
 from agent_sim.deadline import PingsPassed
 from agent_sim.describing import document_of, write_files
+from agent_sim.dialing import HANDSHAKES_AT_ONCE
 from agent_sim.execution import Ending
 from agent_sim.fleetthread import FleetError, FleetThread
 from agent_sim.host import RESOURCE_NAME, Domain, HostDescription, NfsExport, VddkLibrary, generated_hosts
@@ -388,6 +389,7 @@ class Fleet:
             ledger=self._ledger,
         )
         context = client_context()
+        gate = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
         members = {}
         for host in self._hosts:
             hypervisor = Hypervisor(host, self.work_dir / "hosts" / host.name, surroundings)
@@ -401,6 +403,7 @@ class Fleet:
                 on_change=self._notify,
                 on_pings_passed=self._on_pings_passed,
                 memory=self._memory,
+                gate=gate,
             )
         return members
 

@@ -92,12 +92,19 @@ class Hypervisor:
             ledger=surroundings.ledger,
         )
         self.toolchain: Toolchain = SimulatedToolchain(self.bench)
-        self.capabilities: Capabilities = probe(host, self.files)
+        self._capabilities: Capabilities | None = None  # until somebody asks, or the agent starts
         self.is_powered = True
         self.link_addresses: set[str] = set()
         """The addresses that the host's links have had at this end."""
         self._properties_file = host.properties
         self._heart_stopped_s: float | None = -math.inf  # None: it beats
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the agent found on the host."""
+        if self._capabilities is None:
+            self._capabilities = probe(self.host, self.files)
+        return self._capabilities
 
     def heartbeat_age_s(self) -> float:
         """How old the heartbeat is that the agent writes to its NFS pools; a host without power has none."""
@@ -134,6 +141,7 @@ class Hypervisor:
         self.change_host(replace(self.host, properties=properties))
 
     def _set_host(self, host: HostDescription) -> None:
+        self._capabilities = self.capabilities  # which are those of before
         self.host = host
         self.bench.host = host
         self._provision()
@@ -144,12 +152,12 @@ class Hypervisor:
         other.host = host
         other.bench = replace(self.bench, host=host)
         other.toolchain = SimulatedToolchain(other.bench)
-        other.capabilities = replace(self.capabilities, **dict(findings))  # type: ignore[arg-type]
+        other._capabilities = replace(self.capabilities, **dict(findings))  # type: ignore[arg-type]
         return other
 
     def probe_tools(self) -> Capabilities:
         """Look at the tools again, as each ready command and each check of the conversion does."""
-        self.capabilities = probe_tools(self.capabilities, self.host)
+        self._capabilities = probe_tools(self.capabilities, self.host)
         return self.capabilities
 
     def start_agent(self) -> None:
@@ -159,7 +167,7 @@ class Hypervisor:
         if self.host.properties != self._properties_file:
             self._set_host(self.described)
         self.storage.forget_references()
-        self.capabilities = probe(self.host, self.files)
+        self._capabilities = probe(self.host, self.files)
         for left in self.password_files():
             logger.warning("removing the password file %s that a killed agent left on %s", left.name, self.host.name)
             left.unlink(missing_ok=True)
@@ -215,13 +223,11 @@ class Hypervisor:
             del self.domains[name]
 
     def _provision(self) -> None:
-        for directory in dict.fromkeys(("/tmp", "/mnt", self.host.properties.mount_path)):
-            self.files.real(directory).mkdir(parents=True, exist_ok=True)
-        for library in self.host.vddk_libraries:
-            for name in library.files:
-                path = self.files.real(library.path) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
+        libraries = [f"{library.path}/{name}" for library in self.host.vddk_libraries for name in library.files]
+        folders = [path.rpartition("/")[0] for path in libraries] + [pool.path for pool in self.host.local_pools]
+        self.files.make_directories(["/tmp", "/mnt", self.host.properties.mount_path, *folders])
+        for library_file in libraries:
+            self.files.real(library_file).touch()
         for domain in self.host.domains:
             for disk in domain.disks:
                 if disk.path.startswith(f"{self.host.properties.mount_path.rstrip('/')}/"):

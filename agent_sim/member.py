@@ -49,6 +49,7 @@ class Member:
         on_change: Callable[[Phase], None],
         on_pings_passed: PingsPassed | None = None,
         memory: MemoryListener | None = None,
+        gate: asyncio.Semaphore,
     ) -> None:
         self.hypervisor = hypervisor
         self.identity = Identity()
@@ -56,7 +57,7 @@ class Member:
         self._servers = ServerList(connect[0])
         self._is_transferred = False
         self._moves = Moves(self._servers, connect[1], timers, self, self._keep_servers)
-        self._dialer = Dialer(hypervisor, self._servers, connect[1], context=context, memory=memory)
+        self._dialer = Dialer(hypervisor, self._servers, connect[1], context=context, memory=memory, gate=gate)
         self._clock = clock
         self._timers = timers
         self._pause_scale = pause_scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from agent_sim.injection import Damage
@@ -49,9 +50,10 @@ class WireOwner(Protocol):
 class Wire(asyncio.Protocol):
     """One connection: moves bytes between the socket and the TLS link."""
 
-    def __init__(self, owner: WireOwner, link: TlsLink) -> None:
+    def __init__(self, owner: WireOwner, link: TlsLink, when_secured: Callable[[], None]) -> None:
         self._owner = owner
         self._link = link
+        self._when_secured: Callable[[], None] | None = when_secured  # or lost before
         self._transport: asyncio.Transport | None = None
         self._secured = False
         self._unwritten: list[bytes] = []
@@ -106,6 +108,9 @@ class Wire(asyncio.Protocol):
 
     def secured_or_lost(self) -> None:
         """The handshake is done, or will never be."""
+        if self._when_secured is not None:
+            self._when_secured()
+            self._when_secured = None
         if self._securing is not None:
             asyncio.get_running_loop().call_soon(self._securing.end)
             self._securing = None

@@ -19,7 +19,8 @@ class Attachment:
     """An attached host; lives in the event loop's thread. `last_ping` is in seconds of the clock's `monotonic`.
 
     `settled_power` is a power report that told nothing new: the same one again would change nothing. `is_shown_up`:
-    its record says Up, or is about to. `echo` knows its last ping again.
+    its record says Up, or is about to. `echo` knows its last ping again. `is_leaving`: it goes to
+    another server, as it was told to.
     """
 
     host_id: int
@@ -40,3 +41,5 @@ class Attachment:
     is_healthy: bool | None = None
     settled_power: Mapping[str, str] | None = None
     echo: Echo | None = None
+    is_told_to_leave: bool = False
+    is_leaving: bool = False

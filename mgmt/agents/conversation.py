@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mgmt.agents.attachment import Attachment
@@ -39,9 +39,12 @@ class Conversation:
             answers = await future
         return answers[0]
 
-    def tell(self, command: Command) -> None:
-        """Send without waiting; a missing answer is only logged."""
-        self._submit(self._attachment, [command], log_id=self._log_id).add_done_callback(_log_failure)
+    def tell(self, command: Command, then: Callable[[asyncio.Future[tuple[Answer, ...]]], None] | None = None) -> None:
+        """Send without waiting; a missing answer is only logged. `then` gets what comes."""
+        future = self._submit(self._attachment, [command], log_id=self._log_id)
+        future.add_done_callback(_log_failure)
+        if then is not None:
+            future.add_done_callback(then)
 
 
 def _log_failure(answers: asyncio.Future[tuple[Answer, ...]]) -> None:

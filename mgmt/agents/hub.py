@@ -14,6 +14,7 @@ from mgmt.agents.core import Core
 from mgmt.agents.hoststats import HostLoad, StatsRounds
 from mgmt.agents.investigation import Investigator
 from mgmt.agents.link import AgentLink, Shown
+from mgmt.agents.migration import LEAVING_TEXT, Migration
 from mgmt.agents.pings import Pings
 from mgmt.agents.renewal import CertificateWatch, Ending
 from mgmt.agents.serverlist import SettingsNews
@@ -57,6 +58,7 @@ class Hub:
         self._investigator = Investigator(core)
         self._silence = SilenceWatch(core, self._investigator)
         self._pings = Pings(core)
+        self.migration = Migration(core)
         self.settings_news = SettingsNews(core)
         self.stats = StatsRounds(core, loads)
         self._certificates = CertificateWatch(core, on_ending)
@@ -124,7 +126,7 @@ class Hub:
 
     def link_made(self, link: AgentLink) -> None:
         """Part of LinkOwner."""
-        if self.core.stopping:
+        if self.core.stopping or self.migration.is_under_way:
             link.abort()
         else:
             self._links.add(link)
@@ -152,7 +154,9 @@ class Hub:
         attachment = link.attachment
         if attachment is not None and not self.core.stopping:
             attachment.requests.close()
-            if attachment.status is Status.UP and self.core.attached.get(attachment.host_id) is attachment:
+            if attachment.is_leaving:
+                work = self.core.drop(attachment, Event.SHUTDOWN_REQUESTED, LEAVING_TEXT)
+            elif attachment.status is Status.UP and self.core.attached.get(attachment.host_id) is attachment:
                 self.core.on_gone(attachment)
                 work = self._investigator.look_into(attachment, Event.AGENT_DISCONNECTED, "the link is lost")
             else:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import select
+
 from mgmt.agents import hostrecords
 from mgmt.agents.admission import host_key
 from mgmt.agents.attachment import Attachment
@@ -18,6 +20,7 @@ from mgmt.agents.certificates import authority_in, ssh_key_pair
 from mgmt.agents.core import THREAD_NAME, Core, NotAttachedError
 from mgmt.agents.hoststats import HostLoad
 from mgmt.agents.hub import Hub
+from mgmt.agents.migration import other_servers
 from mgmt.agents.policy import unreachable_text
 from mgmt.agents.ports import AgentSettings
 from mgmt.agents.powerreports import PowerReport
@@ -30,10 +33,12 @@ from mgmt.protocol.memory import MemoryListener
 from mgmt.protocol.records import Answer, Command
 from mgmt.providers import Providers
 from mgmt.store.database import Store
+from mgmt.store.models import ManagementServer
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
+WILDCARDS = ("0.0.0.0", "::")
 STOP_TIMEOUT_S = 30.0  # for a machine under load; it takes milliseconds
 STOP_EACH_S = 0.01  # a large fleet takes longer
 
@@ -251,6 +256,34 @@ class AgentManager:
             hub.set_maintenance(host_id, is_in_maintenance)
 
         self._calls.in_loop(change)
+
+    def other_servers(self) -> list[str]:
+        """The addresses of the other management servers, from the setting `host`."""
+        return other_servers(self._settings, self._own_addresses())
+
+    def send_agents_away(self, algorithm: str | None) -> int:
+        """Tell attached agents to go to the other servers and accept no more; gives back how many are here still."""
+
+        async def send(hub: Hub) -> int:
+            return hub.migration.send_away(own, algorithm)
+
+        own = self._own_addresses()
+        return self._calls.in_loop(send)
+
+    def accept_agents(self) -> None:
+        """Accept agents again, after `send_agents_away`."""
+
+        async def accept(hub: Hub) -> None:
+            hub.migration.end()
+
+        self._calls.in_loop(accept)
+
+    def _own_addresses(self) -> list[str]:
+        listening = self.address[0]
+        if listening not in WILDCARDS:
+            return [listening]
+        with self._store.session() as session:
+            return list(session.scalars(select(ManagementServer.service_ip)))
 
     def settings_changed(self) -> None:
         """Tell attached hosts what they must know of changed settings; returns at once."""

@@ -26,17 +26,21 @@ def algorithm_of(settings: AgentSettings) -> str:
     return settings.get_text("indirect.agent.lb.algorithm") or "static"
 
 
-def servers_for(settings: AgentSettings, place: Callable[[], int], source: random.Random) -> list[str] | None:
+def servers_for(
+    settings: AgentSettings, place: Callable[[], int], source: random.Random | None, algorithm: str | None = None
+) -> list[str] | None:
     """The servers in the order for one host; None while the setting `host` names none.
 
     `place` tells where the host stands among all hosts, by id: with `roundrobin` the list begins one server later for
-    each of them.
+    each of them. Without `source` the order is the setting's; without `algorithm` it is by that of the settings.
     """
     text = settings.get_text("host") or ""
     if text in _UNSET:
         return None
     servers = [server.strip() for server in text.split(",") if server.strip()]
-    algorithm = algorithm_of(settings)
+    algorithm = algorithm or algorithm_of(settings)
+    if source is None:
+        return servers
     if algorithm == "shuffle":
         source.shuffle(servers)
     elif algorithm == "roundrobin" and servers:

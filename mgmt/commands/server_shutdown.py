@@ -1,4 +1,4 @@
-"""Shutting the management server down in order; its maintenance, which one server alone cannot have."""
+"""Shutting the management server down in order, and its maintenance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _answer(call: Call, bound: Bound) -> Item:
     fields: dict[str, Any] = {
         "managementserverid": server.uuid,
         "state": state,
-        "maintenanceinitiated": False,
+        "maintenanceinitiated": call.services.server_shutdown.is_maintained,
         "shutdowntriggered": state in SHUTDOWN_STATES,
         "readyforshutdown": pending == 0,
         "pendingjobscount": pending,

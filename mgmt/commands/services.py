@@ -83,7 +83,7 @@ class Services:
     downloads: Downloads = field(init=False)
 
     def __post_init__(self) -> None:
-        self.server_shutdown = ServerShutdown(self.jobs, self.providers)
+        self.server_shutdown = ServerShutdown(self.jobs, self.providers, self.agents)
         self.api_limits = ApiLimits(self.providers.clock)
         self.leaks = LeakWatch(self.store, self.providers)
         self.downloads = Downloads(self.store, self.providers)

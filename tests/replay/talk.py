@@ -6,28 +6,21 @@ import json
 import re
 import socket
 import ssl
-import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from mgmt.protocol.link import LinkError, TlsLink
+from mgmt.protocol.link import TlsLink
 from mgmt.protocol.message import Header
-from mgmt.recording.lines import ANY_VALUE, Line, parsed
+from mgmt.recording.lines import Line, parsed
 from mgmt.recording.replay import simple
+from tests.replay.comparison import differing
+from tests.replay.stream import BOUND_S, HandClock, PeerClosed, Stream
 
-BOUND_S = 60.0
+__all__ = ["BOUND_S", "AgentSide", "HandClock", "ServerSide", "Stream", "rows_of"]
+
 STARTUP = "com.cloud.agent.api.StartupRoutingCommand"
-# What is another in each run: identities, random numbers, times. Their types are compared, not their values.
-VARYING = frozenset(
-    {
-        "hostId", "hostUuid", "dcId", "id", "interval", "logid", "job", "physicalNetworkId",
-        "averageLoad", "cpuUtilization", "networkReadKBs", "networkWriteKBs", "freeMemoryKBs",
-    }
-)  # fmt: skip
-
 PING = "com.cloud.agent.api.PingRoutingCommand"
 PING_WITH_GROUPS = "com.cloud.agent.api.PingRoutingWithNwGroupsCommand"
 SHUTDOWN = "com.cloud.agent.api.ShutdownCommand"
@@ -39,128 +32,13 @@ WELCOME = {"hostId": 0, "hostName": "", "hostUuid": "", "pingInterval": 60, "res
 ANSWER = {"com.cloud.agent.api.Answer": {"result": True, **BASE}}
 
 SERVERS = re.compile(r'"192\.0\.2\.[23]"')
-IDENTITY = re.compile('id: "[^"]*"')
 
 Act = Callable[[], object]
-
-
-class PeerClosed(Exception):
-    """The peer ended the link."""
-
-
-class HandClock:
-    """A clock whose monotonic time also moves by hand; waiting is real."""
-
-    def __init__(self) -> None:
-        self._ahead_s = 0.0
-
-    def now(self) -> float:
-        return time.time() + self._ahead_s
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._ahead_s
-
-    def sleep(self, duration_s: float) -> None:
-        time.sleep(duration_s)
-
-    def wait(self, event: threading.Event, timeout_s: float | None) -> bool:
-        return event.wait(timeout_s)
-
-    def advance(self, seconds: float) -> None:
-        """Move the time forward."""
-        self._ahead_s += seconds
-
-
-class Stream:
-    """Whole messages over one socket, one at a time."""
-
-    def __init__(self, sock: socket.socket, link: TlsLink) -> None:
-        self._socket = sock
-        self._socket.settimeout(BOUND_S)
-        self._link = link
-        self._messages: list[bytes] = []
-        self._flush()
-        while not link.handshake_done:
-            self._read()
-
-    def send(self, message: bytes) -> None:
-        self._link.send(message)
-        self._flush()
-
-    def receive(self) -> bytes:
-        """The next message; raises PeerClosed, and TimeoutError after a bound."""
-        while not self._messages:
-            self._read()
-        return self._messages.pop(0)
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _flush(self) -> None:
-        outgoing = self._link.take_outgoing()
-        if outgoing:
-            self._socket.sendall(outgoing)
-
-    def _read(self) -> None:
-        try:
-            data = self._socket.recv(65536)
-            if not data:
-                raise PeerClosed
-            self._messages += self._link.feed(data)
-            self._flush()
-        except (ConnectionError, LinkError):
-            raise PeerClosed from None
 
 
 def rows_of(file: Path) -> list[tuple[int, str, Line | None]]:
     """(number, host, message) of each line of a recording; None for the end of a link."""
     return list(parsed(file))
-
-
-def shape(value: Any) -> Any:
-    """A value's type by name, its fields and the form of a list's first element."""
-    if isinstance(value, dict):
-        return {key: shape(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [shape(item) for item in value[:1]]
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
-
-
-def differing(recorded: Any, live: Any, *, values: bool | str, where: str = "") -> Iterator[str]:
-    """The places where two messages' contents differ in their form, and with `values` in what they say.
-
-    `values` may name the one field whose value counts.
-    """
-    if isinstance(recorded, str) and recorded in ANY_VALUE and isinstance(live, str):
-        return
-    if isinstance(recorded, dict) and isinstance(live, dict):
-        for key in dict.fromkeys((*recorded, *live)):
-            if key == "contextMap":  # numbers for logs
-                continue
-            place = f"{where}.{simple(key)}" if where else simple(key)
-            if (key in recorded) != (key in live):
-                yield f"{place} {'is missing' if key in recorded else 'is there'}"
-            else:
-                inner = (
-                    values == key
-                    or (values is True and key not in VARYING)
-                    or (values if isinstance(values, str) else False)
-                )
-                yield from differing(recorded[key], live[key], values=inner, where=place)
-    elif isinstance(recorded, list) and isinstance(live, list):
-        if len(recorded) != len(live) and (values is True or not recorded or not live):
-            yield f"{where} has {len(live)} elements, not {len(recorded)}"
-        for one, other in zip(recorded, live, strict=False):
-            yield from differing(one, other, values=values, where=f"{where}[]" if where else "")
-    elif shape(recorded) != shape(live) or (
-        _said(recorded) != _said(live) and (values is True or isinstance(recorded, bool))
-    ):
-        yield f"{where} is {live!r}, not {recorded!r}"
-
-
-def _said(value: Any) -> Any:
-    """A value; texts without the numbers that identify what they speak of."""
-    return IDENTITY.sub("N", value) if isinstance(value, str) else value
 
 
 @dataclass

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent_sim import Fleet, generated_hosts
 from mgmt.config import Settings
 
 
@@ -98,3 +100,42 @@ def test_a_triggered_shutdown_ends_the_server(lab: Any, wait_until: Callable[...
 def test_one_server_alone_has_no_maintenance(lab: Any, command: str, more: dict[str, str], text: str) -> None:
     """There is nobody to take the agents over."""
     assert lab.refused(command, **server(lab), **more) == (530, text)
+
+
+@pytest.fixture
+def other(lab: Any, opener: Any) -> Iterator[Any]:
+    """Another server on the same agent port, at another address of this machine."""
+    _, port = lab.server.agents.address
+    for world in opener(Settings(host="127.0.0.2", port=0, agent_port=port, agents="none", vcenter="none")):
+        world.server.agents.start()
+        yield world
+
+
+def states(world: Any) -> list[str]:
+    """The states of the hosts of the fleet."""
+    hosts = world.ok("listHosts", type="Routing").get("host", [])
+    return [host["state"] for host in hosts if host["name"].startswith("sim-")]
+
+
+def test_maintenance_sends_the_agents_to_the_other_server(
+    lab: Any, other: Any, tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
+    """An agent goes to the other server of its list; this one is in Maintenance then, until that is cancelled."""
+    where, address = server(lab), lab.server.agents.address
+    for world in (lab, other):
+        world.ok("updateConfiguration", name="host", value=f"{address[0]},127.0.0.2")
+
+    def state() -> str:
+        return str(lab.ok("listManagementServers")["managementserver"][0]["state"])
+
+    with Fleet(generated_hosts(1), address, tmp_path, time_scale=100):
+        wait_until(lambda: states(lab) == ["Up"], "the agent is here", 60)
+        shown = lab.ok("prepareForMaintenance", **where)["prepareformaintenance"]
+        assert (shown["state"], shown["maintenanceinitiated"]) == ("PreparingForMaintenance", True)
+        refusal = (530, "Management server is not in the right state to prepare for maintenance")
+        assert lab.refused("prepareForMaintenance", **where) == refusal
+        wait_until(lambda: states(other) == ["Up"], "the agent is there", 60)
+        wait_until(lambda: state() == "Maintenance", "nobody is here any more", 60)
+        assert states(lab) == ["Disconnected"]
+        assert lab.ok("cancelMaintenance", **where)["cancelmaintenance"]["state"] == "Up"
+    lab.ok("updateConfiguration", name="host", value="localhost")

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from mgmt.agents.serverlist import is_known, servers_for
-from mgmt.protocol.commands import SetHostParamsCommand, SetupMSListAnswer, SetupMSListCommand
+from mgmt.protocol.commands import (
+    Answer,
+    CheckHealthAnswer,
+    CheckHealthCommand,
+    MigrateAgentConnectionAnswer,
+    MigrateAgentConnectionCommand,
+    SetHostParamsCommand,
+    SetupMSListAnswer,
+    SetupMSListCommand,
+)
 
 
 class Settings(dict[str, str]):
@@ -98,3 +107,42 @@ def test_hosts_are_told_of_changed_parameters(edge: Any) -> None:
     request = agent.receive_request(SetHostParamsCommand)
     assert set(request.commands[0].params) == {"migratewait", "router.aggregation.command.each.timeout"}
     assert (request.commands[0].params["migratewait"], request.in_sequence) == ("3601", True)
+
+
+def test_agents_are_sent_to_the_other_servers(edge: Any) -> None:
+    """MigrateAgentConnectionCommand names all servers and this one to avoid; who goes leaves Disconnected, no alert."""
+    edge.set("host", "127.0.0.1,127.0.0.2")
+    assert edge.manager.other_servers() == ["127.0.0.2"]
+    agent = edge.agent()
+    agent.attach()
+    edge.wait_for_status("Up")
+    assert edge.manager.send_agents_away("roundrobin") == 1
+    request = agent.receive_request(MigrateAgentConnectionCommand)
+    command = request.commands[0]
+    assert isinstance(command, MigrateAgentConnectionCommand)
+    assert (command.msList, command.avoidMsList) == (["127.0.0.1", "127.0.0.2"], ["127.0.0.1"])
+    assert (command.lbAlgorithm, command.lbCheckInterval, command.wait) == ("roundrobin", 0, 60)
+    assert edge.manager.send_agents_away("roundrobin") == 1  # nobody is told twice
+    agent.answer(request, MigrateAgentConnectionAnswer(result=True))
+    edge.wait_for(lambda: edge.attached().is_leaving, "its answer")
+    agent.close()
+    edge.wait_for_last_move("Up", "Disconnected", "ShutdownRequested")
+    assert edge.manager.send_agents_away(None) == 0
+
+
+def test_a_server_that_sends_agents_away_accepts_none(edge: Any) -> None:
+    """What connects is closed at once, until agents are accepted again; one that will not go stays."""
+    edge.set("host", "127.0.0.1,127.0.0.2")
+    agent = edge.agent()
+    agent.attach()
+    edge.wait_for_status("Up")
+    edge.manager.send_agents_away(None)
+    agent.answer(agent.receive_request(MigrateAgentConnectionCommand), Answer(result=False))
+    with pytest.raises(edge.peer_closed):
+        edge.agent()
+    edge.manager.accept_agents()
+    answer = edge.ask(CheckHealthCommand())
+    agent.answer(agent.receive_request(CheckHealthCommand), CheckHealthAnswer(result=True))
+    assert answer.result(60).result
+    assert not edge.attached().is_leaving
+    edge.agent().attach()
