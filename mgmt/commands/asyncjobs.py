@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, or_, select
+from sqlalchemy import Row, Select, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Fields, Listing, command
@@ -71,7 +71,7 @@ class ListAsyncJobsParams(ListParams):
 )
 def query_async_job_result(call: Call, bound: Bound) -> Fields:
     """The job's state, to its owner and to admins above him."""
-    job = call.db.get(AsyncJob, bound["jobid"])
+    job = find_row(call.db, AsyncJob, bound["jobid"])
     if job is None:
         raise InvalidParameterValueError(f"Unable to find a job by id {bound['jobid']}")
     owner = run(call.db, _account_with_domain(), {"account": job.account_id}).first()
@@ -126,7 +126,7 @@ def _is_this_server(call: Call, internal_id: int) -> bool:
     return server is not None and server.uuid == call.services.management_server_uuid
 
 
-def job_view(call: Call, job: AsyncJob) -> Mapping[str, Any]:
+def job_view(call: Call, job: AsyncJob | Row[Any]) -> Mapping[str, Any]:
     """A job as both commands show it; the executing server is named only while the job is pending."""
     is_pending = job.status == int(JobState.IN_PROGRESS)
     view = _owner_view(call.db, job)
@@ -148,7 +148,7 @@ def job_view(call: Call, job: AsyncJob) -> Mapping[str, Any]:
     return view
 
 
-def _owner_view(session: Session, job: AsyncJob) -> dict[str, Any]:
+def _owner_view(session: Session, job: AsyncJob | Row[Any]) -> dict[str, Any]:
     account = run(session, _account_with_domain(), {"account": job.account_id}).first()
     user = find_row(session, User, job.user_id, "uuid")
     return {
