@@ -126,6 +126,8 @@ class ToolFaults:
 
     def _do(self, effects: Sequence[FaultEffect]) -> None:
         """Do what can be done at once, and keep the rest for when the program works on; raises what ends it."""
+        if not effects:  # nearly always
+            return
         from agent_sim.toolchain.interface import ToolNotFoundError
         from agent_sim.toolchain.run import ToolFailure
 

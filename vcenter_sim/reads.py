@@ -19,7 +19,8 @@ from vcenter_sim.wire import Call
 MAX_KEPT = 64
 MAX_BODY_BYTES = 16384
 MAX_ANSWER_BYTES = 1 << 20
-_METHODS = frozenset({"RetrievePropertiesEx", "RetrieveProperties"})
+_CONTENT = "RetrieveServiceContent"  # the names of the well-known objects, which every session asks for first
+_METHODS = frozenset({"RetrievePropertiesEx", "RetrieveProperties", _CONTENT})
 # Objects of the inventory tree: what they show follows from it alone, neither from the caller nor from the time.
 _KINDS = (vim.ManagedEntity, vim.CustomFieldsManager)
 
@@ -66,9 +67,10 @@ class Reads:
         """Remember an answer, if it would be the same for every caller."""
         if call.method not in _METHODS or result is None or max(len(body), len(answer)) > MAX_ANSWER_BYTES:
             return
-        objects = result if isinstance(result, list) else result.objects
-        if getattr(result, "token", None) or not all(isinstance(content.obj, _KINDS) for content in objects):
-            return
+        if call.method != _CONTENT:
+            objects = result if isinstance(result, list) else result.objects
+            if getattr(result, "token", None) or not all(isinstance(content.obj, _KINDS) for content in objects):
+                return
         self._answers[(body, call.version)] = answer
         if len(self._answers) > MAX_KEPT:
             self._answers.popitem(last=False)

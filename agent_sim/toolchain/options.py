@@ -51,6 +51,7 @@ _VDDK_KEYS = frozenset(
 )
 _ONLY_NEW_PASSWORD_OPTION_SINCE = (2, 8, 1)
 _NEW_PASSWORD_OPTION_SINCE = (2, 0)
+_WORD = re.compile(r"(?:[^ \t\r\n']|'[^']*')+")
 _SHELL_META = re.compile(r"[;|&<>()$`\n]")
 
 
@@ -104,15 +105,23 @@ def read_shell_line(line: str) -> ShellLine:
     """
     prefix, separator, command = line.partition(" && ")
     name, equals, value = prefix.removeprefix("export ").partition("=")
+    words = _words(command)
+    outside_quotes = re.sub(r"'[^']*'", "", command)
+    spliced = not separator or not equals or bool(_SHELL_META.search(outside_quotes) or _SHELL_META.search(value))
+    return ShellLine({name: value}, tuple(words), spliced)
+
+
+def _words(command: str) -> list[str]:
+    """The words of a command; raises UsageError for an unbalanced quote."""
+    if '"' not in command and "\\" not in command and command.count("'") % 2 == 0:
+        # Single quotes at most, as our own lines have: shlex, which goes letter by letter, takes fifty times as long.
+        return [word.replace("'", "") for word in _WORD.findall(command)]
     try:
-        words = shlex.split(command)
+        return shlex.split(command)
     except ValueError:
         raise UsageError(
             "/bin/bash: -c: line 1: unexpected EOF while looking for matching quote",
         ) from None
-    outside_quotes = re.sub(r"'[^']*'", "", command)
-    spliced = not separator or not equals or bool(_SHELL_META.search(outside_quotes) or _SHELL_META.search(value))
-    return ShellLine({name: value}, tuple(words), spliced)
 
 
 @dataclass

@@ -33,8 +33,8 @@ class ClockTimer:
         """Do not fire; may come too late or twice."""
         self.cancelled = True
 
-    def __lt__(self, other: ClockTimer) -> bool:
-        return (self.due_s, self.order) < (other.due_s, other.order)
+
+_Heap = list[tuple[float, int, ClockTimer]]  # tuples: the heap compares them without a call of ours
 
 
 class TimerHeap:
@@ -42,14 +42,14 @@ class TimerHeap:
 
     def __init__(self) -> None:
         self._order = itertools.count()
-        self._driving: list[ClockTimer] = []
-        self._other: list[ClockTimer] = []
+        self._driving: _Heap = []
+        self._other: _Heap = []
         self._at_rest: deque[ClockTimer] = deque()
 
     def add(self, due_s: float, fire: Fire, *, drives: bool, pass_over: PassOver | None) -> ClockTimer:
         """Register a timer."""
         timer = ClockTimer(due_s, next(self._order), fire, drives=drives, pass_over=pass_over)
-        heapq.heappush(self._driving if drives else self._other, timer)
+        heapq.heappush(self._driving if drives else self._other, (due_s, timer.order, timer))
         return timer
 
     def clear(self) -> None:
@@ -66,7 +66,7 @@ class TimerHeap:
     def first_s(self) -> float | None:
         """When the first timer of all is due."""
         first = self._first_heap()
-        return None if first is None else first[0].due_s
+        return None if first is None else first[0][0]
 
     def take(self, limit_s: float) -> ClockTimer | None:
         """Take out the first timer that is due by `limit_s`; None when there is none.
@@ -76,19 +76,19 @@ class TimerHeap:
         """
         while True:
             heap = self._first_heap()
-            if heap is None or heap[0].due_s > limit_s:
+            if heap is None or heap[0][0] > limit_s:
                 return None
-            timer = heap[0]
+            timer = heap[0][2]
             if timer.pass_over is not None:
                 needed_s = timer.pass_over(limit_s)
                 if needed_s is None:
-                    self._at_rest.append(heapq.heappop(heap))
+                    self._at_rest.append(heapq.heappop(heap)[2])
                     continue
                 if needed_s > timer.due_s:
                     timer.due_s = needed_s
-                    heapq.heapreplace(heap, timer)
+                    heapq.heapreplace(heap, (needed_s, timer.order, timer))
                     continue
-            return heapq.heappop(heap)
+            return heapq.heappop(heap)[2]
 
     def take_at_rest(self) -> ClockTimer | None:
         """Take out a timer that was passed over until the clock has nothing to move for; None when there is none."""
@@ -98,14 +98,14 @@ class TimerHeap:
                 return timer
         return None
 
-    def _first_heap(self) -> list[ClockTimer] | None:
+    def _first_heap(self) -> _Heap | None:
         driving, other = _first(self._driving), _first(self._other)
         if driving is None:
             return None if other is None else self._other
-        return self._driving if other is None or driving < other else self._other
+        return self._driving if other is None or self._driving[0] < self._other[0] else self._other
 
 
-def _first(heap: list[ClockTimer]) -> ClockTimer | None:
-    while heap and heap[0].cancelled:
+def _first(heap: _Heap) -> ClockTimer | None:
+    while heap and heap[0][2].cancelled:
         heapq.heappop(heap)
-    return heap[0] if heap else None
+    return heap[0][2] if heap else None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, or_, select
+from sqlalchemy import Row, Select, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, Fields, Listing, command
@@ -71,16 +71,16 @@ class ListAsyncJobsParams(ListParams):
 )
 def query_async_job_result(call: Call, bound: Bound) -> Fields:
     """The job's state, to its owner and to admins above him."""
-    job = call.db.get(AsyncJob, bound["jobid"])
+    job = find_row(call.db, AsyncJob, bound["jobid"])
     if job is None:
         raise InvalidParameterValueError(f"Unable to find a job by id {bound['jobid']}")
-    owner = run(call.db, _account_with_domain(), {"account": job.account_id}).first()
+    owner = _owner_of(call.db, job)
     caller = call.caller
     if caller.account_type == NORMAL_ACCOUNT and caller.account_id != job.account_id:
         raise PermissionDeniedError(f"Account {account_text(caller)} is not authorized to see job id={job.id}")
     if owner is not None:
         check_owner_access(caller, owner.id, owner.path)
-    return Fields(job_view(call, job))
+    return Fields(job_view(call, job, owner))
 
 
 @command(
@@ -118,7 +118,7 @@ def list_async_jobs(call: Call, bound: Bound) -> Listing:
     if bound["managementserverid"] is not None and not _is_this_server(call, bound["managementserverid"]):
         return Listing([], 0)
     jobs, count = page(call.db, wanted, bound.paging)
-    return Listing([job_view(call, job) for job in jobs], count)
+    return Listing([job_view(call, job, _owner_of(call.db, job)) for job in jobs], count)
 
 
 def _is_this_server(call: Call, internal_id: int) -> bool:
@@ -126,10 +126,13 @@ def _is_this_server(call: Call, internal_id: int) -> bool:
     return server is not None and server.uuid == call.services.management_server_uuid
 
 
-def job_view(call: Call, job: AsyncJob) -> Mapping[str, Any]:
-    """A job as both commands show it; the executing server is named only while the job is pending."""
+def job_view(call: Call, job: AsyncJob | Row[Any], owner: Row[Any] | None) -> Mapping[str, Any]:
+    """A job as both commands show it; the executing server is named only while the job is pending.
+
+    `owner` is the job's account with its domain.
+    """
     is_pending = job.status == int(JobState.IN_PROGRESS)
-    view = _owner_view(call.db, job)
+    view = _owner_view(call.db, job, owner)
     view |= {
         "cmd": job.command_class or None,
         "jobprocstatus": 0,
@@ -148,8 +151,11 @@ def job_view(call: Call, job: AsyncJob) -> Mapping[str, Any]:
     return view
 
 
-def _owner_view(session: Session, job: AsyncJob) -> dict[str, Any]:
-    account = run(session, _account_with_domain(), {"account": job.account_id}).first()
+def _owner_of(session: Session, job: AsyncJob | Row[Any]) -> Row[Any] | None:
+    return run(session, _account_with_domain(), {"account": job.account_id}).first()
+
+
+def _owner_view(session: Session, job: AsyncJob | Row[Any], account: Row[Any] | None) -> dict[str, Any]:
     user = find_row(session, User, job.user_id, "uuid")
     return {
         "accountid": account.uuid if account else None,

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Insert, Row, Select, Table, Update, bindparam, insert, select, update
-from sqlalchemy.engine import CursorResult
+from sqlalchemy import Executable, Insert, Result, Row, Select, Table, Update, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from mgmt.store.models import Base, Entity
+from mgmt.store.prepared import run_prepared
 
 
 def table_of(model: type[Base] | type[Entity]) -> Table:
@@ -24,10 +24,12 @@ def table_of(model: type[Base] | type[Entity]) -> Table:
     return table
 
 
-def run(session: Session, statement: Executable, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+def run(session: Session, statement: Executable, values: Mapping[str, Any] | None = None) -> Result[Any]:
     """Run a statement over tables in the session's transaction; `values` are those of its parameters."""
     session.flush()
-    return session.connection().execute(statement, None if values is None else dict(values))
+    connection = session.connection()
+    found = run_prepared(connection, statement, values)
+    return found if found is not None else connection.execute(statement, None if values is None else dict(values))
 
 
 def find_row(session: Session, model: type[Base], internal_id: int | None, *columns: str) -> Row[Any] | None:
@@ -45,7 +47,8 @@ def live_row(session: Session, model: type[Base], internal_id: int | None) -> Ro
 
 def add_row(session: Session, model: type[Base], values: Mapping[str, Any]) -> int:
     """Write one row now, column defaults included, and return its internal number."""
-    key = run(session, _insert(model), values).inserted_primary_key
+    session.flush()
+    key = session.connection().execute(_insert(model), dict(values)).inserted_primary_key
     assert key is not None, "one row was inserted"
     return int(key[0])
 

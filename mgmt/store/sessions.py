@@ -48,7 +48,8 @@ class StoreSession(Session):
 
     def close(self) -> None:
         """Forget all objects and give the connection back; what was not committed is undone."""
-        super().close()
+        if self.in_transaction() or self.identity_map:  # most sessions see plain rows only
+            super().close()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

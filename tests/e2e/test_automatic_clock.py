@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from mgmt.fixtures import fixtures_dir
 
@@ -123,6 +124,33 @@ def test_downloads_of_the_server_take_their_time(lab: Any) -> None:
     assert 3 <= len(reports) <= 15
     rest_s = 60 + 3 * sum(sizes_gib) * 1024 / 200  # virt-v2v reads and writes, qemu-img copies
     assert took_s == pytest.approx(max(downloads) + rest_s, abs=10)
+
+
+def test_an_import_looks_no_table_through(lab: Any) -> None:
+    """No statement of an import reads all rows of a table that imports fill: the last one costs what the first did."""
+    engine = lab.world.server.services.store.engine
+    statements: dict[str, Any] = {}
+
+    def note(_connection: Any, _cursor: Any, statement: str, given: Any, _context: Any, is_many: bool) -> None:
+        statements.setdefault(statement, given[0] if is_many else given)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        lab.import_vm("web01")
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    filled = {"vm_instance", "volumes", "nics", "async_job", "event", "usage_event", "import_vm_task"}
+    assert filled - {"event", "usage_event"} <= {name for name in filled for text in statements if name in text}
+    scans = []
+    with engine.connect() as connection:
+        for statement, given in statements.items():
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(given)).all()
+            scans += [
+                (step.detail, statement)
+                for step in plan
+                if step.detail.removeprefix("SCAN ").partition(" ")[0] in filled
+            ]
+    assert scans == []
 
 
 def test_an_idle_world_stands_still(lab: Any) -> None:

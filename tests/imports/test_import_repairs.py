@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mgmt import quirks
-from mgmt.imports.tasks import task_views
+from mgmt.commands.declaration import Bound, Call, Caller, Listing
+from mgmt.commands.imports import list_import_vm_tasks
 from mgmt.profiles import PROFILES
 from mgmt.protocol.commands import ConvertInstanceCommand, ImportConvertedInstanceCommand
 from mgmt.quirks import Quirks
@@ -48,13 +50,19 @@ def test_task_left_running(world: Any, is_repaired: bool) -> None:
     assert (world.task.description == error.text) is is_repaired
 
 
-def test_task_id_missing(world: Any) -> None:
-    """A task is shown without its id, or with it."""
+@both_ways
+def test_task_id_missing(world: Any, is_repaired: bool) -> None:
+    """listImportVmTasks shows a task without its id, or with it."""
+    prepare(world, quirks.TASK_ID_MISSING, is_repaired)
     world.run()
+    caller = Caller(2, "", "admin", 2, "", "admin", 1, 1, "", "/", "Admin")
+    bound = dict.fromkeys(("accountid", "vcenter", "convertinstancehostid", "tasksfilter"))
     with world.services.store.session() as session:
-        task = session.get_one(models.ImportVmTask, world.task.id)
-        assert [view["id"] for view in task_views(session, [task], task.updated)] == [None]
-        assert [view["id"] for view in task_views(session, [task], task.updated, show_id=True)] == [task.uuid]
+        services = SimpleNamespace(**vars(world.services), has_extensions=False)
+        call = Call(services, caller, "listImportVmTasks", "c", session=session)
+        listing = list_import_vm_tasks.handler(call, Bound({**bound, "zoneid": world.id_of("Z1")}))
+    assert isinstance(listing, Listing)
+    assert [item["id"] for item in listing.items] == [world.task.uuid if is_repaired else None]
 
 
 @both_ways

@@ -28,7 +28,7 @@ class VmInstance(Entity, Base):
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - a number is in instance names: never used twice
     name: Mapped[str] = mapped_column(index=True)  # the guest's host name; the API's `name`
     display_name: Mapped[str | None]
-    instance_name: Mapped[str]
+    instance_name: Mapped[str] = mapped_column(index=True)  # how hosts name it in their reports
     state: Mapped[str] = mapped_column(default="Stopped")
     power_state: Mapped[str] = mapped_column(default="PowerOff")
     power_host_id: Mapped[int | None]  # the host whose report `power_state` is
@@ -39,7 +39,7 @@ class VmInstance(Entity, Base):
     domain_id: Mapped[int] = mapped_column(ForeignKey("domain.id"))
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     zone_id: Mapped[int] = mapped_column(ForeignKey("data_center.id"), index=True)
-    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
+    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"), index=True)
     last_host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
     template_id: Mapped[int | None] = mapped_column(ForeignKey("vm_template.id"))
     iso_id: Mapped[int | None] = mapped_column(ForeignKey("vm_template.id"))  # the ISO in its drive

@@ -27,7 +27,7 @@ class AsyncJob(Entity, Base):
     instance_uuid: Mapped[str | None] = mapped_column(index=True)
     correlation_id: Mapped[str | None]
     created: Mapped[datetime]
-    completed: Mapped[datetime | None]
+    completed: Mapped[datetime | None] = mapped_column(index=True)  # ended jobs are purged by it
 
 
 class ImportVmTask(Entity, Base):
