@@ -395,7 +395,9 @@ class World:
                 ) from error
             return self.settings.work_dir
         self._own_work_dir = WorkFolder()
-        return self._own_work_dir.path
+        files = self._own_work_dir.path / "files"  # beside the folder's lock, which no snapshot may take or give back
+        files.mkdir()
+        return files
 
 
 def _refuse_equal_ports(settings: Settings) -> None:
