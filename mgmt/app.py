@@ -6,7 +6,7 @@ import errno
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -80,10 +80,20 @@ class ManagementServer:
     agents: AgentManager
     pool_mounts: PoolMounts
     certificates: CertificateRenewal
-    forget_callers: Callable[[], None]  # for when other records are put into the store
-    faces: dict[str, Face] = field(default_factory=dict)  # what else answers on its port, such as `/mock`
+    app: Flask
+    """The application of this server alone, which `http` may reach in another's."""
     integration_http: HttpServer | None = None
     left_since: object = None  # the mark of the surroundings, where they outlive servers
+
+    @property
+    def faces(self) -> dict[str, Face]:
+        """What else answers on its port, such as `/mock`."""
+        faces: dict[str, Face] = self.app.extensions["faces"]
+        return faces
+
+    def forget_callers(self) -> None:
+        """For when other records are put into the store."""
+        self.app.extensions["dispatcher"].forget()
 
     @property
     def api_url(self) -> str:
@@ -275,14 +285,12 @@ def _wire(
     wsgi = create_wsgi(services, session_timeout_s=settings.session_timeout * 60, ui=ui, origins=settings.cors_origin)
     http = _http(wsgi, settings, switchboard, place, in_memory=memory is not None)
     integration_http = _integration_server(services, wsgi.extensions["dispatcher"], settings.host)
-    forget_callers = wsgi.extensions["dispatcher"].forget
     return ManagementServer(
         services=services,
         seed=world,
         http=http,
         agents=agents,
-        forget_callers=forget_callers,
-        faces=wsgi.extensions["faces"],
+        app=wsgi,
         pool_mounts=pool_mounts,
         certificates=certificates,
         integration_http=integration_http,
