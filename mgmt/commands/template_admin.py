@@ -31,7 +31,7 @@ def _download(call: Call, template: Template) -> None:
     event.listen(call.db, "after_commit", lambda session: downloads.look(), once=True)
 
 
-@done("registerTemplate", "template", event=DoneEvent(TEMPLATE, "TEMPLATE.CREATE", "Creating Template"))
+@done("registerTemplate", "template", event=DoneEvent(TEMPLATE, "TEMPLATE.CREATE", "creating template"))
 def register_template(call: Call, bound: Bound) -> Listing:
     """A template, ready once its image has come."""
     services = call.services
@@ -42,7 +42,7 @@ def register_template(call: Call, bound: Bound) -> Listing:
     return _shown(call, template)
 
 
-@done("registerIso", "iso", event=DoneEvent(ISO, "ISO.CREATE", "Creating ISO"))
+@done("registerIso", "iso", event=DoneEvent(ISO, "ISO.CREATE", "creating iso"))
 def register_iso(call: Call, bound: Bound) -> Listing:
     """An ISO, ready once its image has come."""
     services = call.services
@@ -92,7 +92,7 @@ def update_iso(call: Call, bound: Bound) -> Item:
 
 def _delete(call: Call, bound: Bound, *, iso: bool) -> Success:
     providers = call.services.providers
-    missing = f"Unable to find {'ISO' if iso else 'Template'} with id {bound['id']}"
+    missing = f"unable to find {'iso' if iso else 'template'} with id {bound['id']}"
     with call.services.store.session() as session:
         template = template_admin.template_to_change(session, call.caller, bound["id"], iso=iso, missing=missing)
         if not bound.get("forced"):
@@ -105,7 +105,7 @@ def _delete(call: Call, bound: Bound, *, iso: bool) -> Success:
 @job(
     "deleteTemplate",
     event=events_of(TEMPLATE)(
-        "TEMPLATE.DELETE", "Deleting Template", lambda bound: f"Deleting Template {bound.instance_uuid}"
+        "TEMPLATE.DELETE", "deleting template", lambda bound: f"Deleting Template {bound.instance_uuid}"
     ),
     instance_type=TEMPLATE,
     instance_param="id",
@@ -117,7 +117,7 @@ def delete_template(call: Call, bound: Bound) -> Success:
 
 @job(
     "deleteIso",
-    event=events_of(ISO)("ISO.DELETE", "Deleting ISO", lambda bound: f"Deleting ISO {bound.instance_uuid}"),
+    event=events_of(ISO)("ISO.DELETE", "deleting iso", lambda bound: f"Deleting ISO {bound.instance_uuid}"),
     instance_type=ISO,
     instance_param="id",
 )

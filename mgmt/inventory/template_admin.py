@@ -1,7 +1,7 @@
 """Changing, copying, sharing and deleting templates and ISOs.
 
-Upstream: server/.../template/TemplateManagerImpl.java. No recording shows their texts, which are written from memory of
-that source: clients should not hang on their wording.
+Upstream: server/.../template/TemplateManagerImpl.java. No recording shows their texts. Those of permissions and of
+deleting were compared with that source, the others are written from memory of it: clients should not hang on them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def template_to_change(session: Session, caller: CallerLike, template_id: int, *
         raise InvalidParameterValueError(missing)
     check_owner_access(caller, template.account_id, template.account.domain.path)
     if (template.format == ISO) != iso:
-        raise InvalidParameterValueError(f"Please specify a valid {'ISO' if iso else 'Template'}.")
+        raise InvalidParameterValueError(f"Please specify a valid {'iso' if iso else 'template'}.")
     return template
 
 
@@ -193,7 +193,7 @@ def permission_names(
 
 def _check_kind(template: Template, *, iso: bool) -> None:
     if (template.format == ISO) != iso:
-        raise InvalidParameterValueError(f"Please provide a valid {'ISO' if iso else 'Template'}")
+        raise InvalidParameterValueError(f"Please provide a valid {'iso' if iso else 'template'}")
 
 
 def update_permissions(
@@ -215,7 +215,7 @@ def update_permissions(
     operation, names = (params["op"] or "").lower(), params["accounts"]
     if names is not None and operation not in ("add", "remove", "reset"):
         raise InvalidParameterValueError(
-            "Invalid operation on Accounts, the operation must be either 'add' or 'remove' in order to modify launch"
+            "Invalid operation on accounts, the operation must be either 'add' or 'remove' in order to modify launch"
             f" permissions.  Given operation is: '{params['op'] or 'null'}'"
         )
     for name, attribute in (
@@ -226,7 +226,7 @@ def update_permissions(
         if params[name] is not None:
             setattr(template, attribute, params[name])
     if operation in ("add", "remove") and names is None:
-        raise InvalidParameterValueError(f"Operation {params['op']} requires Accounts or projectIds to be passed in")
+        raise InvalidParameterValueError(f"Operation {params['op']} requires accounts or projectIds to be passed in")
     if operation == "add":
         _grant(session, caller, template, names)
     elif operation == "remove":
@@ -250,8 +250,8 @@ def _grant(session: Session, caller: CallerLike, template: Template, names: Sequ
         account = _in_owner_domain(session, template, name)
         if account is None:
             raise InvalidParameterValueError(
-                f"Unable to grant a launch permission to Account {name} in domain id={template.account.domain.uuid},"
-                " Account not found.  No permissions updated, please verify the Account names and retry."
+                f"Unable to grant a launch permission to account {name} in domain id={template.account.domain.uuid},"
+                " account not found.  No permissions updated, please verify the account names and retry."
             )
         if account.id != caller.account_id and session.get(LaunchPermission, (template.id, account.id)) is None:
             session.add(LaunchPermission(template_id=template.id, account_id=account.id))

@@ -2,7 +2,8 @@
 
 Upstream: server/.../template/TemplateManagerImpl.java, TemplateAdapterBase.java and HypervisorTemplateAdapter.java,
 api/.../user/template/RegisterTemplateCmd.java, utils/.../UriUtils.java. No recording shows their
-texts, which are written from memory of that source: clients should not hang on their wording.
+texts. Those of RegisterTemplateCmd and of public templates were compared with that source, the others are written from
+memory of it: clients should not hang on their wording.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The ISO in a VM's drive.
 
 A record only: image stores hold no files here that a host could mount. Upstream: TemplateManagerImpl (attachIso,
-detachIso). No recording shows their texts, which are written from memory of that source.
+detachIso). No recording shows their texts; they were compared with that source as it was
+before it called VMs instances, but the one about zones.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mgmt.life.ports import LifeServices
 from mgmt.life.records import check_vm_access, live_vm
 from mgmt.store.models import Template, VmInstance
 
-_MISSING_VM = "Unable to find an Instance with id {id}"
+_MISSING_VM = "Unable to find a virtual machine with id {id}"
 
 
 def attach_iso(services: LifeServices, caller: CallerLike, vm_id: int, iso_id: int) -> None:
@@ -40,7 +41,7 @@ def detach_iso(services: LifeServices, caller: CallerLike, vm_id: int) -> None:
         vm = live_vm(session, vm_id, _MISSING_VM)
         check_vm_access(caller, vm)
         if vm.iso_id is None:
-            raise InvalidParameterValueError("The specified instance has no ISO attached to it.")
+            raise InvalidParameterValueError("The specified VM has no ISO attached to it.")
         _check(session, caller, vm)
         vm.iso_id = None
 
@@ -48,4 +49,4 @@ def detach_iso(services: LifeServices, caller: CallerLike, vm_id: int) -> None:
 def _check(session: Session, caller: CallerLike, vm: VmInstance) -> None:
     check_vm_access(caller, vm)
     if vm.state not in (VmState.RUNNING, VmState.STOPPED):
-        raise InvalidParameterValueError("Please specify an instance that is either Stopped or Running.")
+        raise InvalidParameterValueError("Please specify a VM that is either Stopped or Running.")

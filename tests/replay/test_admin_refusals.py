@@ -136,11 +136,11 @@ def template(own_world: Any) -> str:
             {"op": "lend", "accounts": "x"},
             "the operation must be either 'add' or 'remove'",
         ),
-        ("updateTemplatePermissions", {"op": "add"}, "requires Accounts or projectIds"),
-        ("updateTemplatePermissions", {"op": "add", "accounts": "nobody"}, "Account not found"),
-        ("updateIsoPermissions", {"op": "reset"}, "valid ISO"),
-        ("listIsoPermissions", {}, "valid ISO"),
-        ("deleteIso", {}, "valid ISO"),
+        ("updateTemplatePermissions", {"op": "add"}, "requires accounts or projectIds"),
+        ("updateTemplatePermissions", {"op": "add", "accounts": "nobody"}, "account not found"),
+        ("updateIsoPermissions", {"op": "reset"}, "valid iso"),
+        ("listIsoPermissions", {}, "valid iso"),
+        ("deleteIso", {}, "valid iso"),
     ],
 )
 def test_templates_refuse(own_world: Any, template: str, command: str, params: dict[str, str], part: str) -> None:

@@ -139,15 +139,15 @@ def test_a_private_template_is_shared(own_world: Any, zone: str, os_type: str) -
     own_world.ok("updateTemplatePermissions", id=made, op="reset")
     assert own_world.ok("listTemplatePermissions", id=made)["templatepermission"]["ispublic"] is False
     refusals = {
-        "Unable to grant a launch permission to Account nobody in domain id=": {"op": "add", "accounts": "nobody"},
-        "Invalid operation on Accounts, the operation must be either 'add' or 'remove' in": {"accounts": "user"},
-        "Operation add requires Accounts or projectIds to be passed in": {"op": "add"},
+        "Unable to grant a launch permission to account nobody in domain id=": {"op": "add", "accounts": "nobody"},
+        "Invalid operation on accounts, the operation must be either 'add' or 'remove' in": {"accounts": "user"},
+        "Operation add requires accounts or projectIds to be passed in": {"op": "add"},
     }
     for text, sent in refusals.items():
         refused = own_world.refused("updateTemplatePermissions", id=made, **sent)
         assert (refused[0], refused[1][: len(text)]) == (431, text)
-    assert own_world.refused("updateIsoPermissions", id=made) == (431, "Please provide a valid ISO")
-    assert own_world.refused("listIsoPermissions", id=made) == (431, "Please provide a valid ISO")
+    assert own_world.refused("updateIsoPermissions", id=made) == (431, "Please provide a valid iso")
+    assert own_world.refused("listIsoPermissions", id=made) == (431, "Please provide a valid iso")
 
 
 def test_isos(own_world: Any, zone: str, os_type: str) -> None:
