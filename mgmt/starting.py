@@ -1,4 +1,4 @@
-"""How a world that starts says that it has, or has not: its error and its ready file."""
+"""How a world that starts says that it has, or has not: its error and its ready file; and files that hold keys."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from pathlib import Path
 
 class StartError(RuntimeError):
     """The world did not come up; the text says which part and why."""
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a text that holds keys to a file that its owner alone may read; raises OSError."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        os.fchmod(out.fileno(), 0o600)  # of a file that was there
+        out.write(text)
 
 
 def write_ready_file(path: Path, content: Mapping[str, object]) -> None:

@@ -8,7 +8,6 @@ in it: a datacenter of the world's own vCenter is given that one's password at t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from sqlalchemy import select
 
 from mgmt import snapshots
 from mgmt.observe.redaction import MASK
+from mgmt.starting import write_private
 from mgmt.store import seed_records
 from mgmt.store.models import User
 from mgmt.store.seed_checks import Document, root_admin
@@ -48,11 +48,7 @@ def text_of(world: World) -> str:
 
 def write(world: World, file: Path) -> None:
     """Write the text to a file that its owner alone may read; raises OSError."""
-    text = text_of(world)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-    file.chmod(0o600)
+    write_private(file, text_of(world))
 
 
 def _document(world: World) -> dict[str, Any]:

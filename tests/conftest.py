@@ -23,6 +23,7 @@ settings.register_profile("deep", ANY_MACHINE, max_examples=1000, derandomize=Fa
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 LEAK_TIMEOUT_S = 60.0
+WORLD_THREADS = ("agent-fleet", "agents", "http-loop", "vcenter-sim-tasks")
 
 leftovers.own_temporary_folder()
 of_the_session = leftovers.OfTheSession()
@@ -77,8 +78,10 @@ def nothing_is_left_by_the_module() -> Iterator[None]:
 def no_thread_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread running; a world that a module shares starts its threads when it needs them."""
     before = set(threading.enumerate())
+    is_named = not {"lab", "replays"}.isdisjoint(request.fixturenames)
+    shares_a_world = is_named or any(thread.name in WORLD_THREADS for thread in before)
     yield
-    if not {"lab", "replays"} & set(request.fixturenames):
+    if not shares_a_world:
         _must_end(before)
 
 

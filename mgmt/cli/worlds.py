@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mgmt.cli.admin import AdminClient, admin_client, admin_options
+from mgmt.starting import write_private
 
 
 @click.group()
@@ -62,8 +62,9 @@ def save(client: AdminClient, file: Path, name: str | None) -> None:
     if name is not None:
         client = AdminClient(client.call("GET", f"/worlds/{name}")["ready"]["admin"], client.token)
     saved = client.call("POST", "/save")
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(saved["document"])
+    try:
+        write_private(file, saved["document"])
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
     for datacenter in saved["masked"]:
         click.echo(f"not saved: the password of the VMware datacenter {datacenter}", err=True)

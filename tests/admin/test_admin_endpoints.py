@@ -141,6 +141,7 @@ def test_the_worlds_command(admin: Admin, tmp_path: Path) -> None:
     assert (status, url.strip()) == (0, admin.url.replace("/mock", "/worlds/again/client/api"))
     assert re.search(r"^again .*saved\.yaml +manual +http://.*/worlds/again/client/api$", run("list")[1], re.MULTILINE)
     assert run("save", str(file), "--world", "again")[0] == 0
+    assert "No such file or directory" in run("save", str(tmp_path / "nowhere" / "saved.yaml"))[1]
     status, output = run("create", "again")
     assert (status, "there is a world 'again' already" in output) == (1, True)
     assert run("delete", "again") == (0, "")

@@ -38,7 +38,10 @@ class Processes:
     def run(self, *words: str) -> subprocess.Popen[bytes]:
         """A command of ours."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "mgmt.cli", *words], cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "mgmt.cli", *words],
+            cwd=ROOT,
+            env=os.environ | {"TMPDIR": str(self.folder)},  # what is killed cannot tidy up
+            stdout=subprocess.DEVNULL,
         )
         self.started.append(process)
         return process

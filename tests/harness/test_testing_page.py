@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```python\n(.*?)```", PAGE, re.D
 def test_the_blocks_of_the_page_pass(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """All files of the page pass, one after the other, with the plugin as it is installed."""
     monkeypatch.syspath_prepend(ROOT)
+    # pytester keeps the modules of the run, and a plan in one of them keeps its files
+    monkeypatch.setattr(tempfile, "tempdir", str(pytester.path))
     for name, content in FILES.items():
         (pytester.path / name).write_text(content)
     result = pytester.runpytest_inprocess(
