@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from mgmt.clock import ClockError
 from mgmt.faults import ArmedFault, FaultRefusedError
-from mgmt.faults.engine import OPTIONS
+from mgmt.faults.choices import OPTIONS
 from mgmt.imports.leaks import leak_view
 from mgmt.snapshots import Snapshot, SnapshotError
 from mgmt.store.database import StoreError

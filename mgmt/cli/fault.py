@@ -12,7 +12,7 @@ import click
 import requests
 
 from mgmt.faults import FaultRefusedError, fault_of_line
-from mgmt.faults.engine import OPTIONS
+from mgmt.faults.choices import OPTIONS
 
 TIMEOUT_S = 120.0
 
