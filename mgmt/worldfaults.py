@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event, inspect, select
 
 from mgmt.faults import ArmedFault, FaultEngine, FaultRefusedError
+from mgmt.faults.choices import nearest
 from mgmt.faults.definitions import Effect
-from mgmt.faults.engine import nearest
 from mgmt.faults.meeting import meet
 from mgmt.faults.mocks import Place
 from mgmt.quirks import KNOWN

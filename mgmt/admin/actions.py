@@ -14,7 +14,7 @@ from mgmt.clock import ClockError
 from mgmt.commands.stubs import StubError
 from mgmt.config import ConfigError
 from mgmt.faults import ArmedFault, FaultRefusedError
-from mgmt.faults.engine import OPTIONS
+from mgmt.faults.choices import OPTIONS
 from mgmt.imports.leaks import leak_view
 from mgmt.snapshots import Snapshot, SnapshotError
 from mgmt.starting import StartError

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_THREADS = 8
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_CONNECTIONS = 4096
+KEPT_BYTES = 32 * 1024 * 1024  # of an answer in memory: waitress would put one above 1 MB (500 hosts) into a file
 BACKLOG = 1024  # connections that wait to be taken while the loop is at something else
 JOIN_TIMEOUT_S = 3.0
 _CLOSE_HEADER = re.compile(rb"\r\nConnection: close", re.IGNORECASE)
@@ -166,6 +167,7 @@ class HttpServer:
                 clear_untrusted_proxy_headers=False,
                 max_request_body_size=MAX_BODY_BYTES,
                 connection_limit=MAX_CONNECTIONS,
+                outbuf_overflow=KEPT_BYTES,
                 backlog=BACKLOG,
             ),
             bind_socket=False,

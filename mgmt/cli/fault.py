@@ -10,7 +10,7 @@ import click
 
 from mgmt.cli.admin import AdminClient, admin_client, admin_options
 from mgmt.faults import FaultRefusedError, fault_of_line
-from mgmt.faults.engine import OPTIONS
+from mgmt.faults.choices import OPTIONS
 
 
 @click.group()

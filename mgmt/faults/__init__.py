@@ -4,8 +4,9 @@
 effects that it gets. The simulators know the engine as a port of their own with the same two methods.
 """
 
+from mgmt.faults.choices import FaultRefusedError
 from mgmt.faults.definitions import Fault, FaultFileError, shipped_faults
-from mgmt.faults.engine import ArmedFault, FaultEngine, FaultRefusedError, SavedFault
+from mgmt.faults.engine import ArmedFault, FaultEngine, SavedFault
 from mgmt.faults.line import fault_of_line
 
 __all__ = [

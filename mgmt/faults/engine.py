@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mgmt.faults.choices import FaultRefusedError, check_numbers, nearest, split_choices
 from mgmt.faults.definitions import TIMES_ALWAYS, Effect, Fault, Rule, load_faults, shipped_faults
 from mgmt.faults.mocks import SimulatorMocks
 from mgmt.faults.points import POINTS, WORLD_EFFECTS
@@ -21,22 +22,12 @@ from mgmt.providers import Clock
 
 logger = logging.getLogger(__name__)
 
-MATCHES = ("vm", "host", "vcenter", "pool", "disk", "command", "attempt", "tool")
-"""What a user may narrow every fault to, where the fault's points know it."""
-
-OPTIONS = ("times", "probability", "delay_s")
-"""What says of every fault when and how often."""
-
 Undo = Callable[[], None]
 Performer = Callable[[Mapping[str, Any], Mapping[str, object]], Undo | None]
 """Does an effect on the world; gets the effect's arguments and the point's facts, and gives back how to undo it."""
 
 Check = Callable[[Mapping[str, Any]], None]
 """Raises FaultRefusedError for arguments of an effect that name what is not there."""
-
-
-class FaultRefusedError(ValueError):
-    """A fault that is not known, or cannot be had so; the text says what there is."""
 
 
 @dataclass(eq=False)
@@ -152,8 +143,8 @@ class FaultEngine:
         fault = self._find(name)
         if not fault.rules:
             raise FaultRefusedError(f"{name} is nothing to arm: the request brings it about by itself ({fault.text})")
-        _check_numbers(times, probability, delay_s)
-        values, matches = _split(fault, choices)
+        check_numbers(times, probability, delay_s)
+        values, matches = split_choices(fault, choices)
         rules = [rule for rule in fault.rules if _is_given(rule, values)]
         known = frozenset().union(*(POINTS[rule.at].facts for rule in rules)) if rules else frozenset()
         for key in matches:
@@ -344,47 +335,6 @@ class FaultEngine:
         shown = list(dict.fromkeys([*same, *near]))[:3]
         hint = f"; near it are {', '.join(shown)}" if shown else ""
         raise FaultRefusedError(f"no fault is named {name!r}{hint}")
-
-
-def nearest(name: str, names: Collection[str]) -> str:
-    """`: near it are a, b` where some of `names` are near, else an empty text."""
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    return f": near it are {', '.join(near)}" if near else ""
-
-
-def _check_numbers(times: int | str | None, probability: float, delay_s: float) -> None:
-    if times is not None and times != TIMES_ALWAYS and not (isinstance(times, int) and times > 0):
-        raise FaultRefusedError(f"times = {times!r}: expected a number above 0 or 'always'")
-    if not 0 < probability <= 1:
-        raise FaultRefusedError(f"probability = {probability!r}: expected a number above 0 and not above 1")
-    if delay_s < 0:
-        raise FaultRefusedError(f"delay_s = {delay_s!r}: expected a number of seconds that is not negative")
-
-
-def _split(fault: Fault, choices: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The fault's arguments with what was chosen, and what it is narrowed to; raises FaultRefusedError."""
-    values = {name: argument.default for name, argument in fault.args.items()}
-    matches: dict[str, str] = {}
-    for key, value in choices.items():
-        argument = fault.args.get(key)
-        if argument is None and key in MATCHES:
-            matches[key] = str(value)
-            continue
-        if argument is None:
-            names = [*fault.args, *MATCHES, *OPTIONS]
-            raise FaultRefusedError(
-                f"{fault.name} has no argument {key!r}{nearest(key, names)}; expected one of {', '.join(names)}"
-            )
-        if isinstance(argument.default, int | float) and not isinstance(argument.default, bool):
-            try:
-                value = type(argument.default)(value)
-            except (TypeError, ValueError):
-                raise FaultRefusedError(f"{fault.name}: {key} = {value!r}: expected a number") from None
-        if argument.choices and value not in argument.choices:
-            shown = ", ".join(map(str, argument.choices))
-            raise FaultRefusedError(f"{fault.name}: {key} = {value!r}: expected one of {shown}")
-        values[key] = value
-    return values, matches
 
 
 def _is_given(rule: Rule, values: Mapping[str, Any]) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mgmt.faults.choices import FaultRefusedError
 from mgmt.faults.definitions import TIMES_ALWAYS
-from mgmt.faults.engine import FaultRefusedError
 
 _NUMBERS = {"probability": float, "delay_s": float}
 
