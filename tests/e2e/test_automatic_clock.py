@@ -136,7 +136,7 @@ def test_an_import_looks_no_table_through(lab: Any) -> None:
 
     event.listen(engine, "before_cursor_execute", note)
     try:
-        lab.import_vm("web01")
+        lab.import_vm("web01", forced=True, hostname="looked-up")
     finally:
         event.remove(engine, "before_cursor_execute", note)
     filled = {"vm_instance", "volumes", "nics", "async_job", "event", "usage_event", "import_vm_task"}
