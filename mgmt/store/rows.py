@@ -13,7 +13,6 @@ from sqlalchemy import Executable, Insert, Result, Row, Select, Table, Update, b
 from sqlalchemy.orm import Session
 
 from mgmt.store.models import Base, Entity
-from mgmt.store.prepared import run_prepared
 
 
 def table_of(model: type[Base] | type[Entity]) -> Table:
@@ -27,9 +26,7 @@ def table_of(model: type[Base] | type[Entity]) -> Table:
 def run(session: Session, statement: Executable, values: Mapping[str, Any] | None = None) -> Result[Any]:
     """Run a statement over tables in the session's transaction; `values` are those of its parameters."""
     session.flush()
-    connection = session.connection()
-    found = run_prepared(connection, statement, values)
-    return found if found is not None else connection.execute(statement, None if values is None else dict(values))
+    return session.connection().execute(statement, None if values is None else dict(values))
 
 
 def find_row(session: Session, model: type[Base], internal_id: int | None, *columns: str) -> Row[Any] | None:
