@@ -120,7 +120,7 @@ def test_a_vm_is_restored_and_scaled(lab: Any) -> None:
     with pytest.raises(ApiCallError, match="Unable to delete iso, as it's used by other vms"):
         lab.client.run("deleteIso", {"id": iso}, poll_interval_s=0.01)
     assert "isoid" not in run("detachIso", virtualmachineid=vm["id"])
-    with pytest.raises(ApiCallError, match="The specified instance has no ISO attached to it"):
+    with pytest.raises(ApiCallError, match="The specified VM has no ISO attached to it"):
         run("detachIso", virtualmachineid=vm["id"])
     with pytest.raises(ApiCallError, match="Failed to delete network"):
         lab.client.run("deleteNetwork", {"id": network}, poll_interval_s=0.01)
