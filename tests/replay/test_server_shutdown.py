@@ -136,6 +136,6 @@ def test_maintenance_sends_the_agents_to_the_other_server(
         assert lab.refused("prepareForMaintenance", **where) == refusal
         wait_until(lambda: states(other) == ["Up"], "the agent is there", 60)
         wait_until(lambda: state() == "Maintenance", "nobody is here any more", 60)
-        assert states(lab) == ["Disconnected"]
+        wait_until(lambda: states(lab) == ["Disconnected"], "it is written down", 60)
         assert lab.ok("cancelMaintenance", **where)["cancelmaintenance"]["state"] == "Up"
     lab.ok("updateConfiguration", name="host", value="localhost")

@@ -138,7 +138,7 @@ def test_a_server_that_sends_agents_away_accepts_none(edge: Any) -> None:
     edge.wait_for_status("Up")
     edge.manager.send_agents_away(None)
     agent.answer(agent.receive_request(MigrateAgentConnectionCommand), Answer(result=False))
-    with pytest.raises(edge.peer_closed):
+    with pytest.raises((edge.peer_closed, ConnectionError)):  # noticed at the reading, or at the writing
         edge.agent()
     edge.manager.accept_agents()
     answer = edge.ask(CheckHealthCommand())
