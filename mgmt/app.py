@@ -77,6 +77,7 @@ class ManagementServer:
     services: Services
     seed: Seed
     http: HttpServer | InProcessServer
+    wsgi: Flask  # the application that `http` answers with, others behind its port apart
     agents: AgentManager
     pool_mounts: PoolMounts
     certificates: CertificateRenewal
@@ -280,6 +281,7 @@ def _wire(
         services=services,
         seed=world,
         http=http,
+        wsgi=wsgi,
         agents=agents,
         forget_callers=forget_callers,
         faces=wsgi.extensions["faces"],

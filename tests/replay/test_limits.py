@@ -49,7 +49,7 @@ def _clock() -> HandClock:
 def _world(opener: Any, _clock: HandClock) -> Iterator[Any]:
     settings = Settings(port=0, agent_port=0, agents="none", vcenter="none", session_timeout=5)
     for world in opener(settings, Providers(clock=_clock, random=random.Random(3))):
-        world.app = world.server.http._server.application  # as the server made it, with the options of its start
+        world.app = world.server.wsgi  # as the server made it, with the options of its start
         yield world
 
 

@@ -31,6 +31,7 @@ from mgmt.config import Settings
 from mgmt.providers import Providers, RealClock
 from mgmt.store.models import Account, AsyncJob, Cluster, Domain, Host, PhysicalNetwork, Pod, Role, User, Zone
 
+IS_ONE_STORY = True  # an exchange finds what those before it have made
 DATA = Path(__file__).parent / "data"
 EXCHANGES: list[dict[str, Any]] = [
     json.loads(line) for line in lzma.decompress((DATA / "exchanges.jsonl.xz").read_bytes()).splitlines()
