@@ -16,6 +16,7 @@ from mgmt.providers import Providers
 
 # What begins with an attach, or follows from calls that need no more than a host. The commands of imports and of a VM's
 # life are compared in tests/unit/life and tests/imports.
+IS_ONE_STORY = True  # conversations with one server: later ones find what earlier ones have set
 FILES = (
     "fresh-attach",
     "attach-with-labels",
