@@ -113,7 +113,7 @@ def _descriptors() -> frozenset[tuple[str, str]]:
     for number in _names_in(_DESCRIPTORS):
         with contextlib.suppress(OSError):  # the one that lists them
             target = str((_DESCRIPTORS / number).readlink())
-            if not target.startswith(_OF_THE_PROCESS):
+            if int(number) > 2 and not target.startswith(_OF_THE_PROCESS):  # pytest exchanges the first three
                 found.add((number, target))
     return frozenset(found)
 

@@ -1,7 +1,8 @@
 """Runs the tests in random order: `-p tests.plugins.random_order --random-order` (or `--random-order-seed=NUMBER`).
 
-Modules are mixed, and the tests in each; the number is printed, and gives the same order again. pytest itself then puts
-together what shares a fixture with parameters. With xdist the workers get the number of the controller.
+Modules are mixed, and the tests in each, unless the module says IS_ONE_STORY: a recorded conversation is repeated in
+the order in which it was held. The number is printed, and gives the same order again. pytest itself then puts together
+what shares a fixture with parameters. With xdist the workers get the number of the controller.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     names = sorted(modules)
     random.Random(number).shuffle(names)
     for name in names:  # so that the number gives a module's order also when it runs alone
-        random.Random(f"{number} {name}").shuffle(modules[name])
+        if not getattr(getattr(modules[name][0], "module", None), "IS_ONE_STORY", False):
+            random.Random(f"{number} {name}").shuffle(modules[name])
     items[:] = [item for name in names for item in modules[name]]
 
 

@@ -49,6 +49,7 @@ from mgmt.store.models import (
     Zone,
 )
 
+IS_ONE_STORY = True  # an exchange finds what those before it have made
 DATA = Path(__file__).parent / "data"
 EXCHANGES: list[dict[str, Any]] = [
     json.loads(line) for line in lzma.decompress((DATA / "exchanges.jsonl.xz").read_bytes()).splitlines()

@@ -14,6 +14,8 @@ import pytest
 from mgmt.config import Settings
 from mgmt.providers import Providers
 
+IS_ONE_STORY = True  # conversations with one server: later ones find what earlier ones have set
+
 # Those that need no more than hosts, pools and the calls that were made.
 FILES = (
     "fresh-attach",
