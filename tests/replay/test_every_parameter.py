@@ -96,7 +96,6 @@ def sender(bare_world: Any) -> Sender:
     return Sender(bare_world)
 
 
-@pytest.mark.slow
 def test_every_wrong_parameter_is_refused_as_upstream_does(sender: Sender) -> None:
     """Numbers, maps and dates of another type, unknown UUIDs, texts too long, and required ones missing or empty."""
     names = [name for name in sender.commands if name in COMMANDS and name not in AUTHENTICATION_COMMANDS]
