@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import random
 import secrets
+from typing import Any
 
 import pytest
+
+KEY = "random_order_seed"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,9 +23,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the number where none was given."""
-    if config.option.random_order and config.option.random_order_seed is None:
+    """Choose the number where none was given, once for all workers."""
+    of_controller = getattr(config, "workerinput", {}).get(KEY)
+    if of_controller is not None:
+        config.option.random_order_seed = of_controller
+    elif config.option.random_order and config.option.random_order_seed is None:
         config.option.random_order_seed = str(secrets.randbelow(1_000_000))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker the number."""
+    node.workerinput[KEY] = node.config.option.random_order_seed
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
