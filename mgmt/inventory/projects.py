@@ -157,10 +157,10 @@ def update_project(session: Session, caller: CallerLike, params: Mapping[str, An
         if params[name] is not None:
             setattr(project, attribute, params[name])
     if params["account"] is not None:
-        member = _named_member(session, project, params["account"])
         if params["swapowner"] is not False:
-            _hand_over(session, project, member)
+            _hand_over(session, project, params["account"])
         else:
+            member = _named_member(session, project, params["account"])
             _give_role(session, project, member, checked_role(params["roletype"]) or REGULAR)
     elif params["userid"] is not None and params["swapowner"] is False:
         member = _user_member(session, project, params["userid"])
@@ -228,11 +228,15 @@ def admins_of(session: Session, project: Project) -> list[ProjectAccount]:
     return list(session.scalars(wanted.order_by(ProjectAccount.id)))
 
 
-def _hand_over(session: Session, project: Project, member: ProjectAccount) -> None:
-    (current, *_) = admins_of(session, project)
-    if current.account_id != member.account_id:
-        release(session, reserve(session, member.account_id, {PROJECTS: 1}))
-        current.role, member.role = REGULAR, ADMIN
+def _hand_over(session: Session, project: Project, name: str) -> None:
+    account = _account_of(session, project, name)
+    admins = admins_of(session, project)
+    if not admins:  # the single user whom it was made for has left
+        raise InvalidParameterValueError(f"Unable to find the current owner for the project id={project.id}")
+    if admins[0].account_id != account.id:
+        member = _named_member(session, project, name)
+        release(session, reserve(session, account.id, {PROJECTS: 1}))
+        admins[0].role, member.role = REGULAR, ADMIN
 
 
 def _give_role(session: Session, project: Project, member: ProjectAccount, role: str) -> None:
