@@ -271,6 +271,7 @@ def _settings(vm: VmInstance, is_root_admin: bool, groups: Sequence[AffinityGrou
     fields: dict[str, Any] = {
         "details": shown,
         "readonlydetails": None if is_root_admin else READONLY_DETAILS,
+        "keypairs": stored.get("SSH.KeyPairNames"),
         "affinitygroup": [_affinity_group(group) for group in groups],
         "displayvm": vm.display_vm,
         "isdynamicallyscalable": False,  # setting enable.dynamic.scale.vm is off
