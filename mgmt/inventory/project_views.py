@@ -24,7 +24,7 @@ from mgmt.inventory.scope import (
     find_active_account,
     is_admin,
 )
-from mgmt.inventory.tags import has_tags
+from mgmt.inventory.tags import has_tags, with_tags
 from mgmt.store.models import (
     Account,
     Domain,
@@ -98,7 +98,7 @@ def project_views(
     wants_resources = "all" in details or "resource" in details
     accounts = [project.account for project in projects]
     resources = resource_fields(session, accounts) if wants_resources else [{} for _ in accounts]
-    return [
+    views = [
         {
             "id": project.uuid,
             "name": project.name,
@@ -114,6 +114,7 @@ def project_views(
         }
         for project, fields in zip(projects, resources, strict=True)
     ]
+    return list(with_tags(session, "Project", views))
 
 
 def _owner(member: ProjectAccount) -> dict[str, str]:

@@ -204,6 +204,8 @@ def test_whose_projects_are_listed(own_world: Any, project: dict[str, Any], lone
         resourcetype="project",
         **{"tags[0].key": "tier", "tags[0].value": "gold"},
     )
+    (tag,) = own_world.ok("listProjects", listall="true")["project"][0]["tags"]
+    assert (tag["key"], tag["value"], tag["resourceid"]) == ("tier", "gold", project["id"])
     assert names(listall="true", **{"tags[0].key": "TIER", "tags[0].value": "gold"}) == ["duo"]
     assert names(listall="true", **{"tags[0].key": "tier", "tags[0].value": "tin"}) == []
 
