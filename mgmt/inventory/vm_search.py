@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, or_, select
+from sqlalchemy import ColumnElement, false, literal, or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
@@ -16,7 +16,7 @@ from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_cas
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, is_admin, resolve_scope
 from mgmt.inventory.tags import has_tags
 from mgmt.inventory.vms import TEMPLATE_ARCH, vm_load_options
-from mgmt.store.models import Host, Nic, VmInstance, Volume, affinity_group_vms
+from mgmt.store.models import Host, Nic, VmDetail, VmInstance, Volume, affinity_group_vms
 
 HYPERVISORS = (
     "XenServer",
@@ -43,10 +43,7 @@ _NEVER_MATCHING = (
     "autoscalevmgroupid",
     "backupofferingid",
     "extensionid",
-    "isoid",
-    "keypair",
     "securitygroupid",
-    "userdataid",
     "vpcid",
 )
 _NEVER_TRUE = ("gpuenabled", "isvnf", "leased")
@@ -106,6 +103,13 @@ def _related_filters(params: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     if params.get("networkid") is not None:
         attached = select(Nic.vm_id).where(Nic.network_id == params["networkid"], Nic.removed.is_(None))
         conditions.append(VmInstance.id.in_(attached))
+    if params.get("keypair") is not None:
+        names = literal(",") + VmDetail.value + ","
+        named = VmDetail.name == "SSH.KeyPairNames", names.contains(f",{params['keypair']},", autoescape=True)
+        conditions.append(VmInstance.id.in_(select(VmDetail.vm_id).where(*named)))
+    for name, column in (("isoid", VmInstance.iso_id), ("userdataid", VmInstance.user_data_id)):
+        if params.get(name) is not None:
+            conditions.append(column == params[name])
     if params.get("haenable") is not None:
         conditions.append(VmInstance.service_offering.has(offer_ha=params["haenable"]))
     conditions += has_tags(VmInstance.uuid, "UserVm", params.get("tags"))

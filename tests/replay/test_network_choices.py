@@ -509,6 +509,12 @@ def test_a_machine_gets_keys(own_world: Any) -> None:
     given = {**wanted, "details[1].memory": "1024", "keypair": "k1", "keypairs": "k2"}
     vm = own_world.ok("deployVirtualMachine", **given)["virtualmachine"]
     assert (vm["cpunumber"], vm["cpuspeed"], vm["memory"], vm["keypairs"]) == (3, 1500, 1024, "k1,k2")
+    assert own_world.ok("listVirtualMachines", keypair="k2")["virtualmachine"][0]["id"] == vm["id"]
+    assert own_world.ok("listVirtualMachines", keypair="k") == {}
+    kept = own_world.ok("registerUserData", name="init", userdata="I2Nsb3VkLWNvbmZpZwo=")["userdata"]["id"]
+    assert own_world.ok("listVirtualMachines", userdataid=kept) == {}
+    own_world.ok("updateVirtualMachine", id=vm["id"], userdataid=kept)
+    assert own_world.ok("listVirtualMachines", userdataid=kept)["virtualmachine"][0]["id"] == vm["id"]
     refused = own_world.refused("deployVirtualMachine", **{**given, "details[1].memory": "8192"})
     assert refused == (431, "Invalid memory value, specify a value between 512 and 4096")
     refused = own_world.refused("deployVirtualMachine", **{**given, "keypairs": "k3"})
