@@ -10,6 +10,7 @@ from typing import Protocol
 from agent_sim.injection import Damage
 from agent_sim.providers import LineEnd, Timer, WorkInHand
 from mgmt.protocol.link import LinkError, TlsLink
+from mgmt.protocol.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Wire(asyncio.Protocol):
         self._when_secured: Callable[[], None] | None = when_secured  # or lost before
         self._transport: asyncio.Transport | None = None
         self._secured = False
-        self._unwritten: list[bytes] = []
+        self._outbox = Outbox()
         self.damage: Damage | None = None
         """What becomes of the next message."""
         self._gone = asyncio.Event()
@@ -67,7 +68,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = self._outbox.transport = transport
         self._line = self._owner.line(transport)
         self._owner.wire_opened(self)
         self._flush()
@@ -125,12 +126,12 @@ class Wire(asyncio.Protocol):
         self._link.send(message if damage is None else damage.of(message))
         self._flush(None if damage is None else damage.cut_at_byte)
         if damage is not None and damage.cut_at_byte is not None:
-            self._write()
+            self._outbox.flush()
             self.abort()
 
     def close(self) -> None:
         if self._transport is not None:
-            self._write()
+            self._outbox.flush()
             self._closing()
             self._transport.close()
 
@@ -154,15 +155,7 @@ class Wire(asyncio.Protocol):
 
     def _flush(self, limit: int | None = None) -> None:
         outgoing = self._link.take_outgoing()[:limit]
-        if outgoing and self._transport is not None and not self._transport.is_closing():
+        if outgoing and self._outbox.is_open:
             if self._line is not None:
                 self._line.sent(len(outgoing))
-            if not self._unwritten:
-                asyncio.get_running_loop().call_soon(self._write)
-            self._unwritten.append(outgoing)
-
-    def _write(self) -> None:
-        """Send what this turn of the loop has said, in one piece: each costs the system as much."""
-        unwritten, self._unwritten = self._unwritten, []
-        if unwritten and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(unwritten[0] if len(unwritten) == 1 else b"".join(unwritten))
+            self._outbox.add(outgoing)

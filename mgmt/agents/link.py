@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from mgmt.agents.timers import LoopLine, Timer, Timers
 from mgmt.protocol.link import LinkError, TlsLink
 from mgmt.protocol.message import Request, Response
+from mgmt.protocol.outbox import Outbox
 
 if TYPE_CHECKING:
     from mgmt.agents.attachment import Attachment
@@ -60,7 +61,7 @@ class AgentLink(asyncio.Protocol):
         self._handshake_timer: Timer | None = None
         self._transport: asyncio.Transport | None = None
         self._line = LoopLine(None)
-        self._unwritten: list[bytes] = []
+        self._outbox = Outbox()
         self.closed = False
         self._is_ending = False
         self.peer = "?"
@@ -71,7 +72,7 @@ class AgentLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = self._outbox.transport = transport
         peer = transport.get_extra_info("peername")
         if peer:
             self.peer, self.peer_address = f"{peer[0]}:{peer[1]}", str(peer[0])
@@ -146,14 +147,14 @@ class AgentLink(asyncio.Protocol):
         """Close the socket, without a TLS farewell (Java ends do the same); what was sent before still goes out."""
         self.closed = True
         if self._transport is not None:
-            self._write()
+            self._outbox.flush()
             self._line.closing()
             self._transport.close()
 
     def end_sending(self) -> None:
         """Let the peer see the end of the link while what it has sent, or still sends before that, is taken."""
         if self._transport is not None and not self.closed and not self._transport.is_closing():
-            self._write()
+            self._outbox.flush()
             self._is_ending = True
             try:
                 self._transport.write_eof()
@@ -171,17 +172,9 @@ class AgentLink(asyncio.Protocol):
         outgoing = self._tls.take_outgoing()
         if self._is_ending:
             return
-        if outgoing and self._transport is not None and not self._transport.is_closing():
+        if outgoing and self._outbox.is_open:
             self._line.sent(len(outgoing))
-            if not self._unwritten:
-                asyncio.get_running_loop().call_soon(self._write)
-            self._unwritten.append(outgoing)
-
-    def _write(self) -> None:
-        """Send what this turn of the loop has said, in one piece: each costs the system as much."""
-        unwritten, self._unwritten = self._unwritten, []
-        if unwritten and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(unwritten[0] if len(unwritten) == 1 else b"".join(unwritten))
+            self._outbox.add(outgoing)
 
     def _handshake_too_slow(self) -> None:
         logger.warning("link from %s is closed: no TLS handshake within %g s", self.peer, self._handshake_timeout_s)
