@@ -13,7 +13,7 @@ from agent_sim.commands.lost import take_back
 from agent_sim.execution import ENDED_TEXT, Ending, Execution, set_current
 from agent_sim.hypervisor import Hypervisor
 from agent_sim.injection import CommandFaults, Damage
-from agent_sim.providers import parked
+from agent_sim.providers import acquire
 from mgmt.protocol.commands import Answer, Command
 from mgmt.protocol.message import Request
 from mgmt.protocol.records import simple_name
@@ -47,11 +47,7 @@ class CommandWork:
         `shell` answers what the agent answers itself.
         """
         workers = self._workers
-        if workers.locked():
-            with parked():
-                await workers.acquire()
-        else:
-            await workers.acquire()
+        await acquire(workers)
         answers: list[Answer] = []
         try:
             for command in request.commands:

@@ -8,7 +8,7 @@ import ssl
 
 from agent_sim.commands.certificates import has_keystore, keystore_context
 from agent_sim.hypervisor import Hypervisor
-from agent_sim.providers import parked
+from agent_sim.providers import acquire
 from agent_sim.serverlist import ServerList
 from agent_sim.wire import Wire, WireOwner
 from mgmt.protocol.link import TlsLink
@@ -60,7 +60,7 @@ class Dialer:
         except (OSError, ssl.SSLError) as error:
             logger.error("%s: the key store cannot be used: %s", owner.name, error)
             return False
-        await self._pass_gate()
+        await acquire(self._gate)
         wire = Wire(owner, TlsLink(False, context), self._gate.release)
         try:
             if self._memory is not None:
@@ -76,10 +76,3 @@ class Dialer:
             wire.secured_or_lost()
             raise
         return True
-
-    async def _pass_gate(self) -> None:
-        if self._gate.locked():
-            with parked():
-                await self._gate.acquire()
-        else:
-            await self._gate.acquire()

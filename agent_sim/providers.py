@@ -390,3 +390,12 @@ def parked() -> Iterator[None]:
     finally:
         if hold is not None:
             hold.resume()
+
+
+async def acquire(semaphore: asyncio.Semaphore) -> None:
+    """Acquire it; the task's work in hand is parked while others have it."""
+    if semaphore.locked():
+        with parked():
+            await semaphore.acquire()
+    else:
+        await semaphore.acquire()
