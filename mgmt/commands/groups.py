@@ -5,11 +5,9 @@ Upstream: api/.../command/user/affinitygroup and command/user/vmgroup.
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from mgmt.commands.catalogued import done, job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import created, vm_item
+from mgmt.commands.life_calls import created, created_record, vm_item
 from mgmt.inventory import groups
 from mgmt.inventory.owner import finalize_owner
 from mgmt.inventory.scope import resolve_scope
@@ -36,7 +34,7 @@ def _create(call: Call, bound: Bound) -> str:
 def create_affinity_group(call: Call, bound: Bound) -> Item:
     """Show the group that `_create` recorded."""
     with call.services.store.session() as session:
-        group = session.scalars(select(AffinityGroup).where(AffinityGroup.uuid == bound.created_uuid)).one()
+        group = created_record(session, AffinityGroup, bound)
         return Item(groups.affinity_group_view(session, group))
 
 

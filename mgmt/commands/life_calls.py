@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,7 +14,9 @@ from mgmt.inventory.events import record_created, record_event
 from mgmt.inventory.vm_rows import vm_result
 from mgmt.inventory.volumes import volume_load_options, volume_views
 from mgmt.life.ports import LifeServices
-from mgmt.store.models import Volume
+from mgmt.store.models import Entity, Volume
+
+E = TypeVar("E", bound=Entity)
 
 
 def life_services(call: Call) -> LifeServices:
@@ -44,6 +48,11 @@ def volume_item(call: Call, volume_id: int) -> Item:
     with call.services.store.session() as session:
         volume = session.scalars(select(Volume).where(Volume.id == volume_id).options(*volume_load_options())).one()
         return Item(volume_views(session, [volume], call.caller)[0])
+
+
+def created_record(session: Session, model: type[E], bound: Bound) -> E:
+    """The record that the command's `create` made before its job."""
+    return session.scalars(select(model).where(model.uuid == bound.created_uuid)).one()
 
 
 def created(call: Call, type_: str, what: str, resource_type: str | None, uuid: str | None) -> None:

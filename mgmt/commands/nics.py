@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from mgmt.commands.catalogued import job
 from mgmt.commands.declaration import ALL_ROLES, Bound, Call, EventSpec, Item, Listing, Success, command
 from mgmt.commands.fields import Boolean, ListParams, Uuid
-from mgmt.commands.life_calls import created
+from mgmt.commands.life_calls import created, created_record
 from mgmt.commands.responses.user_vm import NicResponse
 from mgmt.inventory import nic_addresses
 from mgmt.inventory.listing import in_window
@@ -69,7 +67,7 @@ def _add_address(call: Call, bound: Bound) -> str:
 def add_ip_to_nic(call: Call, bound: Bound) -> Item:
     """Show the address that `_add_address` took."""
     with call.services.store.session() as session:
-        address = session.scalars(select(NicSecondaryIp).where(NicSecondaryIp.uuid == bound.created_uuid)).one()
+        address = created_record(session, NicSecondaryIp, bound)
         return Item(nic_addresses.address_view(session, address))
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from mgmt.commands.catalogued import DoneEvent, done, job, listed
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, Paging, Success, events_of
+from mgmt.commands.life_calls import created_record
 from mgmt.inventory import physical_networks, place_admin
 from mgmt.inventory.installation import physical_network_view
 from mgmt.inventory.zones import cluster_view, find_zones, pod_view, zone_view
@@ -157,7 +158,7 @@ def _create_traffic(call: Call, bound: Bound) -> str:
 def add_traffic_type(call: Call, bound: Bound) -> Item:
     """A kind of traffic on a physical network."""
     with call.services.store.session() as session:
-        row = session.scalars(select(TrafficType).where(TrafficType.uuid == bound.created_uuid)).one()
+        row = created_record(session, TrafficType, bound)
         return Item(physical_networks.traffic_view(session, row))
 
 

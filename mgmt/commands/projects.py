@@ -5,18 +5,23 @@ Upstream: api/.../command/user/project, command/user/account and command/admin/a
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mgmt.commands.catalogued import job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import created, life_services
+from mgmt.commands.life_calls import created, created_record, life_services
 from mgmt.commands.owned import DOMAIN_DETAILS, checked_details
 from mgmt.inventory import project_views, projects
+from mgmt.inventory.scope import live_project
 from mgmt.life.owners import delete_owner
 from mgmt.store.models import Project
 
 PROJECT = "Project"
 _event = events_of(PROJECT)
+
+
+def _item(session: Session, project: Project) -> Item:
+    return Item(project_views.project_views(session, [project])[0])
 
 
 def _create(call: Call, bound: Bound) -> str:
@@ -37,8 +42,8 @@ def _create(call: Call, bound: Bound) -> str:
 def create_project(call: Call, bound: Bound) -> Item:
     """Show the project that `_create` recorded."""
     with call.services.store.session() as session:
-        project = session.scalars(select(Project).where(Project.uuid == bound.created_uuid)).one()
-        return Item(project_views.project_views(session, [project])[0])
+        project = created_record(session, Project, bound)
+        return _item(session, project)
 
 
 @job(
@@ -53,13 +58,13 @@ def update_project(call: Call, bound: Bound) -> Item:
     """Rename a project, hand it over, or change a member's role."""
     with call.services.store.session() as session:
         project = projects.update_project(session, call.caller, bound)
-        return Item(project_views.project_views(session, [project])[0])
+        return _item(session, project)
 
 
 def _set_state(call: Call, bound: Bound, state: str) -> Item:
     with call.services.store.session() as session:
         project = projects.set_state(session, call.caller, bound["id"], state)
-        return Item(project_views.project_views(session, [project])[0])
+        return _item(session, project)
 
 
 @job(
@@ -98,7 +103,7 @@ def suspend_project(call: Call, bound: Bound) -> Item:
 def delete_project(call: Call, bound: Bound) -> Success:
     """Delete a project; with `cleanup` everything that it owns."""
     with call.services.store.session() as session:
-        project = projects.live_project(session, bound["id"], f"Unable to find project by id {bound['id']}")
+        project = live_project(session, bound["id"], f"Unable to find project by id {bound['id']}")
         projects.check_may_change(call.caller, project)
         if not bound["cleanup"]:
             projects.check_emptied(session, project)

@@ -5,11 +5,9 @@ Upstream: api/.../command/user/address, api/.../command/admin/{vlan,address}.
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from mgmt.commands.catalogued import DoneEvent, done, job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import completed, created, refuse_unknown
+from mgmt.commands.life_calls import completed, created, created_record, refuse_unknown
 from mgmt.commands.owned import window
 from mgmt.inventory import ip_ranges, public_ips
 from mgmt.inventory.scope import resolve_scope
@@ -62,7 +60,7 @@ def _associating(bound: Bound) -> str:
 def associate_ip_address(call: Call, bound: Bound) -> Item:
     """Show the address that `_associate` took."""
     with call.services.store.session() as session:
-        address = session.scalars(select(PublicIp).where(PublicIp.uuid == bound.created_uuid)).one()
+        address = created_record(session, PublicIp, bound)
         return Item(public_ips.address_view(address, call.caller))
 
 

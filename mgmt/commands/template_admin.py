@@ -6,7 +6,7 @@ from sqlalchemy import event, select
 
 from mgmt.commands.catalogued import DoneEvent, done, job
 from mgmt.commands.declaration import Bound, Call, EventSpec, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import created, life_services, refuse_unknown, vm_item
+from mgmt.commands.life_calls import created, created_record, life_services, refuse_unknown, vm_item
 from mgmt.errors import InvalidParameterValueError
 from mgmt.inventory import template_admin, template_making, template_registration, usage
 from mgmt.inventory.lookup import get_live
@@ -73,7 +73,7 @@ def create_template(call: Call, bound: Bound) -> Item:
     """Make the template that `_allocate` recorded ready, and show it."""
     providers = call.services.providers
     with call.services.store.session() as session:
-        template = session.scalars(select(Template).where(Template.uuid == bound.created_uuid)).one()
+        template = created_record(session, Template, bound)
         template_making.finish_template(session, providers, template)
         return Item(image_view(zoned(session, template)[0], call.caller, providers.utcnow()))
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from mgmt.commands.catalogued import job, listed
 from mgmt.commands.declaration import Bound, Call, Item, Listing, Success, events_of
-from mgmt.commands.life_calls import created, refuse_unknown
+from mgmt.commands.life_calls import created, created_record, refuse_unknown
 from mgmt.commands.owned import wanted_ids
 from mgmt.inventory.scope import resolve_scope
 from mgmt.inventory.tags import with_tags
@@ -38,11 +36,10 @@ def _allocate(call: Call, bound: Bound) -> str:
 )
 def create_snapshot(call: Call, bound: Bound) -> Item:
     """Back up the snapshot that `_allocate` recorded, and show it."""
-    named = select(Snapshot).where(Snapshot.uuid == bound.created_uuid)
     with call.services.store.session() as session:
-        back_up(session, call.services.providers, session.scalars(named).one())
+        back_up(session, call.services.providers, created_record(session, Snapshot, bound))
     with call.services.store.session() as session:
-        snapshot = session.scalars(named).one()
+        snapshot = created_record(session, Snapshot, bound)
         check_backed_up(snapshot)
         return Item(with_tags(session, SNAPSHOT, [snapshot_view(session, snapshot)])[0])
 

@@ -20,7 +20,9 @@ from mgmt.inventory.scope import (
     check_owner_access,
     find_active_account,
     is_admin,
+    live_project,
     may_use_project,
+    named_in_error,
 )
 from mgmt.store.models import Account, Domain, Project
 
@@ -73,13 +75,11 @@ def project_owner(session: Session, caller: CallerLike, project_id: int) -> Acco
 
 def active_project(session: Session, project_id: int, missing: str = "Unable to find project by id") -> Project:
     """The project if something may be made in it; raises with the text `missing` for one that is gone."""
-    project = session.get(Project, project_id)
-    if project is None or project.removed is not None:
-        raise InvalidParameterValueError(missing)
+    project = live_project(session, project_id, missing)
     if project.state != "Active":
         raise PermissionDeniedError(
             f"Can't add resources to the project with specified projectId in state={project.state} as it's no longer"
             " active",
-            uuid_list=({"uuid": project.uuid, "description": "projectId"},),
+            uuid_list=named_in_error(project),
         )
     return project

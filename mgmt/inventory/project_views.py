@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory.accounts import resource_fields, user_view
 from mgmt.inventory.listing import Window, any_like_keyword, equals_ignoring_case, page
-from mgmt.inventory.projects import admins_of, live_project
+from mgmt.inventory.projects import admins_of
 from mgmt.inventory.scope import (
     DOMAIN_ADMIN,
     CallerLike,
@@ -23,6 +23,7 @@ from mgmt.inventory.scope import (
     domain_fields,
     find_active_account,
     is_admin,
+    live_project,
 )
 from mgmt.inventory.tags import has_tags, with_tags
 from mgmt.store.models import (

@@ -24,6 +24,8 @@ from mgmt.inventory.scope import (
     CallerLike,
     check_domain_access,
     find_active_account,
+    live_project,
+    named_in_error,
 )
 from mgmt.inventory.settings import GlobalSettings
 from mgmt.providers import Providers
@@ -114,14 +116,6 @@ def _join(session: Session, project: Project, account_id: int, role: str, user: 
     session.add(member)
     session.flush()
     return member
-
-
-def live_project(session: Session, project_id: int, missing: str) -> Project:
-    """The project; InvalidParameterValueError with the text `missing` for one that is gone."""
-    project = session.get(Project, project_id)
-    if project is None or project.removed is not None:
-        raise InvalidParameterValueError(missing)
-    return project
 
 
 def check_may_change(caller: CallerLike, project: Project) -> None:
@@ -228,6 +222,15 @@ def admins_of(session: Session, project: Project) -> list[ProjectAccount]:
     return list(session.scalars(wanted.order_by(ProjectAccount.id)))
 
 
+def _is_only_admin(session: Session, project: Project, member: ProjectAccount) -> bool:
+    return [member.id] == [each.id for each in admins_of(session, project)]
+
+
+def _check_room(session: Session, account_id: int) -> None:
+    """Raise ResourceAllocationError for an account that may manage no further project."""
+    release(session, reserve(session, account_id, {PROJECTS: 1}))
+
+
 def _hand_over(session: Session, project: Project, name: str) -> None:
     account = _account_of(session, project, name)
     admins = admins_of(session, project)
@@ -235,15 +238,15 @@ def _hand_over(session: Session, project: Project, name: str) -> None:
         raise InvalidParameterValueError(f"Unable to find the current owner for the project id={project.id}")
     if admins[0].account_id != account.id:
         member = _named_member(session, project, name)
-        release(session, reserve(session, account.id, {PROJECTS: 1}))
+        _check_room(session, account.id)
         admins[0].role, member.role = REGULAR, ADMIN
 
 
 def _give_role(session: Session, project: Project, member: ProjectAccount, role: str) -> None:
-    if role != ADMIN and [member.id] == [each.id for each in admins_of(session, project)]:
+    if role != ADMIN and _is_only_admin(session, project, member):
         raise InvalidParameterValueError("Cannot demote the only admin of the project")
     if role == ADMIN and member.role != ADMIN:
-        release(session, reserve(session, member.account_id, {PROJECTS: 1}))
+        _check_room(session, member.account_id)
     member.role = role
 
 
@@ -263,7 +266,7 @@ def check_emptied(session: Session, project: Project) -> None:
         if count:
             raise CloudRuntimeError(
                 f"Can't delete the project yet because it has {count} {name} to clean up",
-                uuid_list=({"uuid": project.uuid, "description": "projectId"},),
+                uuid_list=named_in_error(project),
             )
 
 
@@ -320,7 +323,7 @@ def add_user(session: Session, caller: CallerLike, params: Mapping[str, Any]) ->
 
 def _refuse_inactive(project: Project, text: str) -> None:
     if project.state != ACTIVE:
-        raise InvalidParameterValueError(text, uuid_list=({"uuid": project.uuid, "description": "projectId"},))
+        raise InvalidParameterValueError(text, uuid_list=named_in_error(project))
 
 
 def _admit(
@@ -332,7 +335,7 @@ def _admit(
         raise InvalidParameterValueError("Invalid project role ID for the given project")
     kind = checked_role(params["roletype"]) or REGULAR
     if kind == ADMIN:
-        release(session, reserve(session, account.id, {PROJECTS: 1}))
+        _check_room(session, account.id)
     _join(session, project, account.id, kind, user).project_role = role
 
 
@@ -342,16 +345,15 @@ def remove_account(session: Session, caller: CallerLike, project_id: int, name: 
     account = _account_of(session, project, name)
     check_may_change(caller, project)
     member = _member(session, project, account.id)
-    proxy = ({"uuid": project.uuid, "description": "projectId"},)
     if member is None:
         raise InvalidParameterValueError(
-            f"Account {name} is not assigned to the project with specified id", uuid_list=proxy
+            f"Account {name} is not assigned to the project with specified id", uuid_list=named_in_error(project)
         )
-    if [member.id] == [each.id for each in admins_of(session, project)]:
+    if _is_only_admin(session, project, member):
         raise InvalidParameterValueError(
             f"Unable to delete account {name} from the project with specified id as the account is the owner of the"
             " project",
-            uuid_list=proxy,
+            uuid_list=named_in_error(project),
         )
     session.delete(member)
 
@@ -369,6 +371,6 @@ def remove_user(session: Session, caller: CallerLike, project_id: int, user_id: 
     if member is None:
         raise InvalidParameterValueError(
             f"User {user.username} is not assigned to the project with specified id",
-            uuid_list=({"uuid": project.uuid, "description": "projectId"},),
+            uuid_list=named_in_error(project),
         )
     session.delete(member)

@@ -28,9 +28,10 @@ from mgmt.inventory.scope import (
     domain_fields,
     find_active_account,
     is_admin,
+    live_project,
     owner_names,
 )
-from mgmt.store.models import Account, Domain, Project
+from mgmt.store.models import Account, Domain
 
 # The types by their numbers in the API.
 TYPES: tuple[str, ...] = (
@@ -75,9 +76,7 @@ def owner_of(session: Session, caller: CallerLike, params: Mapping[str, Any]) ->
 
 
 def _project_account(session: Session, caller: CallerLike, project_id: int) -> Account:
-    project = session.get(Project, project_id)
-    if project is None or project.removed is not None:
-        raise InvalidParameterValueError(f"Unable to find project by id {project_id}")
+    project = live_project(session, project_id, f"Unable to find project by id {project_id}")
     check_owner_access(caller, project.account_id, project.domain.path)
     return project.account
 

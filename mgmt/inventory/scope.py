@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mgmt.errors import InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory.listing import equals_ignoring_case
+from mgmt.inventory.lookup import get_live
 from mgmt.store.models import Account, Domain, Project
 
 NORMAL = 0
@@ -181,9 +182,7 @@ def resolve_scope(session: Session, caller: CallerLike, params: Mapping[str, Any
             raise InvalidParameterValueError("Account and projectId can't be specified together")
         account_id = _named_account(session, caller, account_name, domain)
     if project_id is not None and project_id != ALL_PROJECTS:
-        project = session.get(Project, project_id)
-        if project is None or project.removed is not None:
-            raise InvalidParameterValueError(f"Unable to find project by id {project_id}")
+        project = live_project(session, project_id, f"Unable to find project by id {project_id}")
         if not may_use_project(caller, project):
             raise PermissionDeniedError(f"Account {account_text(caller)} can't access project id={project_id}")
         account_id = project.account_id
@@ -238,6 +237,19 @@ def check_owner_access(caller: CallerLike, owner_id: int, owner_domain_path: str
         return
     if owner_id not in caller.project_accounts:
         raise PermissionDeniedError(NO_PERMISSION_TEXT)
+
+
+def live_project(session: Session, project_id: int, missing: str) -> Project:
+    """The project; InvalidParameterValueError with the text `missing` for one that is gone."""
+    project = get_live(session, Project, project_id)
+    if project is None:
+        raise InvalidParameterValueError(missing)
+    return project
+
+
+def named_in_error(project: Project) -> tuple[dict[str, str], ...]:
+    """How an error names the project in its `uuidList`."""
+    return ({"uuid": project.uuid, "description": "projectId"},)
 
 
 def may_use_project(caller: CallerLike, project: Project) -> bool:
