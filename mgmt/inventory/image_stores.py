@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError
@@ -48,3 +49,10 @@ def delete_image_store(session: Session, providers: Providers, store_id: int) ->
     if store is None:
         raise CloudRuntimeError(f"Image store with id {store_id} doesn't exist")
     store.removed = providers.utcnow()
+
+
+def writable_store(session: Session, zone_id: int | None) -> ImageStore | None:
+    """The first image store that a zone may write to, without a zone one of all zones; None when there is none."""
+    of_zone = or_(ImageStore.zone_id.is_(None), ImageStore.zone_id == zone_id)
+    writable = (ImageStore.removed.is_(None), ImageStore.read_only.is_(False), of_zone)
+    return session.scalar(select(ImageStore).where(*writable).order_by(ImageStore.id).limit(1))

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import CloudRuntimeError, InvalidParameterValueError, PermissionDeniedError
 from mgmt.inventory import usage
+from mgmt.inventory.image_stores import writable_store
 from mgmt.inventory.limits import TEMPLATE, release, reserve
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.owner import finalize_owner
@@ -24,7 +24,7 @@ from mgmt.inventory.template_registration import allows_public, template_details
 from mgmt.inventory.vm_states import VmState
 from mgmt.inventory.volume_states import VolumeState
 from mgmt.providers import Providers
-from mgmt.store.models import GuestOs, ImageStore, Snapshot, Template, VmInstance, Volume
+from mgmt.store.models import GuestOs, Snapshot, Template, VmInstance, Volume
 
 LONGEST_NAME = 32
 NO_RECORD = "Failed to create private template record, "
@@ -130,12 +130,7 @@ def _of_snapshot(session: Session, caller: CallerLike, snapshot_id: int) -> _Sou
 
 def finish_template(session: Session, providers: Providers, template: Template) -> None:
     """Have an image store of its zone hold it; without one it goes again, with CloudRuntimeError for the job."""
-    store = (
-        select(ImageStore.id)
-        .where(ImageStore.removed.is_(None), ImageStore.read_only.is_(False))
-        .where(or_(ImageStore.zone_id.is_(None), ImageStore.zone_id == template.zone_id))
-    )
-    if session.scalar(store.limit(1)) is None:
+    if writable_store(session, template.zone_id) is None:
         template.removed = providers.utcnow()
         session.commit()
         raise CloudRuntimeError(f"cannot find an image store for zone {template.zone_id}")

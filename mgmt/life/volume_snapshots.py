@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from mgmt.errors import (
@@ -21,6 +20,7 @@ from mgmt.errors import (
     ServerApiError,
 )
 from mgmt.inventory import usage
+from mgmt.inventory.image_stores import writable_store
 from mgmt.inventory.limits import SNAPSHOT, release, reserve
 from mgmt.inventory.lookup import get_live
 from mgmt.inventory.scope import ROOT_ADMIN, CallerLike, check_owner_access
@@ -29,7 +29,7 @@ from mgmt.inventory.volume_states import VolumeState
 from mgmt.life.records import check_volume_access
 from mgmt.life.texts import volume_text
 from mgmt.providers import Providers
-from mgmt.store.models import ImageStore, Snapshot, VmInstance, Volume, Zone
+from mgmt.store.models import Snapshot, VmInstance, Volume, Zone
 
 
 def allocate_snapshot(
@@ -82,16 +82,7 @@ def allocate_snapshot(
 
 def back_up(session: Session, providers: Providers, snapshot: Snapshot) -> None:
     """Have an image store of the zone hold it; without one it is in state Error."""
-    snapshot.image_store = session.scalar(
-        select(ImageStore)
-        .where(
-            ImageStore.removed.is_(None),
-            ImageStore.read_only.is_(False),
-            or_(ImageStore.zone_id.is_(None), ImageStore.zone_id == snapshot.zone_id),
-        )
-        .order_by(ImageStore.id)
-        .limit(1)
-    )
+    snapshot.image_store = writable_store(session, snapshot.zone_id)
     snapshot.state = "Error" if snapshot.image_store is None else "BackedUp"
     if snapshot.image_store is not None:
         usage.snapshot_event(session, providers, snapshot, created=True)
