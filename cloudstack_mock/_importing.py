@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 from types import ModuleType
 
+from mgmt.cli.collector import paused_collector
+
 
 def imported(name: str) -> ModuleType:
-    """The module, imported if it is not yet.
-
-    An import makes many objects that stay: looking among them for garbage, again and again, would be an eighth of it.
-    """
-    was_collecting = gc.isenabled()
-    gc.disable()
-    try:
+    """The module, imported if it is not yet, without looks for garbage meanwhile."""
+    with paused_collector():
         return import_module(name)
-    finally:
-        if was_collecting:
-            gc.enable()

@@ -20,6 +20,7 @@ from mgmt.profiles import DEFAULT_PROFILE, PROFILES
 from mgmt.quirks import KNOWN, Quirks, UnknownQuirkError
 
 ENVIRONMENT_PREFIX = "CLOUDSTACK_MOCK_"
+WORLD_NAME = r"[A-Za-z0-9_-]{1,64}"  # of a world behind another one's port
 MIN_KEY_LENGTH = 16
 CLOCKS = ("real", "scaled", "manual", "automatic")
 _URL_PASSWORD = re.compile(r"(//[^:/]*:).*@")  # up to the last @: a password that is not encoded may hold one
@@ -137,7 +138,7 @@ def _origins(value: object) -> tuple[str, ...]:
 
 def _worlds(value: object) -> tuple[str, ...]:
     lines = _lines(value)
-    names = [re.fullmatch(r"([A-Za-z0-9_-]{1,64})=.+", line) for line in lines]
+    names = [re.fullmatch(rf"({WORLD_NAME})=.+", line) for line in lines]
     if not all(names) or len({found[1] for found in names if found}) < len(lines):
         raise ValueError
     return lines

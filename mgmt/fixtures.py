@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 
 def fixtures_dir() -> Path:
@@ -12,3 +14,9 @@ def fixtures_dir() -> Path:
         if (candidate / "seeds").is_dir():
             return candidate
     raise FileNotFoundError(f"no fixtures folder beside {site}: the installation is incomplete")
+
+
+def api_catalogue() -> dict[str, Any]:
+    """CloudStack's API as `catalog/api.json` has it: `commands` and `responses` by their names."""
+    catalogue: dict[str, Any] = json.loads((fixtures_dir() / "catalog" / "api.json").read_text(encoding="utf-8"))
+    return catalogue

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mgmt.api.switchboard import NAME_PATTERN, MountedServer, Switchboard, prefix_of
+from mgmt.api.switchboard import MountedServer, Switchboard, prefix_of
 from mgmt.app import Place
-from mgmt.config import Settings, changed_settings
+from mgmt.config import WORLD_NAME, Settings, changed_settings
 
 if TYPE_CHECKING:
     from mgmt.embedded import World
@@ -85,7 +85,7 @@ class Worlds:
         """
         from mgmt.embedded import World
 
-        if not re.fullmatch(NAME_PATTERN, name):
+        if not re.fullmatch(WORLD_NAME, name):
             raise WorldsError(f"name = {name!r}: expected 1 to 64 letters, digits, '_' or '-'")
         with self._lock:
             if name in self._worlds:

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from mgmt.api.switchboard import NAME_PATTERN
+from mgmt.config import WORLD_NAME
 from mgmt.observe.journal import KINDS
 
 
@@ -49,7 +49,7 @@ class Worlds(Schema):
 class WorldWanted(Schema):
     """Another world behind the port of this server."""
 
-    name = _text("letters, digits, '_' and '-'", required=True, validate=validate.Regexp(rf"{NAME_PATTERN}\Z"))
+    name = _text("letters, digits, '_' and '-'", required=True, validate=validate.Regexp(rf"{WORLD_NAME}\Z"))
     seed = _text("a shipped seed by name, or the path of a YAML file on the server's machine")
     document = _text("the YAML text of a seed in its place, such as POST /mock/save gives")
     settings = fields.Dict(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
 PREFIX = "/worlds"
-NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 _PATH = re.compile(rf"{PREFIX}/([^/]*)(/.*)?", re.DOTALL)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -104,12 +104,13 @@ def _serve(fleet: Fleet, hosts: Sequence[HostDescription], connect: tuple[str, i
         click.echo("{} to {}:{}; stop with Ctrl-C".format(_connecting(hosts), *connect))
         was_welcome = fleet.wait_until_ready(READY_TIMEOUT_S)
         if not was_welcome and not stopped.is_set():
-            why = _why_not(fleet, connect)
+            refusals = {member.exit_reason for member in fleet.agents if member.exit_reason is not None}
+            why = _why_not(refusals, connect)
             click.echo(f"not all hosts were welcome within {READY_TIMEOUT_S:g} s; they go on trying{why}", err=True)
         while not was_welcome and not stopped.wait(LOOK_S):
             was_welcome = fleet.wait_until_ready(0)
         if was_welcome:
-            click.echo(f"all {counted(len(hosts), 'host')} are welcome" if len(hosts) > 1 else "the host is welcome")
+            click.echo(_welcome(hosts))
         stopped.wait()
         was_welcome = was_welcome or fleet.census()["ready"] > 0
     finally:
@@ -122,12 +123,13 @@ def _connecting(hosts: Sequence[HostDescription]) -> str:
     return f"{counted(len(hosts), 'host')} {'connects' if len(hosts) == 1 else 'connect'}"
 
 
-def _why_not(fleet: Fleet, connect: tuple[str, int]) -> str:
+def _welcome(hosts: Sequence[HostDescription]) -> str:
+    return f"all {counted(len(hosts), 'host')} are welcome" if len(hosts) > 1 else "the host is welcome"
+
+
+def _why_not(refusals: Collection[str], connect: tuple[str, int]) -> str:
     """What stands in the way of the hosts, as far as it can be seen from here."""
-    refusals = sorted({member.exit_reason for member in fleet.agents if member.exit_reason is not None})
-    if refusals:
-        return f" (the server refuses: {'; '.join(refusals)})"
-    return _why_no_link(connect)
+    return f" (the server refuses: {'; '.join(sorted(refusals))})" if refusals else _why_no_link(connect)
 
 
 def _why_no_link(connect: tuple[str, int]) -> str:
@@ -150,19 +152,12 @@ def _follow(
     crowd.start()
     try:
         click.echo("{} to {}:{}; stop with Ctrl-C".format(_connecting(hosts), *connect))
-        welcome = f"all {counted(len(hosts), 'host')} are welcome" if len(hosts) > 1 else "the host is welcome"
-        run.follow(stopped, lambda took_s: click.echo(f"{welcome} after {took_s:.1f} s"))
+        run.follow(stopped, lambda took_s: click.echo(f"{_welcome(hosts)} after {took_s:.1f} s"))
     except ChildProcessError as error:
         raise click.ClickException(str(error)) from error
     finally:
         crowd.stop()
     run.tell(summary_file)
     if run.ready_after_s is None and not any(report.census["ready"] for report in run.reports):
-        raise click.ClickException(f"no host was ever welcome{_why_never(run, connect)}")
-
-
-def _why_never(run: FleetRun, connect: tuple[str, int]) -> str:
-    refusals = sorted({text for report in run.reports for text in report.refusals})
-    if refusals:
-        return f" (the server refuses: {'; '.join(refusals)})"
-    return _why_no_link(connect)
+        refusals = {text for report in run.reports for text in report.refusals}
+        raise click.ClickException(f"no host was ever welcome{_why_not(refusals, connect)}")

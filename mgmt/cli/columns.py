@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from difflib import get_close_matches
 
 import click
 
-from mgmt.fixtures import fixtures_dir
+from mgmt.fixtures import api_catalogue
 
 TABULAR = ("table", "csv")
 _OF_EVERY_ANSWER = ("jobid", "jobstatus", "success", "displaytext")
@@ -36,7 +35,7 @@ def checked_columns(command: str, columns: str | None, form: str) -> tuple[str, 
 
 
 def _fields_of(command: str) -> list[str]:
-    catalogue = json.loads((fixtures_dir() / "catalog" / "api.json").read_text(encoding="utf-8"))
+    catalogue = api_catalogue()
     response = catalogue["commands"].get(command, {}).get("response")
     fields = catalogue["responses"].get(response)
     return [*(field["name"] for field in fields), *_OF_EVERY_ANSWER] if fields else []

@@ -5,7 +5,6 @@ Asked of the server that the options name, as its listApis tells; of CloudStack'
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from mgmt.cli.client import ApiCallError, ApiClient
 from mgmt.cli.profiles import client_for
-from mgmt.fixtures import fixtures_dir
+from mgmt.fixtures import api_catalogue
 
 OPTIONS = ("url", "api_key", "secret_key", "ready_file", "profile")
 
@@ -51,8 +50,7 @@ def _apis(ctx: click.Context, narrowed: dict[str, Any]) -> dict[str, dict[str, A
         client = client_for(**given)
         return {api["name"]: api for api in client.send("listApis", narrowed)["api"]}
     except (ApiCallError, click.UsageError):
-        catalogue = json.loads((fixtures_dir() / "catalog" / "api.json").read_text(encoding="utf-8"))
-        known: dict[str, dict[str, Any]] = catalogue["commands"]
+        known: dict[str, dict[str, Any]] = api_catalogue()["commands"]
         return known
     finally:
         if client is not None:

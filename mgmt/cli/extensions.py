@@ -5,12 +5,10 @@ CloudStack answers an unknown command as it does a wrong key, and tells nobody w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
 
-from mgmt.fixtures import fixtures_dir
+from mgmt.fixtures import api_catalogue
 
 UNVERIFIED = 401
 NAME_REFUSED = (UNVERIFIED, 432)  # what signed callers and sessions get for a name that is no command's
@@ -19,13 +17,6 @@ EXTENSION_COMMANDS = frozenset(
     {"cancelImportVm", "getImportProgress", "getImportTrace", "listImportLeaks", "listJournalEntries"}
 )
 EXTENSION_PARAMETERS = frozenset({("importVm", "dryrun"), ("importUnmanagedInstance", "dryrun")})
-
-
-def catalogued_commands() -> dict[str, Any]:
-    """CloudStack's commands by their names, as its catalogue has them."""
-    catalogue = json.loads((fixtures_dir() / "catalog" / "api.json").read_text(encoding="utf-8"))
-    known: dict[str, Any] = catalogue["commands"]
-    return known
 
 
 def name_hint(command: str, errorcode: object, is_caller_known: Callable[[], bool]) -> str | None:
@@ -40,6 +31,6 @@ def name_hint(command: str, errorcode: object, is_caller_known: Callable[[], boo
         if errorcode != UNVERIFIED or not is_caller_known():
             return None
         return f"{command} is none of CloudStack's commands: start the server with --extensions"
-    known = catalogued_commands()
+    known = api_catalogue()["commands"]
     near = [] if command in known else get_close_matches(command, [*known, *EXTENSION_COMMANDS], n=1)
     return f"CloudStack has no API command {command}: did you mean {near[0]}?" if near else None
