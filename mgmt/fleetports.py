@@ -26,10 +26,10 @@ class FleetStaging:
 
         world = self._world
         meet(world.faults, world.providers.clock, "server.mount", {"server": nfs_host, "path": path})
-        if self._world.fleet is None:
+        if world.fleet is None:
             raise not_mounted(nfs_host, path, "the embedded hosts do not run")
         try:
-            found = self._world.fleet.export_directory(nfs_host, path)
+            found = world.fleet.export_directory(nfs_host, path)
         except AgentFailure as error:
             raise not_mounted(nfs_host, path, str(error)) from error
         found.mkdir(parents=True, exist_ok=True)

@@ -34,12 +34,13 @@ def nic_view(nic: Nic, *, is_root_admin: bool, vm_uuid: str | None = None) -> di
         "isdefault": nic.is_default,
         "macaddress": nic.mac_address,
     }
+    further = [{"id": each.uuid, "ipaddress": each.ip4_address} for each in nic.secondary_ips]
     if vm_uuid is None:
-        view["secondaryip"] = [{"id": each.uuid, "ipaddress": each.ip4_address} for each in nic.secondary_ips]
+        view["secondaryip"] = further
     view["extradhcpoption"] = []
     view["deviceid"] = str(nic.device_id)
-    if vm_uuid is not None and nic.secondary_ips:
-        view["secondaryip"] = [{"id": each.uuid, "ipaddress": each.ip4_address} for each in nic.secondary_ips]
+    if vm_uuid is not None and further:
+        view["secondaryip"] = further
     view["virtualmachineid"] = vm_uuid
     return view
 
